@@ -1,0 +1,258 @@
+//! The port to AWS: [`Calls`], one method for one request, in the project's own types.
+//!
+//! [`sdk`] implements it with the SDK's clients. What needs more than one request (pages, chunks, `failures[]`) is
+//! generic code over it, in [`batch`], so that a test can break chunk 2 of 3.
+
+pub mod batch;
+mod error;
+pub mod sdk;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use self::error::{CallError, ErrorClass};
+use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
+
+/// One method, one AWS request: one page, one chunk. The caller keeps to the limits of each.
+///
+/// Every method fails with [`CallError`]; whether it is worth another try is [`CallError::class`].
+#[expect(async_fn_in_trait, reason = "every runtime here is single-threaded, so no future need be Send")]
+pub trait Calls {
+    /// ECS `ListClusters`: a page of up to 100 names.
+    async fn list_clusters(&self, token: Option<String>) -> Result<Page<ClusterName>, CallError>;
+
+    /// ECS `ListContainerInstances`: a page of up to 100 ARNs that match a cluster query language `filter`, in any state but INACTIVE.
+    async fn list_container_instances(
+        &self,
+        cluster: &ClusterName,
+        filter: &str,
+        token: Option<String>,
+    ) -> Result<Page<ContainerInstanceArn>, CallError>;
+
+    /// ECS `DescribeContainerInstances`, at most [`batch::DESCRIBE_MAX`].
+    async fn describe_container_instances(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+    ) -> Result<Found<ContainerInstance>, CallError>;
+
+    /// ECS `UpdateContainerInstancesState` to DRAINING, at most [`batch::UPDATE_STATE_MAX`].
+    async fn set_draining(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+    ) -> Result<Found<ContainerInstance>, CallError>;
+
+    /// ECS `ListTasks` of one container instance: a page of up to 100 ARNs.
+    async fn list_tasks(
+        &self,
+        cluster: &ClusterName,
+        container_instance: &ContainerInstanceArn,
+        desired: DesiredStatus,
+        token: Option<String>,
+    ) -> Result<Page<TaskArn>, CallError>;
+
+    /// ECS `DescribeTasks`, at most [`batch::DESCRIBE_MAX`].
+    async fn describe_tasks(&self, cluster: &ClusterName, arns: &[TaskArn]) -> Result<Found<Task>, CallError>;
+
+    /// ECS `StopTask`; answers the task as it is now, already on its way out.
+    async fn stop_task(&self, cluster: &ClusterName, arn: &TaskArn, reason: &str) -> Result<Task, CallError>;
+
+    /// ECS `PutAttributes` on one container instance, at most 10.
+    async fn put_attributes(
+        &self,
+        cluster: &ClusterName,
+        target: &ContainerInstanceArn,
+        attributes: &[(&'static str, String)],
+    ) -> Result<(), CallError>;
+
+    /// ECS `DeleteAttributes` on one container instance, at most 10.
+    async fn delete_attributes(
+        &self,
+        cluster: &ClusterName,
+        target: &ContainerInstanceArn,
+        names: &[&'static str],
+    ) -> Result<(), CallError>;
+
+    /// Auto Scaling `DescribeAutoScalingInstances`, at most [`batch::AUTO_SCALING_INSTANCES_MAX`]. An instance that is in no group is left out.
+    async fn describe_auto_scaling_instances(
+        &self,
+        ids: &[InstanceId],
+        token: Option<String>,
+    ) -> Result<Page<AutoScalingInstance>, CallError>;
+
+    /// Auto Scaling `DescribeLifecycleHooks`: every hook of a group, which are at most 50.
+    async fn describe_lifecycle_hooks(&self, group: &GroupName) -> Result<Vec<LifecycleHook>, CallError>;
+
+    /// Auto Scaling `CompleteLifecycleAction`.
+    async fn complete_lifecycle_action(
+        &self,
+        group: &GroupName,
+        hook: &HookName,
+        instance: &InstanceId,
+        result: LifecycleActionResult,
+    ) -> Result<(), CallError>;
+
+    /// Auto Scaling `RecordLifecycleActionHeartbeat`.
+    async fn record_lifecycle_action_heartbeat(
+        &self,
+        group: &GroupName,
+        hook: &HookName,
+        instance: &InstanceId,
+    ) -> Result<(), CallError>;
+}
+
+/// One page of a list; only a missing token ends the list, for pages may be short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What stood on it.
+    pub items: Vec<T>,
+    /// Asks for the next page.
+    pub next_token: Option<String>,
+}
+
+/// What a request by ids found, and what of it failed though the request itself did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<T> {
+    /// What was found.
+    pub items: Vec<T>,
+    /// The answer's `failures[]`.
+    pub failures: Vec<Failure>,
+}
+
+/// One entry of `failures[]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Of what.
+    pub arn: String,
+    /// For example `MISSING`.
+    pub reason: String,
+}
+
+/// An EC2 host as a cluster knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerInstance {
+    /// Its ARN.
+    pub arn: ContainerInstanceArn,
+    /// The host; none for what is not an EC2 instance.
+    pub instance: Option<InstanceId>,
+    /// Whether it takes tasks.
+    pub status: InstanceStatus,
+    /// Whether its agent is in touch with ECS.
+    pub agent_connected: bool,
+    /// Tasks with *desired* status RUNNING: a task that got SIGTERM is in neither count, though it still runs.
+    pub running_tasks: u32,
+    /// Tasks on their way to RUNNING.
+    pub pending_tasks: u32,
+    /// Its custom and built-in attributes that have a value.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// A container instance's status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstanceStatus {
+    /// Takes tasks.
+    Active,
+    /// Takes none.
+    Draining,
+    /// No longer registered.
+    Inactive,
+    /// REGISTERING, DEREGISTERING, REGISTRATION_FAILED, or what AWS adds.
+    Other(String),
+}
+
+impl From<&str> for InstanceStatus {
+    fn from(text: &str) -> Self {
+        match text {
+            "ACTIVE" => Self::Active,
+            "DRAINING" => Self::Draining,
+            "INACTIVE" => Self::Inactive,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// Which of a container instance's tasks `ListTasks` lists; PENDING lists none (ECS API reference, ListTasks).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DesiredStatus {
+    /// Tasks that should run.
+    Running,
+    /// Tasks that should not, for about an hour after they stopped.
+    Stopped,
+}
+
+/// One task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its ARN.
+    pub arn: TaskArn,
+    /// Where it runs.
+    pub container_instance: Option<ContainerInstanceArn>,
+    /// Where it really is in its life.
+    pub last_status: String,
+    /// Where ECS wants it to be.
+    pub desired_status: String,
+    /// `service:NAME` or `family:FAMILY`.
+    pub group: String,
+    /// `ecs-svc/…` when a service's deployment started it.
+    pub started_by: String,
+    /// When it reached STOPPED.
+    pub stopped_at: Option<Timestamp>,
+}
+
+impl Task {
+    /// Whether nothing of it runs any more. A DELETED task was STOPPED before (ECS developer guide, task lifecycle).
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.last_status.as_str(), "STOPPED" | "DELETED")
+    }
+
+    /// Whether ECS has been told to stop it.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.is_stopped() || self.desired_status == "STOPPED"
+    }
+
+    /// Whether no service owns it, so that draining does not touch it.
+    #[must_use]
+    pub fn is_standalone(&self) -> bool {
+        !self.started_by.starts_with("ecs-svc/") && !self.group.starts_with("service:")
+    }
+}
+
+/// An instance as Auto Scaling knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoScalingInstance {
+    /// Which.
+    pub instance: InstanceId,
+    /// Its group.
+    pub group: GroupName,
+    /// For example `Terminating:Wait`.
+    pub lifecycle_state: String,
+    /// Whether its health status reads anything but healthy.
+    pub unhealthy: bool,
+}
+
+/// A lifecycle hook of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LifecycleHook {
+    /// Its name.
+    pub name: HookName,
+    /// Whether it holds terminations, rather than launches.
+    pub on_termination: bool,
+    /// How long it waits without a heartbeat.
+    pub heartbeat_timeout: Duration,
+    /// What its owner wrote for us.
+    pub notification_metadata: Option<String>,
+}
+
+/// How a lifecycle action ends. Both terminate the instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LifecycleActionResult {
+    /// The other hooks may still hold it.
+    Continue,
+    /// The other hooks' wait ends, too.
+    Abandon,
+}

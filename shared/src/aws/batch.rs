@@ -1,0 +1,258 @@
+//! Pages, chunks and `failures[]`: what takes more than one request.
+//!
+//! A broken request spoils only what it asked for. [`Answers`] says of each key whether it was found, is absent (AWS
+//! answered that there is none), or is unknown because its request failed.
+
+use std::collections::BTreeSet;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::{
+    AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Found, InstanceStatus, Page,
+    Task,
+};
+use crate::ids::{ClusterName, ContainerInstanceArn, InstanceId, TaskArn};
+
+/// Ids in one `DescribeContainerInstances` or `DescribeTasks` (ECS API reference).
+pub const DESCRIBE_MAX: usize = 100;
+/// Container instances in one `UpdateContainerInstancesState` (ECS API reference).
+pub const UPDATE_STATE_MAX: usize = 10;
+/// Ids in one `DescribeAutoScalingInstances` (Auto Scaling API reference).
+pub const AUTO_SCALING_INSTANCES_MAX: usize = 50;
+/// Ids in one filter: as many as one page of the answer holds.
+const FILTER_MAX: usize = 100;
+/// Pages of one list: 100,000 entries, far more than one cluster or host holds; a list that goes on longer is broken.
+const PAGES_MAX: usize = 1_000;
+/// Requests under way at once: enough to hide latency, few enough not to be a burst of our own.
+pub const CONCURRENT_REQUESTS: usize = 8;
+
+/// What several requests said of the keys they asked for.
+#[derive(Debug)]
+pub struct Answers<K, T> {
+    /// What was found.
+    pub found: Vec<T>,
+    /// What AWS says is not there.
+    pub absent: Vec<K>,
+    /// What nothing is known of, and why.
+    pub unknown: Vec<Unknown<K>>,
+}
+
+/// The keys of one failed request.
+#[derive(Debug)]
+pub struct Unknown<K> {
+    /// What it asked for.
+    pub keys: Vec<K>,
+    /// Why it gave nothing.
+    pub error: CallError,
+}
+
+impl<K, T> Default for Answers<K, T> {
+    fn default() -> Self {
+        Self { found: Vec::new(), absent: Vec::new(), unknown: Vec::new() }
+    }
+}
+
+impl<K, T> Answers<K, T> {
+    fn and(mut self, other: Self) -> Self {
+        self.found.extend(other.found);
+        self.absent.extend(other.absent);
+        self.unknown.extend(other.unknown);
+        self
+    }
+}
+
+/// Runs `requests` a few at a time; the answers come in the order of the requests.
+pub async fn few_at_once<F: Future>(requests: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    // Boxed: an SDK request's future is large and deeply nested, and most of a run it is not there.
+    stream::iter(requests).map(Box::pin).buffered(CONCURRENT_REQUESTS).collect().await
+}
+
+/// Every cluster of the account and region.
+///
+/// # Errors
+/// When any page fails: a part of the clusters proves nothing.
+pub async fn all_clusters(calls: &impl Calls) -> Result<Vec<ClusterName>, CallError> {
+    every_page("ListClusters", |token| calls.list_clusters(token)).await
+}
+
+/// Which of `instances` are registered in `cluster`, INACTIVE registrations apart. A cluster that does not exist holds none.
+///
+/// # Errors
+/// When any request fails: without the whole answer nobody can be said to be absent.
+pub async fn registered_in(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    instances: &[InstanceId],
+) -> Result<Vec<ContainerInstance>, CallError> {
+    let searches = instances.chunks(FILTER_MAX).map(|chunk| async move {
+        let filter = ec2_instance_id_in(chunk);
+        every_page("ListContainerInstances", |token| calls.list_container_instances(cluster, &filter, token)).await
+    });
+    let mut arns = BTreeSet::new();
+    for listed in few_at_once(searches).await {
+        match listed {
+            Ok(listed) => arns.extend(listed),
+            Err(error) if error.class() == ErrorClass::Absent => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        }
+    }
+    let arns: Vec<_> = arns.into_iter().collect();
+    let mut answers = container_instances(calls, cluster, &arns).await;
+    if let Some(unknown) = answers.unknown.pop() {
+        return Err(unknown.error);
+    }
+    // The filter is AWS's; the match is ours.
+    let ours = |found: &ContainerInstance| found.instance.as_ref().is_some_and(|id| instances.contains(id));
+    Ok(answers.found.into_iter().filter(|found| ours(found) && found.status != InstanceStatus::Inactive).collect())
+}
+
+/// `instances` as a filter of the cluster query language; an [`InstanceId`] holds nothing that needs quoting.
+fn ec2_instance_id_in(instances: &[InstanceId]) -> String {
+    let quoted: Vec<_> = instances.iter().map(|id| format!("'{id}'")).collect();
+    format!("ec2InstanceId in [{}]", quoted.join(","))
+}
+
+/// Container instances of one cluster as they are now.
+pub async fn container_instances(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    arns: &[ContainerInstanceArn],
+) -> Answers<ContainerInstanceArn, ContainerInstance> {
+    let requests = arns.chunks(DESCRIBE_MAX).map(|chunk| async move {
+        let answer = calls.describe_container_instances(cluster, chunk).await;
+        accounted("DescribeContainerInstances", chunk, answer, |found| found.arn.clone())
+    });
+    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+}
+
+/// Sets container instances of one cluster to DRAINING. One that ECS will not have does not hold up its chunk.
+pub async fn set_draining(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    arns: &[ContainerInstanceArn],
+) -> Answers<ContainerInstanceArn, ContainerInstance> {
+    let requests = arns.chunks(UPDATE_STATE_MAX).map(|chunk| async move {
+        match calls.set_draining(cluster, chunk).await {
+            Err(error) if error.blames_the_request() && chunk.len() > 1 => {
+                let mut answers = Answers::default();
+                for single in chunk.chunks(1) {
+                    answers = answers.and(updated(single, calls.set_draining(cluster, single).await));
+                }
+                answers
+            }
+            answer => updated(chunk, answer),
+        }
+    });
+    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+}
+
+fn updated(
+    chunk: &[ContainerInstanceArn],
+    answer: Result<Found<ContainerInstance>, CallError>,
+) -> Answers<ContainerInstanceArn, ContainerInstance> {
+    accounted("UpdateContainerInstancesState", chunk, answer, |found| found.arn.clone())
+}
+
+/// Every task of a container instance: desired RUNNING and desired STOPPED, for the default lists the first alone.
+///
+/// # Errors
+/// When any page of either list fails: a part of a host's tasks proves nothing. A cluster or container instance that
+/// is not there is an error, too.
+pub async fn tasks_on(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    container_instance: &ContainerInstanceArn,
+) -> Result<BTreeSet<TaskArn>, CallError> {
+    let mut arns = BTreeSet::new();
+    for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
+        let page = |token| calls.list_tasks(cluster, container_instance, desired, token);
+        arns.extend(every_page("ListTasks", page).await?);
+    }
+    Ok(arns)
+}
+
+/// Tasks of one cluster, of any of its hosts, as they are now.
+pub async fn tasks(calls: &impl Calls, cluster: &ClusterName, arns: &[TaskArn]) -> Answers<TaskArn, Task> {
+    let requests = arns.chunks(DESCRIBE_MAX).map(|chunk| async move {
+        let answer = calls.describe_tasks(cluster, chunk).await;
+        accounted("DescribeTasks", chunk, answer, |found| found.arn.clone())
+    });
+    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+}
+
+/// Instances as Auto Scaling knows them; one that is in no group is absent.
+pub async fn auto_scaling_instances(
+    calls: &impl Calls,
+    ids: &[InstanceId],
+) -> Answers<InstanceId, AutoScalingInstance> {
+    let requests = ids.chunks(AUTO_SCALING_INSTANCES_MAX).map(|chunk| async move {
+        let page = |token| calls.describe_auto_scaling_instances(chunk, token);
+        match every_page("DescribeAutoScalingInstances", page).await {
+            Ok(found) => {
+                let named = |id: &&InstanceId| found.iter().any(|instance| instance.instance == **id);
+                let absent = chunk.iter().filter(|id| !named(id)).cloned().collect();
+                Answers { found, absent, unknown: Vec::new() }
+            }
+            Err(error) => Answers { unknown: vec![Unknown { keys: chunk.to_vec(), error }], ..Answers::default() },
+        }
+    });
+    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+}
+
+/// Follows `nextToken` to its end: a page may be short or empty, only a missing token ends a list.
+async fn every_page<T, F: Future<Output = Result<Page<T>, CallError>>>(
+    operation: &'static str,
+    request: impl Fn(Option<String>) -> F,
+) -> Result<Vec<T>, CallError> {
+    let mut items = Vec::new();
+    let mut token = None;
+    for _ in 0..PAGES_MAX {
+        let page = Box::pin(request(token)).await?;
+        items.extend(page.items);
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(items);
+        }
+    }
+    Err(CallError::Incomplete { operation, what: format!("more than {PAGES_MAX} pages") })
+}
+
+/// Makes sure that every key of a chunk is found, absent or unknown, whatever the answer holds or leaves out.
+fn accounted<K: Clone + Ord + std::fmt::Display, T>(
+    operation: &'static str,
+    chunk: &[K],
+    answer: Result<Found<T>, CallError>,
+    key: fn(&T) -> K,
+) -> Answers<K, T> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) if error.class() == ErrorClass::Absent => {
+            return Answers { absent: chunk.to_vec(), ..Answers::default() };
+        }
+        Err(error) => {
+            return Answers { unknown: vec![Unknown { keys: chunk.to_vec(), error }], ..Answers::default() };
+        }
+    };
+    let found: BTreeSet<K> = answer.items.iter().map(key).collect();
+    let reason = |key: &K| answer.failures.iter().find(|f| same(&f.arn, key)).map(|f| f.reason.as_str());
+    let mut answers = Answers::default();
+    for wanted in chunk.iter().filter(|key| !found.contains(*key)) {
+        match reason(wanted) {
+            // INACTIVE: deregistered, which is absent to us (ECS developer guide, API failure reasons).
+            Some("MISSING" | "INACTIVE") => answers.absent.push(wanted.clone()),
+            other => {
+                let what = format!("{wanted}: {}", other.unwrap_or("left out"));
+                let error = CallError::Incomplete { operation, what };
+                answers.unknown.push(Unknown { keys: vec![wanted.clone()], error });
+            }
+        }
+    }
+    answers.found = answer.items;
+    answers
+}
+
+/// `failures[]` may name a key by its bare id.
+fn same<K: std::fmt::Display>(arn: &str, key: &K) -> bool {
+    let key = key.to_string();
+    key == arn || (!arn.is_empty() && key.ends_with(&format!("/{arn}")))
+}

@@ -1,0 +1,299 @@
+//! [`Calls`] over the AWS SDK.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_autoscaling as autoscaling;
+use aws_sdk_ecs as ecs;
+use ecs::error::{ProvideErrorMetadata, SdkError};
+use ecs::types as model;
+use jiff::Timestamp;
+
+use super::{
+    AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
+    LifecycleActionResult, LifecycleHook, Page, Task,
+};
+use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
+
+/// One second try hides a single lost packet; all further patience is the engine's, which knows what is urgent.
+const ATTEMPTS: u32 = 2;
+/// These calls answer in tens of milliseconds; one that takes this long is lost.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Two attempts: the longest that the engine can be held up by one request.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
+/// What AWS takes a heartbeat timeout for when the hook does not say (Auto Scaling API reference, LifecycleHook).
+const DEFAULT_HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// The SDK's clients of ECS and Auto Scaling.
+#[derive(Debug, Clone)]
+pub struct SdkCalls {
+    ecs: ecs::Client,
+    auto_scaling: autoscaling::Client,
+}
+
+impl SdkCalls {
+    /// Clients with the credentials, region and endpoints of `config`, and few, short tries.
+    #[must_use]
+    pub fn new(config: &SdkConfig) -> Self {
+        let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let config = config.to_builder().retry_config(retry).timeout_config(timeouts).build();
+        Self { ecs: ecs::Client::new(&config), auto_scaling: autoscaling::Client::new(&config) }
+    }
+}
+
+impl Calls for SdkCalls {
+    async fn list_clusters(&self, token: Option<String>) -> Result<Page<ClusterName>, CallError> {
+        const OPERATION: &str = "ListClusters";
+        let answer = self.ecs.list_clusters().set_next_token(token).send().await.map_err(failed(OPERATION))?;
+        let name =
+            |arn: &String| ClusterName::parse(arn).ok_or_else(|| incomplete(OPERATION, format!("cluster {arn:?}")));
+        let items = answer.cluster_arns().iter().map(name).collect::<Result<_, _>>()?;
+        Ok(Page { items, next_token: answer.next_token })
+    }
+
+    async fn list_container_instances(
+        &self,
+        cluster: &ClusterName,
+        filter: &str,
+        token: Option<String>,
+    ) -> Result<Page<ContainerInstanceArn>, CallError> {
+        let request = self.ecs.list_container_instances().cluster(cluster.as_str()).filter(filter);
+        let answer = request.set_next_token(token).send().await.map_err(failed("ListContainerInstances"))?;
+        let items = answer.container_instance_arns.unwrap_or_default().into_iter().map(Into::into).collect();
+        Ok(Page { items, next_token: answer.next_token })
+    }
+
+    async fn describe_container_instances(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+    ) -> Result<Found<ContainerInstance>, CallError> {
+        const OPERATION: &str = "DescribeContainerInstances";
+        let request = self.ecs.describe_container_instances().cluster(cluster.as_str());
+        let request = request.set_container_instances(Some(strings(arns, ContainerInstanceArn::as_str)));
+        let answer = request.send().await.map_err(failed(OPERATION))?;
+        found(OPERATION, answer.container_instances, answer.failures, container_instance)
+    }
+
+    async fn set_draining(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+    ) -> Result<Found<ContainerInstance>, CallError> {
+        const OPERATION: &str = "UpdateContainerInstancesState";
+        let request = self.ecs.update_container_instances_state().cluster(cluster.as_str());
+        let request = request.status(model::ContainerInstanceStatus::Draining);
+        let request = request.set_container_instances(Some(strings(arns, ContainerInstanceArn::as_str)));
+        let answer = request.send().await.map_err(failed(OPERATION))?;
+        found(OPERATION, answer.container_instances, answer.failures, container_instance)
+    }
+
+    async fn list_tasks(
+        &self,
+        cluster: &ClusterName,
+        container_instance: &ContainerInstanceArn,
+        desired: DesiredStatus,
+        token: Option<String>,
+    ) -> Result<Page<TaskArn>, CallError> {
+        let desired = match desired {
+            DesiredStatus::Running => model::DesiredStatus::Running,
+            DesiredStatus::Stopped => model::DesiredStatus::Stopped,
+        };
+        let request = self.ecs.list_tasks().cluster(cluster.as_str()).container_instance(container_instance.as_str());
+        let request = request.desired_status(desired).set_next_token(token);
+        let answer = request.send().await.map_err(failed("ListTasks"))?;
+        let items = answer.task_arns.unwrap_or_default().into_iter().map(Into::into).collect();
+        Ok(Page { items, next_token: answer.next_token })
+    }
+
+    async fn describe_tasks(&self, cluster: &ClusterName, arns: &[TaskArn]) -> Result<Found<Task>, CallError> {
+        const OPERATION: &str = "DescribeTasks";
+        let request = self.ecs.describe_tasks().cluster(cluster.as_str());
+        let request = request.set_tasks(Some(strings(arns, TaskArn::as_str)));
+        let answer = request.send().await.map_err(failed(OPERATION))?;
+        found(OPERATION, answer.tasks, answer.failures, task)
+    }
+
+    async fn stop_task(&self, cluster: &ClusterName, arn: &TaskArn, reason: &str) -> Result<Task, CallError> {
+        const OPERATION: &str = "StopTask";
+        let request = self.ecs.stop_task().cluster(cluster.as_str()).task(arn.as_str()).reason(reason);
+        let answer = request.send().await.map_err(failed(OPERATION))?;
+        answer.task.and_then(task).ok_or_else(|| incomplete(OPERATION, "the task".into()))
+    }
+
+    async fn put_attributes(
+        &self,
+        cluster: &ClusterName,
+        target: &ContainerInstanceArn,
+        attributes: &[(&'static str, String)],
+    ) -> Result<(), CallError> {
+        const OPERATION: &str = "PutAttributes";
+        let attributes = attributes.iter().map(|(name, value)| attribute(OPERATION, target, name, Some(value)));
+        let attributes = attributes.collect::<Result<_, _>>()?;
+        let request = self.ecs.put_attributes().cluster(cluster.as_str()).set_attributes(Some(attributes));
+        request.send().await.map(drop).map_err(failed(OPERATION))
+    }
+
+    async fn delete_attributes(
+        &self,
+        cluster: &ClusterName,
+        target: &ContainerInstanceArn,
+        names: &[&'static str],
+    ) -> Result<(), CallError> {
+        const OPERATION: &str = "DeleteAttributes";
+        let attributes = names.iter().map(|name| attribute(OPERATION, target, name, None));
+        let attributes = attributes.collect::<Result<_, _>>()?;
+        let request = self.ecs.delete_attributes().cluster(cluster.as_str()).set_attributes(Some(attributes));
+        request.send().await.map(drop).map_err(failed(OPERATION))
+    }
+
+    async fn describe_auto_scaling_instances(
+        &self,
+        ids: &[InstanceId],
+        token: Option<String>,
+    ) -> Result<Page<AutoScalingInstance>, CallError> {
+        const OPERATION: &str = "DescribeAutoScalingInstances";
+        let request = self.auto_scaling.describe_auto_scaling_instances().set_next_token(token);
+        let request = request.set_instance_ids(Some(strings(ids, InstanceId::as_str)));
+        let answer = request.send().await.map_err(failed(OPERATION))?;
+        let instance = |details: &autoscaling::types::AutoScalingInstanceDetails| {
+            Some(AutoScalingInstance {
+                instance: InstanceId::parse(details.instance_id()?)?,
+                group: details.auto_scaling_group_name()?.into(),
+                lifecycle_state: details.lifecycle_state()?.to_owned(),
+                // The letter case differs between the two Describe calls (Auto Scaling API reference).
+                unhealthy: !details.health_status()?.eq_ignore_ascii_case("healthy"),
+            })
+        };
+        let items = answer.auto_scaling_instances().iter().map(instance).collect::<Option<_>>();
+        let items = items.ok_or_else(|| incomplete(OPERATION, "an instance's id, group, state or health".into()))?;
+        Ok(Page { items, next_token: answer.next_token })
+    }
+
+    async fn describe_lifecycle_hooks(&self, group: &GroupName) -> Result<Vec<LifecycleHook>, CallError> {
+        const OPERATION: &str = "DescribeLifecycleHooks";
+        let request = self.auto_scaling.describe_lifecycle_hooks().auto_scaling_group_name(group.as_str());
+        let answer = request.send().await.map_err(failed(OPERATION))?;
+        let hook = |hook: &autoscaling::types::LifecycleHook| {
+            let seconds = hook.heartbeat_timeout().and_then(|seconds| u64::try_from(seconds).ok());
+            Some(LifecycleHook {
+                name: hook.lifecycle_hook_name()?.into(),
+                on_termination: hook.lifecycle_transition()? == "autoscaling:EC2_INSTANCE_TERMINATING",
+                heartbeat_timeout: seconds.map_or(DEFAULT_HEARTBEAT_TIMEOUT, Duration::from_secs),
+                notification_metadata: hook.notification_metadata().map(ToOwned::to_owned),
+            })
+        };
+        let hooks = answer.lifecycle_hooks().iter().map(hook).collect::<Option<_>>();
+        hooks.ok_or_else(|| incomplete(OPERATION, "a hook's name or transition".into()))
+    }
+
+    async fn complete_lifecycle_action(
+        &self,
+        group: &GroupName,
+        hook: &HookName,
+        instance: &InstanceId,
+        result: LifecycleActionResult,
+    ) -> Result<(), CallError> {
+        let result = match result {
+            LifecycleActionResult::Continue => "CONTINUE",
+            LifecycleActionResult::Abandon => "ABANDON",
+        };
+        let request = self.auto_scaling.complete_lifecycle_action().auto_scaling_group_name(group.as_str());
+        let request = request.lifecycle_hook_name(hook.as_str()).instance_id(instance.as_str());
+        let request = request.lifecycle_action_result(result);
+        request.send().await.map(drop).map_err(failed("CompleteLifecycleAction"))
+    }
+
+    async fn record_lifecycle_action_heartbeat(
+        &self,
+        group: &GroupName,
+        hook: &HookName,
+        instance: &InstanceId,
+    ) -> Result<(), CallError> {
+        let request = self.auto_scaling.record_lifecycle_action_heartbeat().auto_scaling_group_name(group.as_str());
+        let request = request.lifecycle_hook_name(hook.as_str()).instance_id(instance.as_str());
+        request.send().await.map(drop).map_err(failed("RecordLifecycleActionHeartbeat"))
+    }
+}
+
+fn failed<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> CallError
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    move |error| match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+        Some(code) => CallError::Refused {
+            operation,
+            code: code.to_owned(),
+            message: error.message().unwrap_or("no message").to_owned(),
+        },
+        None => CallError::NoAnswer { operation, source: Box::new(error) },
+    }
+}
+
+fn incomplete(operation: &'static str, what: String) -> CallError {
+    CallError::Incomplete { operation, what }
+}
+
+fn strings<T>(ids: &[T], text: fn(&T) -> &str) -> Vec<String> {
+    ids.iter().map(|id| text(id).to_owned()).collect()
+}
+
+fn found<S, T>(
+    operation: &'static str,
+    items: Option<Vec<S>>,
+    failures: Option<Vec<model::Failure>>,
+    read: fn(S) -> Option<T>,
+) -> Result<Found<T>, CallError> {
+    let items = items.unwrap_or_default().into_iter().map(read).collect::<Option<_>>();
+    let items = items.ok_or_else(|| incomplete(operation, "an ARN or a status".into()))?;
+    let failure = |failure: model::Failure| Failure {
+        arn: failure.arn.unwrap_or_default(),
+        reason: failure.reason.unwrap_or_default(),
+    };
+    Ok(Found { items, failures: failures.unwrap_or_default().into_iter().map(failure).collect() })
+}
+
+fn container_instance(instance: model::ContainerInstance) -> Option<ContainerInstance> {
+    let attributes = instance.attributes.unwrap_or_default().into_iter();
+    Some(ContainerInstance {
+        arn: instance.container_instance_arn?.into(),
+        instance: instance.ec2_instance_id.as_deref().and_then(InstanceId::parse),
+        status: InstanceStatus::from(instance.status?.as_str()),
+        agent_connected: instance.agent_connected,
+        running_tasks: u32::try_from(instance.running_tasks_count).ok()?,
+        pending_tasks: u32::try_from(instance.pending_tasks_count).ok()?,
+        attributes: attributes.filter_map(|a| Some((a.name, a.value?))).collect::<BTreeMap<_, _>>(),
+    })
+}
+
+fn task(task: model::Task) -> Option<Task> {
+    let timestamp = |t: ecs::primitives::DateTime| Timestamp::new(t.secs(), i32::try_from(t.subsec_nanos()).ok()?).ok();
+    Some(Task {
+        arn: task.task_arn?.into(),
+        container_instance: task.container_instance_arn.map(Into::into),
+        last_status: task.last_status?,
+        desired_status: task.desired_status?,
+        group: task.group.unwrap_or_default(),
+        started_by: task.started_by.unwrap_or_default(),
+        stopped_at: task.stopped_at.and_then(timestamp),
+    })
+}
+
+fn attribute(
+    operation: &'static str,
+    target: &ContainerInstanceArn,
+    name: &str,
+    value: Option<&String>,
+) -> Result<model::Attribute, CallError> {
+    let attribute = model::Attribute::builder().name(name).set_value(value.cloned());
+    let attribute = attribute.target_type(model::TargetType::ContainerInstance).target_id(target.as_str());
+    attribute.build().map_err(|e| incomplete(operation, e.to_string()))
+}

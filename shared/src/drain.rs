@@ -1,0 +1,203 @@
+//! The engine: observe, decide, act, over a whole batch of departures.
+//!
+//! [`decide`](decide::decide) says what comes next for each instance; this module groups equal steps into as few AWS
+//! requests as their limits allow, does the urgent ones first, and sleeps until somebody wants to look again. Nothing is
+//! spawned: dropping the future of [`run`] ends all of it, at any await, and whoever comes next works from AWS's state.
+
+mod act;
+mod attempt;
+pub mod attributes;
+pub mod deadlines;
+pub mod decide;
+pub mod known;
+pub mod locate;
+mod observe;
+pub mod report;
+pub mod tries;
+
+use std::collections::BTreeSet;
+use std::error::Error as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::timeout_at;
+use tracing::{info, warn};
+
+use self::decide::{Action, Need, Outcome, Settled, Step, decide};
+use self::known::{Cause, Departure, Known};
+use self::locate::ClusterOfGroup;
+use self::report::{Drain, report};
+use crate::aws::{CallError, Calls};
+use crate::clock::{Clock, after, before};
+use crate::config::Config;
+
+/// Keeps a pause that rounds to nothing from becoming a busy loop.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+/// Between the end of polling and the end of the invocation: attributes, the tasks for the report, the answer.
+const HAND_OVER_TAKES: Duration = Duration::from_secs(3);
+/// Of that, what is kept for the answer alone.
+const ANSWER_TAKES: Duration = Duration::from_millis(500);
+
+/// What a run works with.
+#[derive(Debug)]
+pub struct Context<'a, C> {
+    /// The port to AWS.
+    pub calls: &'a C,
+    /// Every setting.
+    pub config: &'a Config,
+    /// What this warm environment remembers.
+    pub remembered: &'a ClusterOfGroup,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// How long a run may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// Polling ends, and what is left is handed over.
+    pub hand_over_at: Timestamp,
+    /// The report is given, whatever is still unknown.
+    pub report_at: Timestamp,
+}
+
+impl Budget {
+    /// Polls for `poll_for` from `now`, and ends well before an invocation's `deadline`.
+    #[must_use]
+    pub fn within(deadline: Timestamp, poll_for: Duration, now: Timestamp) -> Self {
+        let report_at = before(deadline, ANSWER_TAKES).max(now);
+        let latest = before(deadline, HAND_OVER_TAKES).max(now);
+        let hand_over_at = after(now, poll_for).min(latest);
+        Self { hand_over_at, report_at: report_at.min(after(hand_over_at, HAND_OVER_TAKES)) }
+    }
+}
+
+/// One instance on its way.
+#[derive(Debug)]
+struct Drainee {
+    known: Known,
+    settled: Option<Settled>,
+    settled_at: Option<Timestamp>,
+}
+
+/// Drains every departing instance as far as `budget` allows, and reports on each, in the order given; an instance
+/// named twice is drained once.
+pub async fn run<C: Calls>(
+    context: &Context<'_, C>,
+    departures: Vec<Departure>,
+    budget: Budget,
+    rng: &mut fastrand::Rng,
+) -> Vec<Drain> {
+    let now = context.clock.now();
+    let mut seen = BTreeSet::new();
+    let first = departures.into_iter().filter(|departure| seen.insert(departure.instance.clone()));
+    let mut drainees: Vec<_> =
+        first.map(|d| Drainee { known: Known::new(d, now), settled: None, settled_at: None }).collect();
+
+    let clock = context.clock;
+    if timeout_at(clock.instant(budget.hand_over_at), pursue(context, &mut drainees, rng)).await.is_err() {
+        let left = drainees.iter().filter(|drainee| drainee.settled.is_none()).count();
+        info!(drains = left, "polling ends, handing over");
+    }
+    if timeout_at(clock.instant(budget.report_at), hand_over(context, &mut drainees)).await.is_err() {
+        warn!("the hand-over was cut short by the end of the invocation");
+    }
+    drainees.iter().map(|drainee| finished(drainee, clock.now())).collect()
+}
+
+/// Observes, decides and acts until everything is settled.
+async fn pursue<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], rng: &mut fastrand::Rng) {
+    loop {
+        let steps = next_steps(drainees, context);
+        if drainees.iter().all(|drainee| drainee.settled.is_some()) {
+            return;
+        }
+        if steps.work.is_empty() {
+            let now = context.clock.now();
+            let wake = steps.wake.unwrap_or(now).max(after(now, SHORTEST_PAUSE));
+            tokio::time::sleep_until(context.clock.instant(wake)).await;
+            continue;
+        }
+        act::urgent(context, drainees, &steps.work, rng).await;
+        act::others_and_read(context, drainees, &steps.work, rng).await;
+    }
+}
+
+/// What is to be done now, Spot before the rest, and when to look again if nothing is.
+#[derive(Debug, Default)]
+struct Steps {
+    work: Vec<(usize, Work)>,
+    wake: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Read(Need),
+    Act(Action),
+}
+
+fn next_steps<C>(drainees: &mut [Drainee], context: &Context<'_, C>) -> Steps {
+    let now = context.clock.now();
+    let mut steps = Steps::default();
+    for (index, drainee) in drainees.iter_mut().enumerate().filter(|(_, drainee)| drainee.settled.is_none()) {
+        let policy = drainee.known.policy(context.config.policy);
+        match decide(&drainee.known, &policy, now) {
+            Step::Read(need) => steps.work.push((index, Work::Read(need))),
+            Step::Act(action) => steps.work.push((index, Work::Act(action))),
+            Step::WaitUntil(time) => steps.wake = Some(steps.wake.map_or(time, |wake| wake.min(time))),
+            Step::Settled(settled) => drainee.settle(settled, now),
+        }
+    }
+    let is_spot = |index: usize| {
+        drainees.get(index).is_some_and(|d| matches!(d.known.departure.cause, Cause::SpotInterruption { .. }))
+    };
+    steps.work.sort_by_key(|(index, _)| !is_spot(*index));
+    steps
+}
+
+impl Drainee {
+    fn settle(&mut self, settled: Settled, now: Timestamp) {
+        info!(instance = %self.known.departure.instance, outcome = %settled.outcome, detail = settled.detail, "settled");
+        self.settled_at = Some(now);
+        self.settled = Some(settled);
+    }
+}
+
+/// What an unfinished drain leaves for the next invocation, and the tasks that its report names.
+async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee]) {
+    let untold = |drainee: &Drainee| {
+        let open = drainee.settled.as_ref().is_none_or(|s| s.outcome == Outcome::WouldDrain);
+        open && drainee.known.registrations.iter().any(|r| r.tasks.is_none())
+    };
+    let unread: Vec<_> = drainees.iter().enumerate().filter(|(_, d)| untold(d)).map(|(index, _)| index).collect();
+    let unfinished: Vec<_> = drainees.iter().enumerate().filter(|(_, d)| d.settled.is_none()).collect();
+    if !context.config.policy.dry_run {
+        let changes =
+            unfinished.iter().flat_map(|(_, d)| attributes::changes(&d.known, attributes::Occasion::HandOver));
+        act::write_attributes(context.calls, &changes.collect::<Vec<_>>()).await;
+    }
+    observe::tasks_for_report(context, drainees, &unread).await;
+}
+
+fn finished(drainee: &Drainee, now: Timestamp) -> Drain {
+    let handed_over = || {
+        let errors: Vec<_> = drainee.known.tries.errors().collect();
+        let detail = match errors.as_slice() {
+            [] => "still waiting for its tasks to stop".to_owned(),
+            errors => format!("still waiting, last: {}", errors.join("; ")),
+        };
+        Settled { outcome: Outcome::HandedOver, detail }
+    };
+    let settled = drainee.settled.clone().unwrap_or_else(handed_over);
+    report(&drainee.known, settled, drainee.settled_at.unwrap_or(now))
+}
+
+/// Logs a failed request once, where it is handled, with its whole chain.
+fn log_failure(doing: &str, error: &CallError) {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain = format!("{chain}: {cause}");
+        source = cause.source();
+    }
+    warn!(error = chain, class = ?error.class(), "{doing} failed");
+}

@@ -1,0 +1,251 @@
+//! Acts: a round of equal actions, in as few requests as their limits allow.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join;
+use tracing::info;
+
+use super::attempt::{Attempt, Finding, already_released, take_in};
+use super::attributes::{self, AttributeChanges};
+use super::decide::{Action, Need, Settled};
+use super::known::{Cause, Known, Ours};
+use super::observe::{self, attempts, by_cluster, take_container_instances};
+use super::tries::Try;
+use super::{Context, Drainee, Work, log_failure};
+use crate::aws::batch::{self, few_at_once};
+use crate::aws::{CallError, Calls, ErrorClass, InstanceStatus, LifecycleActionResult};
+use crate::ids::{ClusterName, HookName, TaskArn};
+
+/// DRAINING and StopTask: what somebody's grace depends on goes before everything else.
+pub(super) async fn urgent<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &mut [Drainee],
+    work: &[(usize, Work)],
+    rng: &mut fastrand::Rng,
+) {
+    let to_drain = indexes(work, |w| matches!(w, Work::Act(Action::Drain)));
+    let attempts = set_draining(context, drainees, &to_drain).await;
+    take_in(context, drainees, attempts, rng);
+
+    let to_stop = work.iter().filter_map(|(index, work)| match work {
+        Work::Act(Action::StopTasks(tasks)) => Some((*index, tasks.as_slice())),
+        _ => None,
+    });
+    let attempts = stop_tasks(context, drainees, &to_stop.collect::<Vec<_>>()).await;
+    take_in(context, drainees, attempts, rng);
+}
+
+/// Releases, then heartbeats and attributes, then every read, the reads side by side.
+pub(super) async fn others_and_read<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &mut [Drainee],
+    work: &[(usize, Work)],
+    rng: &mut fastrand::Rng,
+) {
+    let due = actions_on_hooks(drainees, work);
+    let attempts =
+        few_at_once(due.iter().map(|(index, known, action)| hook_action(context, *index, known, action))).await;
+    take_in(context, drainees, attempts, rng);
+
+    let needs = |need: Need| indexes(work, move |w| matches!(w, Work::Read(n) if *n == need));
+    let [hooks, locations, instances, tasks] = [Need::Hook, Need::Location, Need::Instance, Need::Tasks].map(needs);
+    let readers: &[Drainee] = drainees;
+    let of_hosts = join(observe::holds(context, readers, &hooks), observe::locations(context, readers, &locations));
+    let of_tasks = join(observe::instances(context, readers, &instances), observe::tasks(context, readers, &tasks));
+    let ((holds, locations), (instances, tasks)) = join(of_hosts, of_tasks).await;
+    take_in(context, drainees, holds.into_iter().chain(locations).chain(instances).chain(tasks), rng);
+}
+
+fn indexes(work: &[(usize, Work)], fits: impl Fn(&Work) -> bool) -> Vec<usize> {
+    work.iter().filter(|(_, work)| fits(work)).map(|(index, _)| *index).collect()
+}
+
+async fn set_draining<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], indexes: &[usize]) -> Vec<Attempt> {
+    let mut attempts = attempts(indexes, Try::Drain);
+    for (cluster, arns) in by_cluster(drainees, indexes, |r| r.status == InstanceStatus::Active) {
+        let keys: Vec<_> = arns.keys().cloned().collect();
+        let answers = batch::set_draining(context.calls, &cluster, &keys).await;
+        for drained in &answers.found {
+            let instance = drained.instance.as_ref().map(ToString::to_string);
+            info!(instance, %cluster, container_instance = %drained.arn, "set DRAINING");
+        }
+        take_container_instances(&mut attempts, &arns, answers);
+    }
+    attempts.into_values().collect()
+}
+
+async fn stop_tasks<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &[Drainee],
+    wanted: &[(usize, &[TaskArn])],
+) -> Vec<Attempt> {
+    let each = wanted.iter().flat_map(|(index, arns)| {
+        let known = drainees.get(*index).map(|drainee| &drainee.known);
+        arns.iter().filter_map(move |arn| Some((*index, known?, cluster_of(known?, arn)?, arn)))
+    });
+    let each: Vec<_> = each.collect();
+    let requests = each
+        .iter()
+        .map(|(_, known, cluster, arn)| async { context.calls.stop_task(cluster, arn, &stop_reason(known)).await });
+    let answers = few_at_once(requests).await;
+
+    let mut attempts: BTreeMap<_, _> =
+        wanted.iter().map(|(index, _)| (*index, Attempt::new(*index, Try::StopTasks))).collect();
+    for ((index, known, cluster, arn), answer) in each.into_iter().zip(answers) {
+        let Some(attempt) = attempts.get_mut(&index) else {
+            continue;
+        };
+        match answer {
+            Ok(task) => {
+                info!(instance = %known.departure.instance, %cluster, task = %arn, group = task.group, "told a task to stop");
+                attempt.findings.push(Finding::Stopping(task));
+            }
+            Err(error) => {
+                log_failure("stopping a task", &error);
+                attempt.error = Some(error.to_string());
+            }
+        }
+    }
+    attempts.into_values().collect()
+}
+
+fn cluster_of<'a>(known: &'a Known, task: &TaskArn) -> Option<&'a ClusterName> {
+    let holds = |tasks: &super::known::Tasks| tasks.each.contains_key(task);
+    known.registrations.iter().find(|r| r.tasks.as_ref().is_some_and(holds)).map(|r| &r.cluster)
+}
+
+/// Shown to people as the task's `stoppedReason`.
+fn stop_reason(known: &Known) -> String {
+    let cause = match known.departure.cause {
+        Cause::Termination { .. } => "Auto Scaling is about to terminate",
+        Cause::SpotInterruption { .. } => "a Spot interruption is about to end",
+    };
+    format!("ecs-drainer: {cause} its host {}", known.departure.instance)
+}
+
+/// Releases before heartbeats before attributes.
+fn actions_on_hooks<'a>(drainees: &'a [Drainee], work: &'a [(usize, Work)]) -> Vec<(usize, &'a Known, &'a Action)> {
+    let due = work.iter().filter_map(|(index, work)| match work {
+        Work::Act(Action::Drain | Action::StopTasks(_)) | Work::Read(_) => None,
+        Work::Act(action) => Some((*index, &drainees.get(*index)?.known, action)),
+    });
+    let mut due: Vec<_> = due.collect();
+    due.sort_by_key(|(_, _, action)| match action {
+        Action::Complete { .. } => 0,
+        Action::Heartbeat => 1,
+        _ => 2,
+    });
+    due
+}
+
+async fn hook_action<C: Calls>(context: &Context<'_, C>, index: usize, known: &Known, action: &Action) -> Attempt {
+    match (action, known.ours()) {
+        (Action::Complete { result, settled }, Some(ours)) => {
+            complete(context, index, known, ours, *result, settled).await
+        }
+        (Action::Heartbeat, Some(ours)) => heartbeat(context, index, known, ours).await,
+        (Action::Remember(changes), _) => {
+            let (written, error) = write_attributes(context.calls, changes).await;
+            let findings = written.into_iter().map(Finding::Remembered).collect();
+            Attempt { findings, error, ..Attempt::new(index, Try::Remember) }
+        }
+        // decide completes and keeps alive only what we hold.
+        _ => Attempt::new(index, Try::Complete),
+    }
+}
+
+async fn complete<C: Calls>(
+    context: &Context<'_, C>,
+    index: usize,
+    known: &Known,
+    ours: &Ours,
+    result: LifecycleActionResult,
+    settled: &Settled,
+) -> Attempt {
+    let instance = &known.departure.instance;
+    let request = |hook| context.calls.complete_lifecycle_action(&ours.group, hook, instance, result);
+    let mut attempt = Attempt::new(index, Try::Complete);
+    match on_each_hook(ours, request).await {
+        Ok(InForce::Some) => {
+            info!(%instance, group = %ours.group, result = ?result, outcome = %settled.outcome, "released");
+            if ours.others_hold_too && result == LifecycleActionResult::Continue {
+                let changes = attributes::released(known, context.clock.now());
+                write_attributes(context.calls, &changes).await;
+            }
+            attempt.findings.push(Finding::Ended(settled.clone()));
+        }
+        Ok(InForce::None) => attempt.findings.push(Finding::Ended(already_released(&settled.detail))),
+        Err(error) => {
+            log_failure("completing the lifecycle action", &error);
+            attempt.error = Some(error.to_string());
+        }
+    }
+    attempt
+}
+
+async fn heartbeat<C: Calls>(context: &Context<'_, C>, index: usize, known: &Known, ours: &Ours) -> Attempt {
+    let instance = &known.departure.instance;
+    let request = |hook| context.calls.record_lifecycle_action_heartbeat(&ours.group, hook, instance);
+    let mut attempt = Attempt::new(index, Try::Heartbeat);
+    match on_each_hook(ours, request).await {
+        Ok(InForce::Some) => {
+            info!(%instance, group = %ours.group, "heartbeat");
+            attempt.findings.push(Finding::Heartbeat);
+        }
+        Ok(InForce::None) => attempt.findings.push(Finding::Ended(already_released("its tasks may still run"))),
+        Err(error) => {
+            log_failure("the heartbeat", &error);
+            attempt.error = Some(error.to_string());
+        }
+    }
+    attempt
+}
+
+/// Whether any of our lifecycle actions on an instance was still in force.
+enum InForce {
+    Some,
+    None,
+}
+
+/// Asks the same for each of our hooks: no API tells which of them the instance waits on, only the answer does.
+async fn on_each_hook<'a, F: Future<Output = Result<(), CallError>>>(
+    ours: &'a Ours,
+    request: impl Fn(&'a HookName) -> F,
+) -> Result<InForce, CallError> {
+    let mut in_force = InForce::None;
+    for hook in &ours.hooks {
+        match request(hook).await {
+            Ok(()) => in_force = InForce::Some,
+            Err(error) if error.class() == ErrorClass::Gone => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(in_force)
+}
+
+/// Writes what can be written; nothing depends on it. Answers what was, and the last error.
+pub(super) async fn write_attributes<C: Calls>(
+    calls: &C,
+    changes: &[AttributeChanges],
+) -> (Vec<AttributeChanges>, Option<String>) {
+    let writes = changes.iter().map(|change| async move {
+        if !change.put.is_empty() {
+            calls.put_attributes(&change.cluster, &change.target, &change.put).await?;
+        }
+        if !change.delete.is_empty() {
+            calls.delete_attributes(&change.cluster, &change.target, &change.delete).await?;
+        }
+        Ok::<_, CallError>(change.clone())
+    });
+    let (mut written, mut last_error) = (Vec::new(), None);
+    for answer in few_at_once(writes).await {
+        match answer {
+            Ok(change) => written.push(change),
+            Err(error) => {
+                log_failure("writing attributes", &error);
+                last_error = Some(error.to_string());
+            }
+        }
+    }
+    (written, last_error)
+}

@@ -1,0 +1,149 @@
+//! What came of one instance's part in a round of requests, and how it is taken in.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tracing::{info, warn};
+
+use super::attributes::AttributeChanges;
+use super::deadlines::{HEARTBEAT_TIMEOUT_SHORTEST, next_look};
+use super::decide::{Outcome, Settled};
+use super::known::{HeldBy, Hold, Known, Place};
+use super::locate::Located;
+use super::tries::Try;
+use super::{Context, Drainee};
+use crate::aws::{ContainerInstance, Task};
+use crate::clock::after;
+use crate::ids::{ContainerInstanceArn, TaskArn};
+
+/// What was tried for one instance, what it told, and what of it failed.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) index: usize,
+    pub(super) what: Try,
+    pub(super) findings: Vec<Finding>,
+    pub(super) error: Option<String>,
+}
+
+/// Something learnt.
+#[derive(Debug)]
+pub(super) enum Finding {
+    Held(Hold),
+    Located(Located),
+    /// What a container instance is now; none when it is absent.
+    Instance(ContainerInstanceArn, Option<ContainerInstance>),
+    /// Every task of a container instance.
+    Tasks {
+        arn: ContainerInstanceArn,
+        each: BTreeMap<TaskArn, Task>,
+        read_at: Timestamp,
+    },
+    /// A task that was told to stop.
+    Stopping(Task),
+    Heartbeat,
+    Remembered(AttributeChanges),
+    /// It ended like this.
+    Ended(Settled),
+}
+
+impl Attempt {
+    pub(super) fn new(index: usize, what: Try) -> Self {
+        Self { index, what, findings: Vec::new(), error: None }
+    }
+}
+
+/// Takes in a round's attempts.
+pub(super) fn take_in<C>(
+    context: &Context<'_, C>,
+    drainees: &mut [Drainee],
+    attempts: impl IntoIterator<Item = Attempt>,
+    rng: &mut fastrand::Rng,
+) {
+    let now = context.clock.now();
+    for attempt in attempts {
+        let Some(drainee) = drainees.get_mut(attempt.index) else {
+            continue;
+        };
+        let before = counted_tasks(&drainee.known);
+        let mut error = attempt.error;
+        for finding in attempt.findings {
+            error = error.or(learn(drainee, finding, now));
+        }
+        log_progress(&drainee.known, before);
+        let known = &mut drainee.known;
+        let pace = known.policy(context.config.policy).pace;
+        match error {
+            Some(error) => known.tries.failed(attempt.what, error, now, pace, rng),
+            None => {
+                known.tries.succeeded(attempt.what);
+                match attempt.what {
+                    Try::Location | Try::Instance => known.next_look = next_look(known.started(), now, pace, rng),
+                    // The second look that proves it comes as soon as it may.
+                    Try::Tasks if all_stopped(known) => known.next_look = after(now, pace.min),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Takes in one finding; answers an error when it is the kind of answer that tells too little.
+fn learn(drainee: &mut Drainee, finding: Finding, now: Timestamp) -> Option<String> {
+    let known = &mut drainee.known;
+    match finding {
+        Finding::Held(hold) => {
+            warn_of_mistakes(known, &hold);
+            known.hold = Some(hold);
+        }
+        Finding::Located(Located::At(place, registrations)) => known.learn_place(place, registrations),
+        Finding::Located(Located::SomebodySilent { answered, error }) => {
+            known.searched = answered;
+            return Some(error);
+        }
+        Finding::Instance(arn, found) => known.learn_instance(&arn, found.as_ref(), now),
+        Finding::Tasks { arn, each, read_at } => known.learn_tasks(&arn, each, read_at),
+        Finding::Stopping(task) => known.learn_task(&task),
+        Finding::Heartbeat => known.heartbeat_at = now,
+        Finding::Remembered(changes) => {
+            if let Some(registration) = known.registrations.iter_mut().find(|r| r.arn == changes.target) {
+                registration.attributes.apply(&changes);
+            }
+        }
+        Finding::Ended(settled) => drainee.settle(settled, now),
+    }
+    None
+}
+
+fn all_stopped(known: &Known) -> bool {
+    known.registrations.iter().all(|r| r.tasks.as_ref().is_some_and(|tasks| tasks.all_stopped_since.is_some()))
+}
+
+fn counted_tasks(known: &Known) -> Option<u32> {
+    (known.place == Place::Registered).then(|| known.registrations.iter().map(|r| r.counted_tasks).sum())
+}
+
+fn log_progress(known: &Known, before: Option<u32>) {
+    let (instance, now) = (&known.departure.instance, counted_tasks(known));
+    if let (Some(tasks), true) = (now, before != now) {
+        let clusters: Vec<_> = known.registrations.iter().map(|r| r.cluster.as_str()).collect();
+        info!(%instance, cluster = clusters.join(","), counted_tasks = tasks, "tasks that should run");
+    }
+}
+
+fn warn_of_mistakes(known: &Known, hold: &Hold) {
+    let HeldBy::Ours(ours) = &hold.by else { return };
+    let first_read = known.hold.is_none();
+    if first_read && !ours.overrides.mistakes.is_empty() {
+        let mistakes = ours.overrides.mistakes.join(", ");
+        warn!(group = %ours.group, mistakes, "NotificationMetadata has values that are not allowed; the settings stand");
+    }
+    if first_read && ours.heartbeat_timeout < HEARTBEAT_TIMEOUT_SHORTEST {
+        let (seconds, advised) = (ours.heartbeat_timeout.as_secs(), HEARTBEAT_TIMEOUT_SHORTEST.as_secs());
+        warn!(group = %ours.group, heartbeat_timeout_s = seconds, advised_s = advised, "the hook's heartbeat timeout is short");
+    }
+}
+
+/// The hook was over before we came: the drain ended, whatever we meant by completing it.
+pub(super) fn already_released(why: &str) -> Settled {
+    Settled { outcome: Outcome::AlreadyReleased, detail: format!("the lifecycle action was already over; {why}") }
+}

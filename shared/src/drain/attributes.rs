@@ -1,0 +1,130 @@
+//! The little that must be remembered between invocations, as custom attributes of the container instance.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::known::{Known, Registration};
+use crate::clock;
+use crate::ids::{ClusterName, ContainerInstanceArn};
+
+/// When the drain began.
+pub const DRAIN_STARTED_AT: &str = "ecs-drainer.drain-started-at";
+/// Since when the agent has been disconnected.
+pub const AGENT_LOST_AT: &str = "ecs-drainer.agent-lost-at";
+/// When our hook was completed, though the instance still waits on somebody else's.
+pub const RELEASED_AT: &str = "ecs-drainer.released-at";
+
+/// No drain lasts longer: AWS ends a lifecycle action after 48 h (Auto Scaling user guide). What is older was left by another.
+const VALID_FOR: Duration = Duration::from_secs(48 * 3600);
+/// What another environment's clock may be ahead.
+const CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// Our attributes of one container instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attributes(BTreeMap<&'static str, String>);
+
+/// What to write of our attributes of one container instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeChanges {
+    /// In which cluster.
+    pub cluster: ClusterName,
+    /// On what.
+    pub target: ContainerInstanceArn,
+    /// Names and new values.
+    pub put: Vec<(&'static str, String)>,
+    /// Names.
+    pub delete: Vec<&'static str>,
+}
+
+/// At what point of a drain attributes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// While it goes on: only what another drain left is mended.
+    Meanwhile,
+    /// The next invocation must know what this one saw.
+    HandOver,
+}
+
+impl Attributes {
+    /// Picks ours out of all.
+    #[must_use]
+    pub fn read(all: &BTreeMap<String, String>) -> Self {
+        let ours = [DRAIN_STARTED_AT, AGENT_LOST_AT, RELEASED_AT];
+        Self(ours.into_iter().filter_map(|name| Some((name, all.get(name)?.clone()))).collect())
+    }
+
+    /// When the drain began, if that can be believed at `now`.
+    #[must_use]
+    pub fn drain_started_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.time(DRAIN_STARTED_AT, now)
+    }
+
+    /// Since when the agent has been lost, if that can be believed at `now`.
+    #[must_use]
+    pub fn agent_lost_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.time(AGENT_LOST_AT, now)
+    }
+
+    fn time(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
+        let time: Timestamp = self.0.get(name)?.parse().ok()?;
+        (clock::before(now, VALID_FOR)..=clock::after(now, CLOCK_SKEW)).contains(&time).then_some(time)
+    }
+
+    /// Takes in changes that were written.
+    pub fn apply(&mut self, changes: &AttributeChanges) {
+        self.0.extend(changes.put.iter().cloned());
+        self.0.retain(|name, _| !changes.delete.contains(name));
+    }
+}
+
+/// What should be written, for each registration that needs it. Empty while nothing is.
+#[must_use]
+pub fn changes(known: &Known, occasion: Occasion) -> Vec<AttributeChanges> {
+    let of = |registration: &Registration| {
+        let changes = changes_of(known, registration, occasion);
+        (!changes.put.is_empty() || !changes.delete.is_empty()).then_some(changes)
+    };
+    known.registrations.iter().filter_map(of).collect()
+}
+
+fn changes_of(known: &Known, registration: &Registration, occasion: Occasion) -> AttributeChanges {
+    let stands = |name: &str| registration.attributes.0.get(name);
+    let mut put = Vec::new();
+    let mut want = |name: &'static str, time: Option<Timestamp>| {
+        let Some(value) = time.map(written) else { return };
+        // An old value that nobody would believe is left alone until it would be taken for this drain's.
+        let needed = occasion == Occasion::HandOver || stands(name).is_some();
+        let same = stands(name).and_then(|text| text.parse().ok()).map(written).as_ref() == Some(&value);
+        if needed && !same {
+            put.push((name, value));
+        }
+    };
+    want(DRAIN_STARTED_AT, known.started_at);
+    want(AGENT_LOST_AT, registration.agent_lost_at);
+    let reconnected = registration.agent_lost_at.is_none() && stands(AGENT_LOST_AT).is_some();
+    AttributeChanges {
+        cluster: registration.cluster.clone(),
+        target: registration.arn.clone(),
+        put,
+        delete: if reconnected { vec![AGENT_LOST_AT] } else { Vec::new() },
+    }
+}
+
+/// What to write when our hook is done but another's still holds the instance.
+#[must_use]
+pub fn released(known: &Known, now: Timestamp) -> Vec<AttributeChanges> {
+    let of = |registration: &Registration| AttributeChanges {
+        cluster: registration.cluster.clone(),
+        target: registration.arn.clone(),
+        put: vec![(RELEASED_AT, written(now))],
+        delete: Vec::new(),
+    };
+    known.registrations.iter().map(of).collect()
+}
+
+/// UTC with `Z`, to the millisecond: `+` is not allowed in a value (ECS API reference, Attribute).
+fn written(time: Timestamp) -> String {
+    format!("{time:.3}")
+}

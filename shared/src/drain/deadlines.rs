@@ -1,0 +1,93 @@
+//! When a drain's patience ends, and when to look and to send heartbeats until then.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::known::{Cause, Known, Ours};
+use super::tries::scattered;
+use crate::clock::{after, before, between};
+use crate::config::{OnDrainTimeout, Pace, Policy};
+
+/// From stopping stragglers to giving up: a load balancer's default deregistration delay (300 s) and twice the longest
+/// stopTimeout there is by default on EC2 hosts in practice (150 s).
+pub const STOP_GRACE: Duration = Duration::from_secs(600);
+/// A Spot instance is taken this long after its notice (EC2 user guide, Spot interruption notices).
+pub const SPOT_NOTICE: Duration = Duration::from_secs(120);
+/// However often it is kept alive, a lifecycle action ends after the shorter of these (Auto Scaling user guide, lifecycle hooks).
+const ACTION_LONGEST: Duration = Duration::from_secs(48 * 3600);
+const ACTION_LONGEST_HEARTBEATS: u32 = 100;
+/// Two heartbeats may be lost before the action is.
+const HEARTBEATS_PER_TIMEOUT: u32 = 3;
+/// A heartbeat timeout shorter than this leaves too little room for a minute's pause between two invocations.
+pub const HEARTBEAT_TIMEOUT_SHORTEST: Duration = Duration::from_secs(180);
+
+/// When patience ends, computed from cause and policy; the same in every invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From here on `then` applies.
+    pub stop_at: Timestamp,
+    /// From here on the host goes, whatever still runs; never, where the policy is to wait.
+    pub give_up_at: Option<Timestamp>,
+    /// What happens from `stop_at` on.
+    pub then: OnDrainTimeout,
+}
+
+/// The deadlines of an instance's drain.
+#[must_use]
+pub fn deadlines(known: &Known, policy: &Policy) -> Deadlines {
+    match known.departure.cause {
+        Cause::SpotInterruption { noticed_at } => {
+            let give_up_at = after(noticed_at, SPOT_NOTICE);
+            let stop_at = before(give_up_at, policy.spot_stop_lead);
+            Deadlines { stop_at, give_up_at: Some(give_up_at), then: OnDrainTimeout::StopTasks }
+        }
+        Cause::Termination { .. } => {
+            let wanted = after(known.started(), policy.drain_timeout);
+            let latest = known.ours().map(|ours| before(action_ends_at(known, ours), STOP_GRACE));
+            let stop_at = latest.map_or(wanted, |latest| wanted.min(latest));
+            let then = policy.on_drain_timeout;
+            let give_up_at = (then != OnDrainTimeout::Wait).then(|| after(stop_at, STOP_GRACE));
+            Deadlines { stop_at, give_up_at, then }
+        }
+    }
+}
+
+/// When AWS itself ends the lifecycle action, counted from the start of the drain.
+fn action_ends_at(known: &Known, ours: &Ours) -> Timestamp {
+    let limit = ours.heartbeat_timeout.saturating_mul(ACTION_LONGEST_HEARTBEATS).min(ACTION_LONGEST);
+    after(known.started(), limit)
+}
+
+/// When the next heartbeat is due; none for an instance we hold nothing of, or after AWS's own limit.
+///
+/// Time is cut into periods at points that differ from instance to instance, and each new period wants a heartbeat:
+/// so every invocation knows without memory, and a thousand instances do not send theirs at once.
+#[must_use]
+pub fn next_heartbeat(known: &Known) -> Option<Timestamp> {
+    let ours = known.ours()?;
+    let period =
+        i128::try_from((ours.heartbeat_timeout / HEARTBEATS_PER_TIMEOUT).as_nanos()).ok().filter(|p| *p > 0)?;
+    let phase = i128::from(hash(known.departure.instance.as_str())) % period;
+    let since = known.heartbeat_at.as_nanosecond() + phase;
+    let due = Timestamp::from_nanosecond((since.div_euclid(period) + 1) * period - phase).ok()?;
+    (due < action_ends_at(known, ours)).then_some(due)
+}
+
+/// FNV-1a: the same in every build and invocation, which the standard library's hash does not promise.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// When to look again at a drain that has gone on since `started`: soon while it is young, seldom when it is old.
+#[must_use]
+pub fn next_look(started: Timestamp, now: Timestamp, pace: Pace, rng: &mut fastrand::Rng) -> Timestamp {
+    let wait = (between(started, now) / 8).clamp(pace.min, pace.max.max(pace.min));
+    after(now, scattered(wait, 0.8..1.2, rng))
+}
+
+/// Whether `time` is longer than `age` ago.
+#[must_use]
+pub fn older_than(time: Timestamp, age: Duration, now: Timestamp) -> bool {
+    now.duration_since(time) > SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX)
+}

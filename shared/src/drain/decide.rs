@@ -1,0 +1,364 @@
+//! What comes next for one instance: a pure function of what is known, the policy and the time.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::attributes::{self, AttributeChanges, Occasion};
+use super::deadlines::{Deadlines, deadlines, next_heartbeat, older_than};
+use super::known::{Cause, HeldBy, Known, Place, Registration};
+use super::tries::Try;
+use crate::aws::{InstanceStatus, LifecycleActionResult, Task};
+use crate::clock::after;
+use crate::config::{OnDrainTimeout, Policy, StandaloneTasks};
+use crate::ids::TaskArn;
+
+/// Auto Scaling's word on an instance's health is asked again when it is older than this and matters.
+const HEALTH_VALID_FOR: Duration = Duration::from_secs(60);
+/// How often tasks are listed only to see whether there is a new one to stop.
+const RELIST_TASKS_AFTER: Duration = Duration::from_secs(30);
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A fact is missing or old.
+    Read(Need),
+    /// Something is to be done.
+    Act(Action),
+    /// Nothing before this time.
+    WaitUntil(Timestamp),
+    /// Nothing any more.
+    Settled(Settled),
+}
+
+/// A fact to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// Who holds the termination.
+    Hook,
+    /// Where the instance is registered.
+    Location,
+    /// What its container instance is now.
+    Instance,
+    /// Every task on it.
+    Tasks,
+}
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Set every ACTIVE registration DRAINING.
+    Drain,
+    /// Stop these tasks.
+    StopTasks(Vec<TaskArn>),
+    /// Complete our lifecycle action.
+    Complete {
+        /// With which result.
+        result: LifecycleActionResult,
+        /// How the drain then ended.
+        settled: Settled,
+    },
+    /// Keep our lifecycle action alive.
+    Heartbeat,
+    /// Write attributes.
+    Remember(Vec<AttributeChanges>),
+}
+
+/// How a drain ended, for this invocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// In a word.
+    pub outcome: Outcome,
+    /// In a sentence.
+    pub detail: String,
+}
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every task stopped, and the hook was completed where there is one.
+    Drained,
+    /// Registered in no cluster, so released at once.
+    NotInEcs,
+    /// Its host is gone; nothing can stop its tasks gracefully any more.
+    HostGone,
+    /// The lifecycle action was already over.
+    AlreadyReleased,
+    /// The deadline passed with tasks not STOPPED.
+    TimedOut,
+    /// `reconcile`, or the queue, goes on.
+    HandedOver,
+    /// Not ours.
+    Ignored,
+    /// What a dry run would have done.
+    WouldDrain,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Drained => "drained",
+            Self::NotInEcs => "not-in-ecs",
+            Self::HostGone => "host-gone",
+            Self::AlreadyReleased => "already-released",
+            Self::TimedOut => "timed-out",
+            Self::HandedOver => "handed-over",
+            Self::Ignored => "ignored",
+            Self::WouldDrain => "would-drain",
+        })
+    }
+}
+
+/// What comes next for an instance. `policy` is the one of its group, [`Known::policy`].
+#[must_use]
+pub fn decide(known: &Known, policy: &Policy, now: Timestamp) -> Step {
+    let step = first_that_fits(known, policy, now);
+    if policy.dry_run { instead(step, known) } else { step }
+}
+
+fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
+    if let Some(step) = unless_ours(known, now) {
+        return step;
+    }
+    match &known.place {
+        // Rule 2; and no registrations at all would satisfy every "all of them" below.
+        place if *place == Place::Unknown || (*place == Place::Registered && known.registrations.is_empty()) => {
+            return once_ready(known, Try::Location, now, Step::Read(Need::Location));
+        }
+        Place::Unwatched(cluster) => {
+            return settled(Outcome::Ignored, format!("registered in cluster {cluster}, which is not watched"));
+        }
+        Place::Nowhere => {
+            let detail = "registered in no cluster of this account and region".to_owned();
+            return release(known, LifecycleActionResult::Continue, Outcome::NotInEcs, detail, now);
+        }
+        Place::Registered | Place::Unknown => {}
+    }
+    let deadlines = deadlines(known, policy);
+    urgent(known, now)
+        .or_else(|| ending(known, policy, deadlines, now))
+        .or_else(|| looking(known, policy, deadlines, now))
+        .unwrap_or_else(|| Step::WaitUntil(earliest(known, policy, deadlines, now)))
+}
+
+/// Rule 1: only what Auto Scaling shows waiting, in a group with a hook of ours.
+fn unless_ours(known: &Known, now: Timestamp) -> Option<Step> {
+    let Cause::Termination { .. } = known.departure.cause else {
+        return None;
+    };
+    match known.hold.as_ref().map(|hold| &hold.by) {
+        None => Some(once_ready(known, Try::Hold, now, Step::Read(Need::Hook))),
+        Some(HeldBy::Ours(_)) => None,
+        Some(HeldBy::Nobody { state: Some(state) }) if state.contains("Terminating") => {
+            Some(settled(Outcome::AlreadyReleased, format!("it waits on no termination hook, its state is {state}")))
+        }
+        Some(HeldBy::Nobody { state: Some(state) }) => {
+            Some(settled(Outcome::Ignored, format!("it waits on no termination hook, its state is {state}")))
+        }
+        Some(HeldBy::Nobody { state: None }) => {
+            Some(settled(Outcome::AlreadyReleased, "it is in no Auto Scaling group any more".to_owned()))
+        }
+        Some(HeldBy::Others { group }) => {
+            Some(settled(Outcome::Ignored, format!("group {group} has no termination hook of ours")))
+        }
+    }
+}
+
+/// Rule 4's DRAINING, and what must not wait for the next look.
+fn urgent(known: &Known, now: Timestamp) -> Option<Step> {
+    let active = known.registrations.iter().any(|r| r.status == InstanceStatus::Active);
+    if active && known.tries.ready(Try::Drain, now) {
+        return Some(Step::Act(Action::Drain));
+    }
+    if next_heartbeat(known).is_some_and(|due| due <= now) && known.tries.ready(Try::Heartbeat, now) {
+        return Some(Step::Act(Action::Heartbeat));
+    }
+    let changes = attributes::changes(known, Occasion::Meanwhile);
+    if !changes.is_empty() && known.tries.ready(Try::Remember, now) {
+        return Some(Step::Act(Action::Remember(changes)));
+    }
+    None
+}
+
+/// Rules 7, 5 and 6: every way in which a drain ends.
+fn ending(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
+    let go = |result, outcome, detail| Some(release(known, result, outcome, detail, now));
+    if known.registrations.iter().all(|r| proven_stopped(r, policy)) {
+        let late = if now >= deadlines.stop_at { ", after its deadline" } else { "" };
+        return go(LifecycleActionResult::Continue, Outcome::Drained, format!("every task has stopped{late}"));
+    }
+    if known.registrations.iter().all(|r| agent_lost(r, policy, now)) {
+        match health(known, now) {
+            Health::Unknown if known.tries.ready(Try::Hold, now) => return Some(Step::Read(Need::Hook)),
+            Health::Unhealthy => {
+                let detail = "its agent is disconnected and Auto Scaling calls it unhealthy".to_owned();
+                return go(LifecycleActionResult::Continue, Outcome::HostGone, detail);
+            }
+            Health::Unknown | Health::Healthy => {}
+        }
+    }
+    let given_up = deadlines.give_up_at.is_some_and(|give_up_at| now >= give_up_at);
+    let (result, why) = match deadlines.then {
+        OnDrainTimeout::Proceed if now >= deadlines.stop_at => (LifecycleActionResult::Continue, "proceed"),
+        OnDrainTimeout::Abandon if now >= deadlines.stop_at => (LifecycleActionResult::Abandon, "abandon"),
+        OnDrainTimeout::StopTasks if given_up => (LifecycleActionResult::Continue, "stop-tasks"),
+        _ => return None,
+    };
+    // Once, so that the report can name what still ran.
+    let untold = known.registrations.iter().any(|r| r.tasks.is_none());
+    if untold && !known.tries.has_failed(Try::Tasks) {
+        return Some(Step::Read(Need::Tasks));
+    }
+    go(result, Outcome::TimedOut, format!("its deadline passed; the policy is {why}"))
+}
+
+/// Rule 7 for one registration: counts prove nothing, and one read of lists that lag proves too little.
+fn proven_stopped(registration: &Registration, policy: &Policy) -> bool {
+    let Some(tasks) = &registration.tasks else { return false };
+    registration.status == InstanceStatus::Draining
+        && tasks.all_stopped_since.is_some_and(|since| after(since, policy.pace.min) <= tasks.read_at)
+}
+
+/// Rule 5 for one registration.
+fn agent_lost(registration: &Registration, policy: &Policy, now: Timestamp) -> bool {
+    registration.agent_lost_at.is_some_and(|since| after(since, policy.agent_lost) <= now)
+}
+
+enum Health {
+    Unknown,
+    Healthy,
+    Unhealthy,
+}
+
+fn health(known: &Known, now: Timestamp) -> Health {
+    match &known.hold {
+        Some(hold) if older_than(hold.read_at, HEALTH_VALID_FOR, now) => Health::Unknown,
+        Some(_) if known.ours().is_some_and(|ours| ours.unhealthy) => Health::Unhealthy,
+        _ => Health::Healthy,
+    }
+}
+
+/// The next look, and rule 6: stopping what will not leave by itself.
+fn looking(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
+    if now >= known.next_look && known.tries.ready(Try::Instance, now) {
+        return Some(Step::Read(Need::Instance));
+    }
+    let stops = Stops::at(deadlines, policy, now);
+    let unread = known.registrations.iter().any(|r| wants_tasks(r, stops, now));
+    if unread && known.tries.ready(Try::Tasks, now) {
+        return Some(Step::Read(Need::Tasks));
+    }
+    let to_stop: Vec<_> = known.stragglers().filter(|task| stops.fits(task)).map(|task| task.arn.clone()).collect();
+    if !to_stop.is_empty() && known.tries.ready(Try::StopTasks, now) {
+        return Some(Step::Act(Action::StopTasks(to_stop)));
+    }
+    None
+}
+
+/// Which tasks are to be stopped now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stops {
+    None,
+    Standalone,
+    Every,
+}
+
+impl Stops {
+    fn at(deadlines: Deadlines, policy: &Policy, now: Timestamp) -> Self {
+        if deadlines.then == OnDrainTimeout::StopTasks && now >= deadlines.stop_at {
+            Self::Every
+        } else if policy.standalone_tasks == StandaloneTasks::Stop {
+            Self::Standalone
+        } else {
+            Self::None
+        }
+    }
+
+    /// A task that was told to stop is never told again: that, and no memory, is what "once" means.
+    fn fits(self, task: &Task) -> bool {
+        let due = match self {
+            Self::None => false,
+            Self::Standalone => task.is_standalone(),
+            Self::Every => true,
+        };
+        due && !task.is_leaving()
+    }
+}
+
+/// Tasks are listed when nothing is counted any more, or when some may have to be stopped: one read of the instance
+/// serves a hundred hosts, a list only one.
+fn wants_tasks(registration: &Registration, stops: Stops, now: Timestamp) -> bool {
+    if registration.status != InstanceStatus::Draining {
+        return false;
+    }
+    let Some(tasks) = &registration.tasks else {
+        return registration.counted_tasks == 0 || stops != Stops::None;
+    };
+    let before_the_look = tasks.read_at < registration.read_at;
+    match stops {
+        _ if registration.counted_tasks == 0 => before_the_look,
+        Stops::None => false,
+        Stops::Standalone => before_the_look && older_than(tasks.read_at, RELIST_TASKS_AFTER, now),
+        Stops::Every => before_the_look,
+    }
+}
+
+/// The earliest time that anything above may want to look again.
+fn earliest(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Timestamp {
+    let times = [Some(known.next_look), Some(deadlines.stop_at), deadlines.give_up_at, next_heartbeat(known)];
+    let times = times.into_iter().flatten().chain(known.tries.not_before());
+    times.filter(|time| *time > now).min().unwrap_or_else(|| after(now, policy.pace.max))
+}
+
+fn release(known: &Known, result: LifecycleActionResult, outcome: Outcome, detail: String, now: Timestamp) -> Step {
+    let settled = Settled { outcome, detail };
+    match known.departure.cause {
+        Cause::Termination { .. } => {
+            once_ready(known, Try::Complete, now, Step::Act(Action::Complete { result, settled }))
+        }
+        // Nothing holds a Spot interruption, so there is nothing to complete.
+        Cause::SpotInterruption { .. } => Step::Settled(settled),
+    }
+}
+
+fn settled(outcome: Outcome, detail: String) -> Step {
+    Step::Settled(Settled { outcome, detail })
+}
+
+/// `step`, or a pause until it may be tried again. What was never located is not kept alive meanwhile.
+fn once_ready(known: &Known, what: Try, now: Timestamp, step: Step) -> Step {
+    if known.tries.ready(what, now) {
+        return step;
+    }
+    let heartbeat = next_heartbeat(known).filter(|_| known.place == Place::Registered);
+    let times = known.tries.not_before().chain(heartbeat).filter(|time| *time > now);
+    times.min().map_or(step, Step::WaitUntil)
+}
+
+/// What a dry run makes of a step: it reads on until something would be done or waited for.
+fn instead(step: Step, known: &Known) -> Step {
+    let would = |what: String| settled(Outcome::WouldDrain, format!("would {what}"));
+    match step {
+        Step::Act(Action::Drain) => would("set it DRAINING".to_owned()),
+        Step::Act(Action::StopTasks(tasks)) => would(format!("stop {} tasks", tasks.len())),
+        Step::Act(Action::Complete { settled, .. }) => {
+            would(format!("release it, {}: {}", settled.outcome, settled.detail))
+        }
+        Step::Act(Action::Heartbeat | Action::Remember(_)) => would("keep its lifecycle action alive".to_owned()),
+        Step::WaitUntil(_) if known.place == Place::Registered => would("wait for its tasks to stop".to_owned()),
+        other => other,
+    }
+}
+
+/// Whether this instance may be waited for by Auto Scaling in `state`. A warm pool has states of its own, and only a
+/// termination into the pool shows that these mean a termination hook (Auto Scaling user guide, warm pools and hooks).
+#[must_use]
+pub fn waits_on_a_termination_hook(state: &str, cause: Cause) -> bool {
+    let to_warm_pool = matches!(cause, Cause::Termination { to_warm_pool: true });
+    state == "Terminating:Wait" || (to_warm_pool && matches!(state, "Warmed:Pending:Wait" | "Warmed:Terminating:Wait"))
+}
+
+#[cfg(test)]
+mod tests;

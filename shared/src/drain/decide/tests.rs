@@ -1,0 +1,497 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::aws::ContainerInstance;
+use crate::config::{Config, Overrides, Pace};
+use crate::drain::attributes::{AGENT_LOST_AT, DRAIN_STARTED_AT};
+use crate::drain::deadlines::STOP_GRACE;
+use crate::drain::known::{Departure, Hold, Ours};
+use crate::ids::{ClusterName, InstanceId};
+
+const POLL_MIN: u64 = 2;
+
+/// The time: seconds since some start.
+fn at(seconds: u64) -> Timestamp {
+    after("2026-01-15T20:00:00Z".parse().unwrap(), Duration::from_secs(seconds))
+}
+
+fn policy() -> Policy {
+    Config::read(|_| None).unwrap().policy
+}
+
+fn termination() -> Cause {
+    Cause::Termination { to_warm_pool: false }
+}
+
+fn met(cause: Cause) -> Known {
+    Known::new(Departure { instance: InstanceId::parse("i-1234567890abcdef0").unwrap(), cause }, at(0))
+}
+
+fn ours() -> Ours {
+    Ours {
+        group: "web".into(),
+        hooks: vec!["ecs-drainer".into()],
+        heartbeat_timeout: Duration::from_secs(3600),
+        others_hold_too: false,
+        unhealthy: false,
+        overrides: Overrides::default(),
+    }
+}
+
+fn held(by: HeldBy) -> Known {
+    Known { hold: Some(Hold { read_at: at(0), by }), heartbeat_at: at(0), ..met(termination()) }
+}
+
+fn container_instance(status: &str, counted: u32) -> ContainerInstance {
+    ContainerInstance {
+        arn: "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/1".into(),
+        instance: InstanceId::parse("i-1234567890abcdef0"),
+        status: status.into(),
+        agent_connected: true,
+        running_tasks: counted,
+        pending_tasks: 0,
+        attributes: BTreeMap::new(),
+    }
+}
+
+/// Held by our hook, found in cluster prod at `seconds`, to be looked at next 10 s later.
+fn found(instance: &ContainerInstance, seconds: u64) -> Known {
+    let mut known = held(HeldBy::Ours(ours()));
+    place(&mut known, instance, seconds);
+    known
+}
+
+fn place(known: &mut Known, instance: &ContainerInstance, seconds: u64) {
+    let prod = ClusterName::parse("prod").unwrap();
+    known.learn_place(Place::Registered, vec![Registration::new(prod, instance, at(seconds))]);
+    known.next_look = at(seconds + 10);
+}
+
+fn draining(counted: u32) -> Known {
+    found(&container_instance("DRAINING", counted), 0)
+}
+
+fn task(name: &str, last_status: &str, desired_status: &str) -> Task {
+    Task {
+        arn: format!("arn:aws:ecs:us-west-2:123456789012:task/prod/{name}").into(),
+        container_instance: None,
+        last_status: last_status.into(),
+        desired_status: desired_status.into(),
+        group: "service:web".into(),
+        started_by: "ecs-svc/1".into(),
+        stopped_at: None,
+    }
+}
+
+fn standalone(name: &str) -> Task {
+    Task { group: "family:job".into(), started_by: String::new(), ..task(name, "RUNNING", "RUNNING") }
+}
+
+fn read_tasks(known: &mut Known, tasks: &[Task], seconds: u64) {
+    let arn = known.registrations[0].arn.clone();
+    known.learn_tasks(&arn, tasks.iter().map(|task| (task.arn.clone(), task.clone())).collect(), at(seconds));
+}
+
+fn look(known: &mut Known, instance: &ContainerInstance, seconds: u64) {
+    known.learn_instance(&instance.arn.clone(), Some(instance), at(seconds));
+    known.next_look = at(seconds + 10);
+}
+
+fn step(known: &Known, seconds: u64) -> Step {
+    decide(known, &known.policy(policy()), at(seconds))
+}
+
+fn outcome(step: &Step) -> Option<Outcome> {
+    match step {
+        Step::Settled(settled) | Step::Act(Action::Complete { settled, .. }) => Some(settled.outcome),
+        _ => None,
+    }
+}
+
+fn released(step: &Step) -> Option<LifecycleActionResult> {
+    match step {
+        Step::Act(Action::Complete { result, .. }) => Some(*result),
+        _ => None,
+    }
+}
+
+fn fail(known: &mut Known, what: Try, seconds: u64) {
+    let pace = Pace { min: Duration::from_secs(5), max: Duration::from_secs(5) };
+    known.tries.failed(what, "throttled".into(), at(seconds), pace, &mut fastrand::Rng::with_seed(0));
+}
+
+// Rule 1.
+
+#[test]
+fn first_it_asks_who_holds_the_termination() {
+    assert_eq!(step(&met(termination()), 0), Step::Read(Need::Hook));
+}
+
+#[test]
+fn what_waits_on_no_hook_or_on_none_of_ours_is_left_alone() {
+    let nobody = |state: Option<&str>| held(HeldBy::Nobody { state: state.map(ToOwned::to_owned) });
+    assert_eq!(outcome(&step(&nobody(Some("InService")), 0)), Some(Outcome::Ignored));
+    assert_eq!(outcome(&step(&nobody(Some("Terminating:Proceed")), 0)), Some(Outcome::AlreadyReleased));
+    assert_eq!(outcome(&step(&nobody(None), 0)), Some(Outcome::AlreadyReleased));
+    let others = held(HeldBy::Others { group: "web".into() });
+    assert!(matches!(step(&others, 0), Step::Settled(s) if s.outcome == Outcome::Ignored && s.detail.contains("web")));
+}
+
+#[test]
+fn only_terminating_wait_waits_on_a_termination_hook_and_a_warm_pools_states_for_its_own_events() {
+    let to_warm_pool = Cause::Termination { to_warm_pool: true };
+    assert!(waits_on_a_termination_hook("Terminating:Wait", termination()));
+    for state in ["Warmed:Pending:Wait", "Warmed:Terminating:Wait"] {
+        assert!(waits_on_a_termination_hook(state, to_warm_pool));
+        assert!(!waits_on_a_termination_hook(state, termination()));
+    }
+    for state in ["InService", "Pending:Wait", "Terminating", "Terminating:Proceed", "Terminating:Retained"] {
+        assert!(!waits_on_a_termination_hook(state, to_warm_pool), "{state}");
+    }
+}
+
+// Rules 2 and 3.
+
+#[test]
+fn it_searches_until_every_cluster_answered_and_only_then_releases_what_is_in_none() {
+    let mut known = held(HeldBy::Ours(ours()));
+    assert_eq!(step(&known, 1), Step::Read(Need::Location));
+    fail(&mut known, Try::Location, 1);
+    assert!(matches!(step(&known, 1), Step::WaitUntil(until) if until > at(1)));
+    assert_eq!(step(&known, 6), Step::Read(Need::Location));
+    known.learn_place(Place::Nowhere, vec![]);
+    assert_eq!(outcome(&step(&known, 7)), Some(Outcome::NotInEcs));
+    assert_eq!(released(&step(&known, 7)), Some(LifecycleActionResult::Continue));
+}
+
+#[test]
+fn what_was_never_located_is_not_kept_alive() {
+    let mut known = held(HeldBy::Ours(ours()));
+    known.heartbeat_at = at(0);
+    fail(&mut known, Try::Location, 5_000);
+    assert!(matches!(step(&known, 5_000), Step::WaitUntil(_)));
+    assert_eq!(step(&known, 5_010), Step::Read(Need::Location));
+}
+
+#[test]
+fn what_is_only_in_an_unwatched_cluster_is_ignored() {
+    let mut known = held(HeldBy::Ours(ours()));
+    known.learn_place(Place::Unwatched(ClusterName::parse("theirs").unwrap()), vec![]);
+    assert!(
+        matches!(step(&known, 0), Step::Settled(s) if s.outcome == Outcome::Ignored && s.detail.contains("theirs"))
+    );
+}
+
+#[test]
+fn no_registration_at_all_is_no_proof_of_anything() {
+    let mut known = held(HeldBy::Ours(ours()));
+    known.place = Place::Registered;
+    assert_eq!(step(&known, 0), Step::Read(Need::Location));
+}
+
+// Rule 4.
+
+#[test]
+fn active_is_set_draining_even_with_no_task() {
+    assert_eq!(step(&found(&container_instance("ACTIVE", 0), 0), 0), Step::Act(Action::Drain));
+}
+
+#[test]
+fn a_status_in_between_is_looked_at_again() {
+    let mut known = found(&container_instance("DEREGISTERING", 0), 0);
+    read_tasks(&mut known, &[], 1);
+    read_tasks(&mut known, &[], 9);
+    assert_eq!(step(&known, 9), Step::WaitUntil(at(10)));
+    assert_eq!(step(&known, 10), Step::Read(Need::Instance));
+}
+
+#[test]
+fn inactive_or_missing_counts_as_absent_and_every_cluster_is_asked_again() {
+    let arn = draining(0).registrations[0].arn.clone();
+    for found in [None, Some(container_instance("INACTIVE", 0))] {
+        let mut known = draining(3);
+        known.learn_instance(&arn, found.as_ref(), at(5));
+        assert_eq!(step(&known, 5), Step::Read(Need::Location));
+    }
+}
+
+#[test]
+fn all_registrations_count() {
+    let mut known = draining(0);
+    let mut second = container_instance("ACTIVE", 0);
+    second.arn = "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/2".into();
+    let mut registrations = known.registrations.clone();
+    registrations.push(Registration::new(ClusterName::parse("prod").unwrap(), &second, at(0)));
+    known.learn_place(Place::Registered, registrations);
+    assert_eq!(step(&known, 0), Step::Act(Action::Drain));
+    second.status = InstanceStatus::Draining;
+    look(&mut known, &second, 1);
+    read_tasks(&mut known, &[], 2);
+    read_tasks(&mut known, &[], 5);
+    assert_eq!(step(&known, 5), Step::Read(Need::Tasks), "the second's tasks are not known");
+}
+
+// Rule 5.
+
+#[test]
+fn a_host_whose_agent_is_long_lost_goes_when_auto_scaling_calls_it_unhealthy() {
+    let mut lost = container_instance("DRAINING", 2);
+    lost.agent_connected = false;
+    let mut known = found(&lost, 0);
+    assert!(matches!(step(&known, 5), Step::WaitUntil(_)));
+    look(&mut known, &lost, 600);
+    assert_eq!(step(&known, 600), Step::Read(Need::Hook), "health is asked anew");
+    known.hold = Some(Hold { read_at: at(600), by: HeldBy::Ours(ours()) });
+    assert!(matches!(step(&known, 600), Step::WaitUntil(_)), "healthy: its network may be back");
+    known.hold = Some(Hold { read_at: at(600), by: HeldBy::Ours(Ours { unhealthy: true, ..ours() }) });
+    assert_eq!(outcome(&step(&known, 600)), Some(Outcome::HostGone));
+    look(&mut known, &container_instance("DRAINING", 2), 601);
+    assert!(matches!(step(&known, 601), Step::WaitUntil(_)), "the agent is back");
+}
+
+#[test]
+fn an_earlier_invocations_word_on_a_lost_agent_counts() {
+    let mut lost = container_instance("DRAINING", 2);
+    lost.agent_connected = false;
+    lost.attributes.insert(AGENT_LOST_AT.into(), "2026-01-15T19:50:00Z".into());
+    let mut known = found(&lost, 0);
+    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { unhealthy: true, ..ours() }) });
+    assert_eq!(outcome(&step(&known, 0)), Some(Outcome::HostGone));
+}
+
+// Rule 6.
+
+#[test]
+fn it_waits_while_tasks_are_counted_without_listing_them() {
+    let known = draining(3);
+    assert_eq!(step(&known, 1), Step::WaitUntil(at(10)));
+    assert_eq!(step(&known, 10), Step::Read(Need::Instance));
+}
+
+#[test]
+fn a_heartbeat_is_due_once_a_period_and_goes_before_reads() {
+    let mut known = draining(3);
+    let due = (0..1_300).find(|s| step(&known, *s) == Step::Act(Action::Heartbeat)).unwrap();
+    known.heartbeat_at = at(due);
+    let next = (due..due + 2_600).find(|s| step(&known, *s) == Step::Act(Action::Heartbeat)).unwrap();
+    assert!((1_199..=1_201).contains(&(next - due)), "a third of 3600 s, not {}", next - due);
+    fail(&mut known, Try::Heartbeat, next);
+    assert_eq!(step(&known, next), Step::Read(Need::Instance), "a refused heartbeat holds up nothing");
+}
+
+#[test]
+fn no_heartbeat_after_awss_own_limit() {
+    let mut known = draining(3);
+    known.hold =
+        Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { heartbeat_timeout: Duration::from_secs(60), ..ours() }) });
+    known.heartbeat_at = at(5_990);
+    let due = crate::drain::deadlines::next_heartbeat(&known);
+    assert!(due.is_none_or(|due| due < at(6_000)), "{due:?}");
+    known.heartbeat_at = at(6_000);
+    assert_eq!(crate::drain::deadlines::next_heartbeat(&known), None);
+}
+
+fn at_deadline(on_drain_timeout: OnDrainTimeout) -> Known {
+    let overrides = Overrides {
+        drain_timeout: Some(Duration::from_secs(100)),
+        on_drain_timeout: Some(on_drain_timeout),
+        ..Overrides::default()
+    };
+    let mut known = draining(2);
+    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { overrides, ..ours() }) });
+    look(&mut known, &container_instance("DRAINING", 2), 99);
+    read_tasks(&mut known, &[task("a", "RUNNING", "RUNNING"), task("b", "STOPPING", "STOPPED")], 99);
+    known
+}
+
+#[test]
+fn stop_tasks_tells_once_each_that_was_not_told_and_then_gives_it_time() {
+    let mut known = at_deadline(OnDrainTimeout::StopTasks);
+    assert_eq!(step(&known, 99), Step::WaitUntil(at(100)));
+    assert_eq!(step(&known, 100), Step::Act(Action::StopTasks(vec![task("a", "", "").arn])));
+    known.learn_task(&task("a", "RUNNING", "STOPPED"));
+    assert!(matches!(step(&known, 100), Step::WaitUntil(_)));
+    let give_up = 100 + STOP_GRACE.as_secs();
+    look(&mut known, &container_instance("DRAINING", 0), give_up - 1);
+    read_tasks(&mut known, &[task("a", "STOPPING", "STOPPED")], give_up - 1);
+    assert!(matches!(step(&known, give_up - 1), Step::WaitUntil(_)));
+    assert_eq!(outcome(&step(&known, give_up)), Some(Outcome::TimedOut));
+    assert_eq!(released(&step(&known, give_up)), Some(LifecycleActionResult::Continue));
+}
+
+#[test]
+fn proceed_and_abandon_release_at_the_deadline_and_wait_never_does() {
+    let known = at_deadline(OnDrainTimeout::Proceed);
+    assert_eq!(step(&known, 99), Step::WaitUntil(at(100)));
+    assert_eq!(released(&step(&known, 100)), Some(LifecycleActionResult::Continue));
+    assert_eq!(outcome(&step(&known, 100)), Some(Outcome::TimedOut));
+    assert_eq!(released(&step(&at_deadline(OnDrainTimeout::Abandon), 100)), Some(LifecycleActionResult::Abandon));
+    let mut waiting = at_deadline(OnDrainTimeout::Wait);
+    for seconds in [100, 701, 170_000, 180_000] {
+        waiting.heartbeat_at = at(seconds);
+        assert_eq!(released(&step(&waiting, seconds)), None, "{seconds}");
+    }
+}
+
+#[test]
+fn tasks_never_read_are_read_once_before_the_deadline_releases() {
+    let mut known = at_deadline(OnDrainTimeout::Proceed);
+    known.registrations[0].tasks = None;
+    assert_eq!(step(&known, 100), Step::Read(Need::Tasks));
+    fail(&mut known, Try::Tasks, 100);
+    assert_eq!(outcome(&step(&known, 100)), Some(Outcome::TimedOut), "but nothing hangs on it");
+}
+
+#[test]
+fn the_deadline_leaves_room_before_awss_own_limit() {
+    let mut known = draining(1);
+    known.hold =
+        Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { heartbeat_timeout: Duration::from_secs(30), ..ours() }) });
+    let deadlines = deadlines(&known, &policy());
+    assert_eq!(deadlines.stop_at, at(3_000 - 600));
+    assert_eq!(deadlines.give_up_at, Some(at(3_000)));
+}
+
+#[test]
+fn the_start_that_an_attribute_tells_counts_unless_it_is_too_old_or_the_host_was_active() {
+    let started = |status: &str, text: &str| {
+        let mut instance = container_instance(status, 1);
+        instance.attributes.insert(DRAIN_STARTED_AT.into(), text.into());
+        found(&instance, 0).started_at
+    };
+    assert_eq!(started("DRAINING", "2026-01-15T19:00:00.000Z"), "2026-01-15T19:00:00Z".parse().ok());
+    assert_eq!(started("DRAINING", "2026-01-13T19:59:59Z"), Some(at(0)), "older than 48 h");
+    assert_eq!(started("DRAINING", "2026-01-15T21:00:00Z"), Some(at(0)), "in the future");
+    assert_eq!(started("DRAINING", "yesterday"), Some(at(0)));
+    assert_eq!(started("ACTIVE", "2026-01-15T19:00:00Z"), None, "not begun");
+}
+
+#[test]
+fn whoever_turns_active_into_draining_overwrites_an_old_start() {
+    let mut instance = container_instance("ACTIVE", 1);
+    instance.attributes.insert(DRAIN_STARTED_AT.into(), "2026-01-15T19:00:00Z".into());
+    let mut known = found(&instance, 0);
+    assert_eq!(step(&known, 0), Step::Act(Action::Drain));
+    instance.status = InstanceStatus::Draining;
+    look(&mut known, &instance, 1);
+    let Step::Act(Action::Remember(changes)) = step(&known, 1) else {
+        panic!("the old start stands, {:?}", step(&known, 1))
+    };
+    assert_eq!(changes[0].put, [(DRAIN_STARTED_AT, "2026-01-15T20:00:01.000Z".to_owned())]);
+    fail(&mut known, Try::Remember, 1);
+    assert!(matches!(step(&known, 1), Step::WaitUntil(_)), "a refused attribute holds up nothing");
+    assert_eq!(known.started(), at(1));
+}
+
+#[test]
+fn standalone_tasks_are_stopped_at_once_where_asked() {
+    let overrides = Overrides { standalone_tasks: Some(StandaloneTasks::Stop), ..Overrides::default() };
+    let mut known = draining(2);
+    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { overrides, ..ours() }) });
+    assert_eq!(step(&known, 1), Step::Read(Need::Tasks));
+    read_tasks(&mut known, &[standalone("job"), task("web", "RUNNING", "RUNNING")], 1);
+    assert_eq!(step(&known, 1), Step::Act(Action::StopTasks(vec![standalone("job").arn])));
+    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(ours()) });
+    assert_eq!(step(&known, 1), Step::WaitUntil(at(10)), "the default waits");
+}
+
+// Rule 7.
+
+#[test]
+fn only_two_whole_reads_apart_with_every_task_stopped_prove_it() {
+    let mut known = draining(0);
+    assert_eq!(step(&known, 0), Step::Read(Need::Tasks), "a count of zero proves nothing");
+    read_tasks(&mut known, &[task("a", "STOPPING", "STOPPED")], 1);
+    assert_eq!(step(&known, 1), Step::WaitUntil(at(10)));
+    look(&mut known, &container_instance("DRAINING", 0), 10);
+    assert_eq!(step(&known, 10), Step::Read(Need::Tasks));
+    read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 10);
+    assert_eq!(outcome(&step(&known, 10)), None, "once is not enough");
+    read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 11);
+    assert_eq!(outcome(&step(&known, 11)), None, "twice within POLL_MIN is not enough");
+    read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 10 + POLL_MIN);
+    assert_eq!(outcome(&step(&known, 12)), Some(Outcome::Drained));
+    assert_eq!(released(&step(&known, 12)), Some(LifecycleActionResult::Continue));
+}
+
+#[test]
+fn a_task_that_shows_up_between_the_reads_starts_the_proof_anew() {
+    let mut known = draining(0);
+    read_tasks(&mut known, &[], 1);
+    read_tasks(&mut known, &[task("late", "PENDING", "RUNNING")], 4);
+    read_tasks(&mut known, &[task("late", "STOPPED", "STOPPED")], 7);
+    assert_eq!(outcome(&step(&known, 7)), None);
+    read_tasks(&mut known, &[task("late", "STOPPED", "STOPPED")], 9);
+    assert_eq!(outcome(&step(&known, 9)), Some(Outcome::Drained));
+}
+
+#[test]
+fn reads_from_before_draining_was_seen_prove_nothing() {
+    let mut known = found(&container_instance("DRAINING", 0), 5);
+    read_tasks(&mut known, &[], 1);
+    read_tasks(&mut known, &[], 4);
+    assert_eq!(outcome(&step(&known, 5)), None);
+}
+
+#[test]
+fn a_host_that_somebody_set_active_again_is_drained_and_proven_anew() {
+    let mut known = draining(0);
+    read_tasks(&mut known, &[], 1);
+    look(&mut known, &container_instance("ACTIVE", 0), 3);
+    assert_eq!(step(&known, 3), Step::Act(Action::Drain));
+    look(&mut known, &container_instance("DRAINING", 0), 4);
+    read_tasks(&mut known, &[], 4);
+    assert_eq!(outcome(&step(&known, 4)), None);
+}
+
+#[test]
+fn a_deleted_task_was_stopped() {
+    let mut known = draining(0);
+    read_tasks(&mut known, &[task("a", "DELETED", "STOPPED")], 1);
+    read_tasks(&mut known, &[task("a", "DELETED", "STOPPED")], 4);
+    assert_eq!(outcome(&step(&known, 4)), Some(Outcome::Drained));
+}
+
+#[test]
+fn a_refused_completion_is_tried_again_later() {
+    let mut known = draining(0);
+    read_tasks(&mut known, &[], 1);
+    read_tasks(&mut known, &[], 4);
+    fail(&mut known, Try::Complete, 4);
+    assert!(matches!(step(&known, 4), Step::WaitUntil(_)));
+    assert_eq!(released(&step(&known, 9)), Some(LifecycleActionResult::Continue));
+}
+
+// Spot.
+
+#[test]
+fn spot_stops_stragglers_ahead_of_the_power_and_settles_without_a_hook() {
+    let mut known = met(Cause::SpotInterruption { noticed_at: at(0) });
+    assert_eq!(step(&known, 1), Step::Read(Need::Location));
+    place(&mut known, &container_instance("DRAINING", 1), 1);
+    read_tasks(&mut known, &[standalone("job")], 1);
+    assert_eq!(step(&known, 2), Step::WaitUntil(at(11)));
+    known.next_look = at(200);
+    assert_eq!(step(&known, 2), Step::WaitUntil(at(75)), "120 s less SPOT_STOP_LEAD_SECONDS");
+    assert_eq!(step(&known, 75), Step::Act(Action::StopTasks(vec![standalone("job").arn])));
+    assert!(matches!(step(&known, 120), Step::Settled(s) if s.outcome == Outcome::TimedOut));
+    known.learn_place(Place::Nowhere, vec![]);
+    assert!(matches!(step(&known, 3), Step::Settled(s) if s.outcome == Outcome::NotInEcs));
+}
+
+// Dry run.
+
+#[test]
+fn a_dry_run_settles_instead_of_acting_or_waiting() {
+    let dry = Policy { dry_run: true, ..policy() };
+    let would = |known: &Known, seconds| match decide(known, &dry, at(seconds)) {
+        Step::Settled(settled) if settled.outcome == Outcome::WouldDrain => settled.detail,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(decide(&met(termination()), &dry, at(0)), Step::Read(Need::Hook), "it reads");
+    assert_eq!(would(&found(&container_instance("ACTIVE", 2), 0), 0), "would set it DRAINING");
+    assert_eq!(would(&draining(2), 1), "would wait for its tasks to stop");
+    let mut nowhere = held(HeldBy::Ours(ours()));
+    nowhere.learn_place(Place::Nowhere, vec![]);
+    assert!(would(&nowhere, 0).starts_with("would release it, not-in-ecs"));
+}

@@ -1,0 +1,313 @@
+//! What was read of one instance. Each fact carries when it was read: of tasks, when the read began; of all else, when
+//! the answer came, so that a read of tasks at or after `draining_since` surely saw the host closed to new ones.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::attributes::Attributes;
+use super::tries::Tries;
+use crate::aws::{ContainerInstance, InstanceStatus, Task};
+use crate::clock;
+use crate::config::{Overrides, Policy};
+use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
+
+/// How far back a first look takes a heartbeat for due: as often as `reconcile` runs.
+const FIRST_LOOK_BACK: Duration = Duration::from_secs(60);
+
+/// An instance about to leave, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// Which.
+    pub instance: InstanceId,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why an instance leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Auto Scaling terminates it, and waits on a lifecycle hook until we are done.
+    Termination {
+        /// Whether it goes to a warm pool instead of its end.
+        to_warm_pool: bool,
+    },
+    /// EC2 takes the Spot instance back two minutes after the notice, and waits for nobody.
+    SpotInterruption {
+        /// The notice's own time.
+        noticed_at: Timestamp,
+    },
+}
+
+/// All that is known of one departure.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Which instance, and why it leaves.
+    pub departure: Departure,
+    /// When this invocation met it.
+    pub met_at: Timestamp,
+    /// What Auto Scaling says of it.
+    pub hold: Option<Hold>,
+    /// Where it is registered.
+    pub place: Place,
+    /// The clusters that answered that it is not registered there, in the search under way.
+    pub searched: Vec<ClusterName>,
+    /// Its registrations, when [`Place::Registered`].
+    pub registrations: Vec<Registration>,
+    /// When its drain began: known once it was seen.
+    pub started_at: Option<Timestamp>,
+    /// When to look at it again.
+    pub next_look: Timestamp,
+    /// When a heartbeat was last sent; at first, since when one counts as due.
+    pub heartbeat_at: Timestamp,
+    /// Requests that failed.
+    pub tries: Tries,
+}
+
+/// What Auto Scaling says of an instance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hold {
+    /// When that was answered.
+    pub read_at: Timestamp,
+    /// What it said.
+    pub by: HeldBy,
+}
+
+/// Who holds an instance's termination.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeldBy {
+    /// Nobody: it is in this state, or in no group.
+    Nobody {
+        /// Auto Scaling's lifecycle state.
+        state: Option<String>,
+    },
+    /// Some termination hook, but its group has none of ours.
+    Others {
+        /// Its group.
+        group: GroupName,
+    },
+    /// Some termination hook, and its group has at least one of ours. No API tells which hook it waits on.
+    Ours(Ours),
+}
+
+/// A termination that our hook may be holding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ours {
+    /// The instance's group.
+    pub group: GroupName,
+    /// Our hooks on it; never empty.
+    pub hooks: Vec<HookName>,
+    /// The shortest of their heartbeat timeouts.
+    pub heartbeat_timeout: Duration,
+    /// Whether the group has termination hooks that are not ours.
+    pub others_hold_too: bool,
+    /// Whether Auto Scaling calls the instance unhealthy.
+    pub unhealthy: bool,
+    /// What our hooks' NotificationMetadata overrides.
+    pub overrides: Overrides,
+}
+
+/// Where an instance is registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Not known: not searched yet, or somebody did not answer.
+    Unknown,
+    /// In a watched cluster.
+    Registered,
+    /// Only in this cluster, which is not watched.
+    Unwatched(ClusterName),
+    /// In no cluster of account and region, every one of which answered.
+    Nowhere,
+}
+
+/// One registration of the instance as a container instance.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// In which cluster.
+    pub cluster: ClusterName,
+    /// As what.
+    pub arn: ContainerInstanceArn,
+    /// Whether it takes tasks.
+    pub status: InstanceStatus,
+    /// Whether it was seen ACTIVE since we met it.
+    pub was_active: bool,
+    /// Tasks with desired status RUNNING, on their way there included. Zero is no proof of anything.
+    pub counted_tasks: u32,
+    /// Since when its agent has been seen disconnected, without a break.
+    pub agent_lost_at: Option<Timestamp>,
+    /// Ours among its attributes.
+    pub attributes: Attributes,
+    /// When all that was answered.
+    pub read_at: Timestamp,
+    /// Since when it has been seen DRAINING, without a break.
+    pub draining_since: Option<Timestamp>,
+    /// Its tasks, once they were read.
+    pub tasks: Option<Tasks>,
+}
+
+/// Every task of a registration.
+#[derive(Debug, Clone)]
+pub struct Tasks {
+    /// When the last whole read of them began.
+    pub read_at: Timestamp,
+    /// Each, as last seen.
+    pub each: BTreeMap<TaskArn, Task>,
+    /// When the first of an unbroken row of reads began that found every one STOPPED while the instance was DRAINING.
+    pub all_stopped_since: Option<Timestamp>,
+}
+
+impl Known {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(departure: Departure, now: Timestamp) -> Self {
+        Self {
+            departure,
+            met_at: now,
+            hold: None,
+            place: Place::Unknown,
+            searched: Vec::new(),
+            registrations: Vec::new(),
+            started_at: None,
+            next_look: now,
+            heartbeat_at: clock::before(now, FIRST_LOOK_BACK),
+            tries: Tries::default(),
+        }
+    }
+
+    /// Our hold on its termination, if we have one.
+    #[must_use]
+    pub fn ours(&self) -> Option<&Ours> {
+        match &self.hold.as_ref()?.by {
+            HeldBy::Ours(ours) => Some(ours),
+            _ => None,
+        }
+    }
+
+    /// The settings for this instance: its group's overrides over everybody's.
+    #[must_use]
+    pub fn policy(&self, policy: Policy) -> Policy {
+        self.ours().map_or(policy, |ours| ours.overrides.over(policy))
+    }
+
+    /// When its drain began, or would have.
+    #[must_use]
+    pub fn started(&self) -> Timestamp {
+        self.started_at.unwrap_or(self.met_at)
+    }
+
+    /// The tasks known of it that are not STOPPED.
+    pub fn stragglers(&self) -> impl Iterator<Item = &Task> {
+        self.tasks().filter(|task| !task.is_stopped())
+    }
+
+    /// The tasks known of it.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.registrations.iter().filter_map(|r| r.tasks.as_ref()).flat_map(|tasks| tasks.each.values())
+    }
+
+    /// Takes in where a search found it. A search that somebody did not answer leaves the place unknown.
+    pub fn learn_place(&mut self, place: Place, registrations: Vec<Registration>) {
+        self.place = place;
+        self.registrations = registrations;
+        self.searched.clear();
+        self.learn_start();
+    }
+
+    /// Takes in what a container instance is now; one that is absent or INACTIVE is no registration any more, and
+    /// after the last of them every cluster must be asked again.
+    pub fn learn_instance(
+        &mut self,
+        arn: &ContainerInstanceArn,
+        found: Option<&ContainerInstance>,
+        read_at: Timestamp,
+    ) {
+        match found.filter(|found| found.status != InstanceStatus::Inactive) {
+            Some(found) => {
+                if let Some(registration) = self.registrations.iter_mut().find(|r| r.arn == *arn) {
+                    registration.learn(found, read_at);
+                }
+                self.learn_start();
+            }
+            None => self.registrations.retain(|registration| registration.arn != *arn),
+        }
+        if self.registrations.is_empty() {
+            self.place = Place::Unknown;
+        }
+    }
+
+    /// Takes in a whole read of a registration's tasks.
+    pub fn learn_tasks(&mut self, arn: &ContainerInstanceArn, each: BTreeMap<TaskArn, Task>, read_at: Timestamp) {
+        if let Some(registration) = self.registrations.iter_mut().find(|r| r.arn == *arn) {
+            let before = registration.tasks.take().and_then(|tasks| tasks.all_stopped_since);
+            let draining = registration.draining_since.is_some_and(|since| since <= read_at);
+            let all_stopped = draining && each.values().all(Task::is_stopped);
+            let all_stopped_since = all_stopped.then(|| before.unwrap_or(read_at));
+            registration.tasks = Some(Tasks { read_at, each, all_stopped_since });
+        }
+    }
+
+    /// Takes in a task as the answer to StopTask tells it.
+    pub fn learn_task(&mut self, task: &Task) {
+        for tasks in self.registrations.iter_mut().filter_map(|r| r.tasks.as_mut()) {
+            if let Some(known) = tasks.each.get_mut(&task.arn) {
+                *known = task.clone();
+            }
+        }
+    }
+
+    /// A drain begins when we first see DRAINING, unless an attribute says that it began before. What an attribute says
+    /// of a host that was ACTIVE is another drain's.
+    fn learn_start(&mut self) {
+        if self.registrations.iter().any(|r| r.status == InstanceStatus::Active) {
+            self.started_at = None;
+            return;
+        }
+        let told = |r: &Registration| r.attributes.drain_started_at(r.read_at).filter(|_| !r.was_active);
+        let draining = self.registrations.iter().filter(|r| r.status == InstanceStatus::Draining);
+        let since = draining.map(|r| told(r).unwrap_or(r.read_at)).min();
+        self.started_at = self.started_at.or(since);
+    }
+}
+
+impl Registration {
+    /// A registration as a search found it.
+    #[must_use]
+    pub fn new(cluster: ClusterName, found: &ContainerInstance, read_at: Timestamp) -> Self {
+        let mut registration = Self {
+            cluster,
+            arn: found.arn.clone(),
+            status: found.status.clone(),
+            was_active: false,
+            counted_tasks: 0,
+            agent_lost_at: None,
+            attributes: Attributes::default(),
+            read_at,
+            draining_since: None,
+            tasks: None,
+        };
+        registration.learn(found, read_at);
+        registration
+    }
+
+    fn learn(&mut self, found: &ContainerInstance, read_at: Timestamp) {
+        self.status = found.status.clone();
+        self.was_active |= found.status == InstanceStatus::Active;
+        self.counted_tasks = found.running_tasks.saturating_add(found.pending_tasks);
+        self.attributes = Attributes::read(&found.attributes);
+        self.read_at = read_at;
+        self.agent_lost_at = if found.agent_connected {
+            None
+        } else {
+            self.agent_lost_at.or_else(|| self.attributes.agent_lost_at(read_at)).or(Some(read_at))
+        };
+        if found.status == InstanceStatus::Draining {
+            self.draining_since = self.draining_since.or(Some(read_at));
+        } else {
+            self.draining_since = None;
+            if let Some(tasks) = &mut self.tasks {
+                tasks.all_stopped_since = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Finding the cluster of each instance, cheapest first, with one search per cluster for the whole batch.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::known::{Known, Place, Registration};
+use super::log_failure;
+use crate::aws::batch::{all_clusters, few_at_once, registered_in};
+use crate::aws::{CallError, Calls, ErrorClass};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::ids::{ClusterName, GroupName, InstanceId};
+
+/// Groups whose cluster is remembered: more than one account has in use, and small.
+const REMEMBERED_MAX: usize = 1_000;
+
+/// The clusters in which this warm environment last found each group's instances. A hint, never proof.
+#[derive(Debug, Default)]
+pub struct ClusterOfGroup(RefCell<BTreeMap<GroupName, ClusterName>>);
+
+impl ClusterOfGroup {
+    fn get(&self, group: &GroupName) -> Option<ClusterName> {
+        self.0.borrow().get(group).cloned()
+    }
+
+    fn remember(&self, group: &GroupName, cluster: &ClusterName) {
+        let mut clusters = self.0.borrow_mut();
+        if clusters.len() >= REMEMBERED_MAX {
+            clusters.clear();
+        }
+        clusters.insert(group.clone(), cluster.clone());
+    }
+}
+
+/// What a search said of one instance.
+#[derive(Debug)]
+pub(super) enum Located {
+    /// Where it is.
+    At(Place, Vec<Registration>),
+    /// Somebody did not answer; these did, that it is not with them.
+    SomebodySilent { answered: Vec<ClusterName>, error: String },
+}
+
+/// The search for one instance, as far as it has come.
+struct Search<'a> {
+    instance: &'a InstanceId,
+    group: Option<&'a GroupName>,
+    hint: Option<&'a ClusterName>,
+    answered: BTreeSet<ClusterName>,
+    found: Vec<Registration>,
+    silent: Option<CallErrorSummary>,
+}
+
+struct CallErrorSummary {
+    denied: bool,
+    text: String,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Hinted,
+    Watched,
+    Every,
+}
+
+/// Searches for every one of `wanted`; answers in their order.
+pub(super) async fn locate<C: Calls>(
+    calls: &C,
+    config: &Config,
+    remembered: &ClusterOfGroup,
+    clock: &Clock,
+    wanted: &[&Known],
+) -> Vec<Located> {
+    let mut searches: Vec<_> = wanted.iter().map(|known| Search::of(known)).collect();
+    for stage in [Stage::Hinted, Stage::Watched, Stage::Every] {
+        let every = match stage {
+            Stage::Every if searches.iter().any(|s| s.goes_on(config)) => all_clusters(calls).await,
+            _ => Ok(Vec::new()),
+        };
+        let every = match every {
+            Ok(every) => every,
+            Err(error) => {
+                log_failure("finding the clusters", &error);
+                searches.iter_mut().filter(|s| s.goes_on(config)).for_each(|s| s.unanswered(&error));
+                break;
+            }
+        };
+        let mut asked: BTreeMap<ClusterName, Vec<InstanceId>> = BTreeMap::new();
+        for search in searches.iter().filter(|s| s.goes_on(config)) {
+            for cluster in search.clusters(stage, config, remembered, &every) {
+                asked.entry(cluster).or_default().push(search.instance.clone());
+            }
+        }
+        let requests = asked.iter().map(|(cluster, instances)| registered_in(calls, cluster, instances));
+        for ((cluster, instances), answer) in asked.iter().zip(few_at_once(requests).await) {
+            if let Err(error) = &answer {
+                log_failure("searching a cluster", error);
+            }
+            for search in searches.iter_mut().filter(|s| instances.contains(s.instance)) {
+                match &answer {
+                    Ok(found) => {
+                        search.answered.insert(cluster.clone());
+                        let here = found.iter().filter(|c| c.instance.as_ref() == Some(search.instance));
+                        search.found.extend(here.map(|c| Registration::new(cluster.clone(), c, clock.now())));
+                    }
+                    Err(error) => search.unanswered(error),
+                }
+            }
+        }
+    }
+    searches.into_iter().map(|search| search.concluded(config, remembered)).collect()
+}
+
+impl<'a> Search<'a> {
+    fn of(known: &'a Known) -> Self {
+        let ours = known.ours();
+        Self {
+            instance: &known.departure.instance,
+            group: ours.map(|ours| &ours.group),
+            hint: ours.and_then(|ours| ours.overrides.cluster.as_ref()),
+            answered: known.searched.iter().cloned().collect(),
+            found: Vec::new(),
+            silent: None,
+        }
+    }
+
+    fn clusters(
+        &self,
+        stage: Stage,
+        config: &Config,
+        remembered: &ClusterOfGroup,
+        every: &[ClusterName],
+    ) -> Vec<ClusterName> {
+        let clusters: Vec<_> = match stage {
+            Stage::Hinted => {
+                let hint = self.hint.cloned().or_else(|| remembered.get(self.group?));
+                hint.filter(|hint| config.watches(hint)).into_iter().collect()
+            }
+            Stage::Watched => config.clusters.clone(),
+            Stage::Every => every.to_vec(),
+        };
+        clusters.into_iter().filter(|cluster| !self.answered.contains(cluster)).collect()
+    }
+
+    /// Whether the next stage is to be asked: not once it is found where we may act, nor when asking more would only
+    /// add to what throttles us. A cluster that denies us may well be somebody else's.
+    fn goes_on(&self, config: &Config) -> bool {
+        !self.is_found(config) && self.silent.as_ref().is_none_or(|silent| silent.denied)
+    }
+
+    fn is_found(&self, config: &Config) -> bool {
+        self.found.iter().any(|registration| config.watches(&registration.cluster))
+    }
+
+    fn unanswered(&mut self, error: &CallError) {
+        let denied = error.class() == ErrorClass::Denied && self.silent.as_ref().is_none_or(|silent| silent.denied);
+        self.silent = Some(CallErrorSummary { denied, text: error.to_string() });
+    }
+
+    fn concluded(mut self, config: &Config, remembered: &ClusterOfGroup) -> Located {
+        if self.is_found(config) {
+            self.found.retain(|registration| config.watches(&registration.cluster));
+            if let (Some(group), Some(first)) = (self.group, self.found.first()) {
+                remembered.remember(group, &first.cluster);
+            }
+            return Located::At(Place::Registered, self.found);
+        }
+        // An instance found elsewhere is somebody else's, whoever else is silent, except a cluster we watch.
+        match (self.silent, self.found.first()) {
+            (Some(silent), _) => {
+                // What was found in an unwatched cluster must be found again.
+                let held: BTreeSet<_> = self.found.iter().map(|registration| &registration.cluster).collect();
+                let answered = self.answered.iter().filter(|cluster| !held.contains(cluster)).cloned().collect();
+                Located::SomebodySilent { answered, error: silent.text }
+            }
+            (None, Some(elsewhere)) => Located::At(Place::Unwatched(elsewhere.cluster.clone()), Vec::new()),
+            (None, None) => Located::At(Place::Nowhere, Vec::new()),
+        }
+    }
+}

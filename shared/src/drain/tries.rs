@@ -1,0 +1,110 @@
+//! Which requests failed, and when each may be tried again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock;
+use crate::config::Pace;
+
+/// What can fail and be tried again, each by itself: a refused heartbeat holds up nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Try {
+    /// Reading who holds the termination.
+    Hold,
+    /// Searching for the registration.
+    Location,
+    /// Reading the container instance.
+    Instance,
+    /// Reading its tasks.
+    Tasks,
+    /// Setting it DRAINING.
+    Drain,
+    /// Stopping tasks.
+    StopTasks,
+    /// Completing the lifecycle action.
+    Complete,
+    /// Keeping it alive.
+    Heartbeat,
+    /// Writing attributes.
+    Remember,
+}
+
+/// Failures since the last success, of each.
+#[derive(Debug, Clone, Default)]
+pub struct Tries(BTreeMap<Try, Failed>);
+
+#[derive(Debug, Clone)]
+struct Failed {
+    times: u32,
+    not_before: Timestamp,
+    error: String,
+}
+
+impl Tries {
+    /// Whether it may be tried now.
+    #[must_use]
+    pub fn ready(&self, what: Try, now: Timestamp) -> bool {
+        self.0.get(&what).is_none_or(|failed| failed.not_before <= now)
+    }
+
+    /// Whether it has failed since it last succeeded.
+    #[must_use]
+    pub fn has_failed(&self, what: Try) -> bool {
+        self.0.contains_key(&what)
+    }
+
+    /// When something may be tried again.
+    pub fn not_before(&self) -> impl Iterator<Item = Timestamp> {
+        self.0.values().map(|failed| failed.not_before)
+    }
+
+    /// The newest failure of each that has not succeeded since.
+    pub fn errors(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(|failed| failed.error.as_str())
+    }
+
+    /// It succeeded.
+    pub fn succeeded(&mut self, what: Try) {
+        self.0.remove(&what);
+    }
+
+    /// It failed: the wait doubles each time from the pace's shortest to its longest, less up to half of it at random.
+    pub fn failed(&mut self, what: Try, error: String, now: Timestamp, pace: Pace, rng: &mut fastrand::Rng) {
+        let times = self.0.get(&what).map_or(0, |failed| failed.times);
+        let wait = pace.min.saturating_mul(2_u32.saturating_pow(times)).min(pace.max);
+        let not_before = clock::after(now, scattered(wait, 0.5..1.0, rng));
+        self.0.insert(what, Failed { times: times.saturating_add(1), not_before, error });
+    }
+}
+
+/// `duration` times a random factor, so that many do not come at once.
+pub(crate) fn scattered(duration: Duration, factor: std::ops::Range<f64>, rng: &mut fastrand::Rng) -> Duration {
+    duration.mul_f64(factor.start + (factor.end - factor.start) * rng.f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_waits_longer_by_itself_up_to_the_longest_pace() {
+        let pace = Pace { min: Duration::from_secs(2), max: Duration::from_secs(15) };
+        let (mut tries, mut rng) = (Tries::default(), fastrand::Rng::with_seed(1));
+        let now = Timestamp::UNIX_EPOCH;
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            tries.failed(Try::Tasks, "throttled".into(), now, pace, &mut rng);
+            waits.push(clock::between(now, tries.not_before().next().unwrap()));
+        }
+        for (wait, longest) in waits.iter().zip([2, 4, 8, 15, 15]) {
+            let longest = Duration::from_secs(longest);
+            assert!((longest / 2..=longest).contains(wait), "{wait:?} of {longest:?}");
+        }
+        assert!(waits.iter().all(|wait| *wait <= pace.max));
+        assert!(!tries.ready(Try::Tasks, now) && tries.ready(Try::Heartbeat, now));
+        tries.succeeded(Try::Tasks);
+        assert!(tries.ready(Try::Tasks, now) && !tries.has_failed(Try::Tasks));
+    }
+}

@@ -1,0 +1,188 @@
+//! Names and ids as AWS gives them, each in a type of its own so that none is taken for another.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Most characters in the name of an Auto Scaling group or lifecycle hook (Auto Scaling API reference).
+const NAME_MAX: usize = 255;
+
+macro_rules! string_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// As AWS writes it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+macro_rules! given_by_aws {
+    ($($name:ident),+) => {
+        $(impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        })+
+    };
+}
+
+string_type! {
+    /// An EC2 instance id. Only [`InstanceId::parse`] makes one, so it may stand in a filter string.
+    InstanceId
+}
+string_type! {
+    /// The short name of an ECS cluster, without account and region: those are the function's own.
+    ClusterName
+}
+string_type! {
+    /// The ARN of a container instance.
+    ContainerInstanceArn
+}
+string_type! {
+    /// The ARN of a task.
+    TaskArn
+}
+string_type! {
+    /// The name of an Auto Scaling group.
+    GroupName
+}
+string_type! {
+    /// The name of a lifecycle hook.
+    HookName
+}
+given_by_aws!(ContainerInstanceArn, TaskArn, GroupName, HookName);
+
+impl InstanceId {
+    /// Takes `i-` and 8 or 17 lower-case hex digits, and nothing else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("i-")?;
+        let hex = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        (hex && matches!(digits.len(), 8 | 17)).then(|| Self(text.to_owned()))
+    }
+}
+
+impl ClusterName {
+    /// Takes a cluster's short name (up to 255 letters, digits, `-`, `_`) or its ARN, of which the name is kept.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = match text.strip_prefix("arn:") {
+            Some(rest) => rest.split_once(":cluster/")?.1,
+            None => text,
+        };
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        ((1..=NAME_MAX).contains(&name.len()) && name.bytes().all(allowed)).then(|| Self(name.to_owned()))
+    }
+}
+
+impl HookName {
+    /// Takes what `PutLifecycleHook` takes: up to 255 letters, digits, `-`, `_`, `/`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/');
+        ((1..=NAME_MAX).contains(&text.len()) && text.bytes().all(allowed)).then(|| Self(text.to_owned()))
+    }
+}
+
+impl GroupName {
+    /// Takes up to 255 printable characters: Auto Scaling forbids hardly any.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let count = text.chars().count();
+        ((1..=NAME_MAX).contains(&count) && !text.chars().any(char::is_control)).then(|| Self(text.to_owned()))
+    }
+}
+
+/// The account and region a function runs in, from the ARN it was invoked by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// Twelve digits.
+    pub account: String,
+    /// For example `eu-central-1`.
+    pub region: String,
+}
+
+impl Home {
+    /// Takes `arn:PARTITION:lambda:REGION:ACCOUNT:function:…`; a local emulator's made-up ARN gives none.
+    #[must_use]
+    pub fn from_function_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.split(':');
+        let (Some("arn"), Some(_partition), Some("lambda")) = (parts.next(), parts.next(), parts.next()) else {
+            return None;
+        };
+        let (region, account) = (parts.next()?, parts.next()?);
+        let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+        (digits && !region.is_empty()).then(|| Self { account: account.to_owned(), region: region.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_id_is_i_and_8_or_17_hex_digits() {
+        for good in ["i-1234abcd", "i-0123456789abcdef0"] {
+            assert_eq!(InstanceId::parse(good).map(|id| id.to_string()), Some(good.to_owned()));
+        }
+        for bad in [
+            "",
+            "i-",
+            "i-123",
+            "i-1234ABCD",
+            "i-1234abcg",
+            "i-0123456789abcdef01",
+            "x-1234abcd",
+            "i-1234abc'",
+            " i-1234abcd",
+        ] {
+            assert_eq!(InstanceId::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_known_by_name_or_arn_in_any_partition() {
+        let prod = ClusterName::parse("prod").unwrap();
+        assert_eq!(ClusterName::parse("arn:aws-cn:ecs:cn-north-1:123456789012:cluster/prod"), Some(prod));
+        for bad in [
+            "",
+            "a b",
+            "x'] or true",
+            "arn:aws:ecs:eu-west-1:123456789012:service/prod",
+            "arn:aws:ecs:eu-west-1:1:cluster/",
+        ] {
+            assert_eq!(ClusterName::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn home_is_read_from_a_function_arn_alone() {
+        let home = Home::from_function_arn("arn:aws:lambda:us-west-2:123456789012:function:drainer:live").unwrap();
+        assert_eq!((home.account.as_str(), home.region.as_str()), ("123456789012", "us-west-2"));
+        for other in
+            ["function-arn", "", "arn:aws:sqs:us-west-2:123456789012:q", "arn:aws:lambda:us-west-2:me:function:f"]
+        {
+            assert_eq!(Home::from_function_arn(other), None, "{other:?}");
+        }
+    }
+}

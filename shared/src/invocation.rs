@@ -1,0 +1,109 @@
+//! From a Lambda invocation's payload to its answer: bare events are answered with a report, batches with the messages
+//! that should come again.
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use tracing::{info, warn};
+
+use crate::drain::known::Departure;
+use crate::drain::report::{Drain, Report, ignored};
+use crate::ids::{Home, InstanceId};
+use crate::notice::{self, Notice, NoticeError, Payload};
+
+/// What an invocation is to do.
+#[derive(Debug, PartialEq)]
+pub struct Intake {
+    /// The instances about to leave.
+    pub departures: Vec<Departure>,
+    /// What needs nothing done.
+    pub ignored: Vec<Drain>,
+    /// For a batch, the messages that could not be read; none for a bare event.
+    unreadable: Option<Vec<String>>,
+}
+
+/// What a function makes of a notice.
+#[derive(Debug, PartialEq)]
+pub enum Verdict {
+    /// To be drained.
+    Depart(Departure),
+    /// To be left alone, and why.
+    Ignore(Option<InstanceId>, String),
+}
+
+/// A function's answer.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To a bare event.
+    Report(Report),
+    /// To an SQS batch.
+    Batch(SqsBatchResponse),
+}
+
+/// Reads a payload, and asks `judge` what each notice in it means to this function.
+///
+/// # Errors
+/// For a bare event that cannot be read or is not known, or a batch that is none. A bad message inside a batch fails alone.
+pub fn intake(payload: Value, home: Option<&Home>, judge: impl Fn(Notice) -> Verdict) -> Result<Intake, NoticeError> {
+    let mut intake = Intake { departures: Vec::new(), ignored: Vec::new(), unreadable: None };
+    match Payload::read(payload)? {
+        Payload::Bare(event) => intake.take(notice::read(&event, home)?, judge),
+        Payload::Batch(messages) => {
+            let mut unreadable = Vec::new();
+            for message in messages {
+                match notice::read_body(&message.body, home) {
+                    Ok(notice) => intake.take(notice, &judge),
+                    Err(error) => {
+                        warn!(message_id = message.id, kind = error.kind(), error = %error, "a message that cannot be served");
+                        unreadable.push(message.id);
+                    }
+                }
+            }
+            intake.unreadable = Some(unreadable);
+        }
+    }
+    Ok(intake)
+}
+
+impl Intake {
+    fn take(&mut self, notice: Notice, judge: impl Fn(Notice) -> Verdict) {
+        match judge(notice) {
+            Verdict::Depart(departure) => {
+                info!(instance = %departure.instance, cause = ?departure.cause, "notice received");
+                self.departures.push(departure);
+            }
+            Verdict::Ignore(instance, why) => {
+                info!(instance = instance.as_ref().map(ToString::to_string), why, "notice ignored");
+                self.ignored.push(ignored(instance, why));
+            }
+        }
+    }
+
+    /// Drains the departures with `drain`, which tells how each ended, and answers the invocation.
+    pub async fn serve(self, drain: impl AsyncFnOnce(Vec<Departure>) -> Vec<Drain>) -> Answer {
+        let drains = drain(self.departures).await;
+        match self.unreadable {
+            None => Answer::Report(Report { drains: self.ignored.into_iter().chain(drains).collect() }),
+            Some(ids) => {
+                let mut answer = SqsBatchResponse::default();
+                answer.batch_item_failures = ids.into_iter().map(failure).collect();
+                Answer::Batch(answer)
+            }
+        }
+    }
+}
+
+fn failure(id: String) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = id;
+    failure
+}
+
+/// When Lambda ends the invocation.
+#[must_use]
+pub fn deadline(context: &lambda_runtime::Context) -> Timestamp {
+    let millisecond = i64::try_from(context.deadline).ok();
+    millisecond.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
+}

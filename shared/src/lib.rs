@@ -1,0 +1,13 @@
+//! What every function of the drainer shares.
+//!
+//! An event is read by [`notice`], settings by [`config`]; [`drain`] observes, decides and acts through the one port to
+//! AWS, [`aws::Calls`]; [`invocation`] ties them to a Lambda invocation and its answer.
+
+pub mod aws;
+pub mod clock;
+pub mod config;
+pub mod drain;
+pub mod ids;
+pub mod invocation;
+pub mod notice;
+pub mod telemetry;

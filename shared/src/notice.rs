@@ -1,0 +1,378 @@
+//! Every event shape that can wake us, and what it says, validated.
+//!
+//! One [`Payload`] is one invocation's input: a bare event, or an SQS batch whose bodies are events. [`read`] makes a
+//! [`Notice`] of one event. Unknown extra fields are tolerated everywhere; ids are checked before anything uses them.
+
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_runtime::Diagnostic;
+use serde::Deserialize;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::ids::{GroupName, Home, HookName, InstanceId};
+
+/// What Auto Scaling calls the end of an instance's life (Auto Scaling user guide, lifecycle hook notifications).
+const TERMINATING: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
+const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
+const TEST: &str = "autoscaling:TEST_NOTIFICATION";
+
+/// One invocation's input.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Payload {
+    /// An event by itself: EventBridge straight to Lambda, or `cargo lambda invoke`.
+    Bare(Value),
+    /// An SQS batch: each message's id, and its body as it came.
+    Batch(Vec<Message>),
+}
+
+/// One message of an SQS batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What a failure of this message is reported by.
+    pub id: String,
+    /// Should be an event's JSON.
+    pub body: String,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Auto Scaling is about to terminate an instance and waits on a lifecycle hook.
+    Terminating(Terminating),
+    /// Nothing to be done about it, and no error.
+    Nothing {
+        /// The instance it names, if it names one.
+        instance: Option<InstanceId>,
+        /// Why nothing is to be done.
+        why: String,
+    },
+}
+
+/// The `EC2 Instance-terminate Lifecycle Action`, in whichever envelope it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terminating {
+    /// The instance about to leave.
+    pub instance: InstanceId,
+    /// Its Auto Scaling group.
+    pub group: GroupName,
+    /// The hook that this notice is about.
+    pub hook: HookName,
+    /// Whether it goes to a warm pool instead of its end.
+    pub to_warm_pool: bool,
+}
+
+/// Why a payload says nothing we can act on. [`NoticeError::kind`] is the stable `errorType` of the Lambda error.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum NoticeError {
+    /// Not an event of any shape.
+    #[error("unreadable event: {0}")]
+    Unreadable(String),
+    /// An event, of a kind this function does not serve.
+    #[error("unknown event: {0}")]
+    Unknown(String),
+    /// An event of a kind we serve with a field that cannot be what AWS sends.
+    #[error("invalid event: {field} is {value:?}, not {expected}")]
+    Invalid {
+        /// The field's path.
+        field: &'static str,
+        /// What stood there, shortened.
+        value: String,
+        /// What may stand there.
+        expected: &'static str,
+    },
+}
+
+impl NoticeError {
+    /// The stable name for alarms and filters.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "UnreadableEvent",
+            Self::Unknown(_) => "UnknownEvent",
+            Self::Invalid { .. } => "InvalidEvent",
+        }
+    }
+}
+
+impl From<NoticeError> for Diagnostic {
+    fn from(error: NoticeError) -> Self {
+        Self { error_type: error.kind().to_owned(), error_message: error.to_string() }
+    }
+}
+
+impl Payload {
+    /// Tells a batch from a bare event.
+    ///
+    /// # Errors
+    /// [`NoticeError::Unreadable`] for an SQS batch without what every message of one has.
+    pub fn read(payload: Value) -> Result<Self, NoticeError> {
+        if !is_sqs_batch(&payload) {
+            return Ok(Self::Bare(payload));
+        }
+        let batch: SqsEvent = serde_json::from_value(payload).map_err(|e| NoticeError::Unreadable(e.to_string()))?;
+        let messages = batch.records.into_iter().map(|record| {
+            let id = record.message_id.filter(|id| !id.is_empty());
+            let id = id.ok_or_else(|| NoticeError::Unreadable("an SQS message without a messageId".into()))?;
+            Ok(Message { id, body: record.body.unwrap_or_default() })
+        });
+        Ok(Self::Batch(messages.collect::<Result<_, _>>()?))
+    }
+}
+
+fn is_sqs_batch(payload: &Value) -> bool {
+    let records = payload.get("Records").and_then(Value::as_array);
+    records.is_some_and(|records| records.iter().all(|r| r.get("eventSource") == Some(&Value::from("aws:sqs"))))
+}
+
+/// Reads the body of one message.
+///
+/// # Errors
+/// As [`read`], and [`NoticeError::Unreadable`] when it is not JSON.
+pub fn read_body(body: &str, home: Option<&Home>) -> Result<Notice, NoticeError> {
+    let event = serde_json::from_str(body).map_err(|e| NoticeError::Unreadable(format!("not JSON: {e}")))?;
+    read(&event, home)
+}
+
+/// Reads one event: an EventBridge event, a lifecycle hook's own notification, or either inside an SNS envelope.
+///
+/// Without a `home` (a local emulator does not tell) every account and region counts as ours.
+///
+/// # Errors
+/// When it is no event, none that we serve, or one whose ids are not what AWS sends.
+pub fn read(event: &Value, home: Option<&Home>) -> Result<Notice, NoticeError> {
+    match sns_message(event) {
+        Some(message) => {
+            let inner = serde_json::from_str(message)
+                .map_err(|e| NoticeError::Unreadable(format!("the SNS message is not JSON: {e}")))?;
+            read_unwrapped(&inner, home)
+        }
+        None => read_unwrapped(event, home),
+    }
+}
+
+/// The message inside an SNS envelope: as SNS puts it into a queue, or hands it to a function.
+fn sns_message(event: &Value) -> Option<&str> {
+    let envelope = event.pointer("/Records/0/Sns").unwrap_or(event);
+    envelope.get("TopicArn")?;
+    envelope.get("Message")?.as_str()
+}
+
+fn read_unwrapped(event: &Value, home: Option<&Home>) -> Result<Notice, NoticeError> {
+    if !event.is_object() {
+        return Err(NoticeError::Unreadable(format!(
+            "a JSON object is expected, not {}",
+            shortened(&event.to_string())
+        )));
+    }
+    if event.get("detail-type").is_some() {
+        return read_eventbridge(event, home);
+    }
+    if event.get("Event") == Some(&Value::from(TEST)) {
+        let why = "the test notification that Auto Scaling sends when a hook is made".to_owned();
+        return Ok(Notice::Nothing { instance: None, why });
+    }
+    if event.get("LifecycleTransition").is_some() {
+        let account = event.get("AccountId").and_then(Value::as_str);
+        return read_lifecycle(event, account, None, home);
+    }
+    Err(NoticeError::Unknown("neither an EventBridge event nor a lifecycle hook's notification".into()))
+}
+
+fn read_eventbridge(event: &Value, home: Option<&Home>) -> Result<Notice, NoticeError> {
+    // What it is, before the whole of it must be readable: an event of no interest may have any shape.
+    let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default();
+    match (text("source"), text("detail-type")) {
+        ("aws.autoscaling", "EC2 Instance-terminate Lifecycle Action") => {
+            let event =
+                EventBridgeEvent::<Value>::deserialize(event).map_err(|e| NoticeError::Unreadable(e.to_string()))?;
+            read_lifecycle(&event.detail, event.account.as_deref(), event.region.as_deref(), home)
+        }
+        (source, kind) => Err(NoticeError::Unknown(format!("{:?} from {:?}", shortened(kind), shortened(source)))),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LifecycleDetail {
+    #[serde(rename = "EC2InstanceId")]
+    ec2_instance_id: String,
+    auto_scaling_group_name: String,
+    lifecycle_hook_name: String,
+    lifecycle_transition: String,
+    #[serde(default)]
+    destination: Option<String>,
+}
+
+fn read_lifecycle(
+    detail: &Value,
+    account: Option<&str>,
+    region: Option<&str>,
+    home: Option<&Home>,
+) -> Result<Notice, NoticeError> {
+    let detail = LifecycleDetail::deserialize(detail).map_err(|e| NoticeError::Unreadable(e.to_string()))?;
+    let instance = checked(InstanceId::parse, &detail.ec2_instance_id, "EC2InstanceId", "i- and 8 or 17 hex digits")?;
+    let group = checked(GroupName::parse, &detail.auto_scaling_group_name, "AutoScalingGroupName", "a group's name")?;
+    let hook = checked(HookName::parse, &detail.lifecycle_hook_name, "LifecycleHookName", "a hook's name")?;
+
+    if let Some(why) = elsewhere(account, region, home) {
+        return Ok(Notice::Nothing { instance: Some(instance), why });
+    }
+    match detail.lifecycle_transition.as_str() {
+        TERMINATING => Ok(Notice::Terminating(Terminating {
+            instance,
+            group,
+            hook,
+            to_warm_pool: detail.destination.as_deref() == Some("WarmPool"),
+        })),
+        LAUNCHING => Ok(Notice::Nothing { instance: Some(instance), why: "a launch, not a termination".into() }),
+        other => {
+            Err(NoticeError::Invalid { field: "LifecycleTransition", value: shortened(other), expected: TERMINATING })
+        }
+    }
+}
+
+/// Why the event is another account's or region's; a notification that names neither is taken as ours.
+fn elsewhere(account: Option<&str>, region: Option<&str>, home: Option<&Home>) -> Option<String> {
+    let home = home?;
+    match (account, region) {
+        (Some(account), _) if account != home.account => Some(format!("of another account, {}", shortened(account))),
+        (_, Some(region)) if region != home.region => Some(format!("of another region, {}", shortened(region))),
+        _ => None,
+    }
+}
+
+fn checked<T>(
+    parse: fn(&str) -> Option<T>,
+    text: &str,
+    field: &'static str,
+    expected: &'static str,
+) -> Result<T, NoticeError> {
+    parse(text).ok_or_else(|| NoticeError::Invalid { field, value: shortened(text), expected })
+}
+
+/// Keeps somebody else's text from filling the log.
+fn shortened(text: &str) -> String {
+    const KEPT: usize = 80;
+    let mut short: String = text.chars().take(KEPT).collect();
+    if text.chars().nth(KEPT).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn home() -> Home {
+        Home { account: "123456789012".into(), region: "us-west-2".into() }
+    }
+
+    fn event() -> Value {
+        json!({
+            "version": "0", "id": "1", "detail-type": "EC2 Instance-terminate Lifecycle Action",
+            "source": "aws.autoscaling", "account": "123456789012", "time": "2026-01-15T20:06:18Z", "region": "us-west-2",
+            "resources": [], "something-new": {"a": 1},
+            "detail": notification(),
+        })
+    }
+
+    fn notification() -> Value {
+        json!({
+            "AccountId": "123456789012", "LifecycleHookName": "ecs-drainer", "AutoScalingGroupName": "my-asg", "NewField": 7,
+            "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING", "EC2InstanceId": "i-1234567890abcdef0",
+            "LifecycleActionToken": "cb9ee8b7-5fb5-4a69-8e54-1d1d8f7a5a63",
+        })
+    }
+
+    fn terminating() -> Notice {
+        Notice::Terminating(Terminating {
+            instance: InstanceId::parse("i-1234567890abcdef0").unwrap(),
+            group: "my-asg".into(),
+            hook: "ecs-drainer".into(),
+            to_warm_pool: false,
+        })
+    }
+
+    fn why(notice: Notice) -> String {
+        match notice {
+            Notice::Nothing { why, .. } => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_envelope_says_the_same() {
+        let in_sns = json!({"Type": "Notification", "TopicArn": "arn:aws:sns:us-west-2:123456789012:t", "Message": notification().to_string()});
+        let in_lambda_sns = json!({"Records": [{"EventSource": "aws:sns", "Sns": in_sns}]});
+        let event_in_sns = json!({"Type": "Notification", "TopicArn": "t", "Message": event().to_string()});
+        for shape in [event(), notification(), in_sns, in_lambda_sns, event_in_sns] {
+            assert_eq!(read(&shape, Some(&home())), Ok(terminating()), "{shape}");
+            assert_eq!(read_body(&shape.to_string(), None), Ok(terminating()), "{shape}");
+        }
+    }
+
+    #[test]
+    fn a_batch_keeps_each_message_with_its_id() {
+        let batch = json!({"Records": [{"messageId": "a", "body": "{}", "eventSource": "aws:sqs"}, {"messageId": "b", "body": "no", "eventSource": "aws:sqs"}]});
+        let Ok(Payload::Batch(messages)) = Payload::read(batch) else { panic!("a batch") };
+        assert_eq!(
+            messages.iter().map(|m| (m.id.as_str(), m.body.as_str())).collect::<Vec<_>>(),
+            [("a", "{}"), ("b", "no")]
+        );
+        let nameless = json!({"Records": [{"body": "{}", "eventSource": "aws:sqs"}]});
+        assert_eq!(Payload::read(nameless).unwrap_err().kind(), "UnreadableEvent");
+        assert_eq!(Payload::read(event()), Ok(Payload::Bare(event())));
+    }
+
+    #[test]
+    fn a_warm_pool_is_told_apart() {
+        let mut event = event();
+        event["detail"]["Destination"] = json!("WarmPool");
+        assert!(matches!(read(&event, None), Ok(Notice::Terminating(t)) if t.to_warm_pool));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_nothing() {
+        let mut account = event();
+        account["account"] = json!("999999999999");
+        assert!(why(read(&account, Some(&home())).unwrap()).contains("another account"));
+        assert_eq!(read(&account, None), Ok(terminating()), "without a home every account is ours");
+        let mut region = event();
+        region["region"] = json!("eu-west-1");
+        assert!(why(read(&region, Some(&home())).unwrap()).contains("another region"));
+        let mut launch = notification();
+        launch["LifecycleTransition"] = json!(LAUNCHING);
+        assert!(why(read(&launch, Some(&home())).unwrap()).contains("launch"));
+        let test = json!({"Event": TEST, "AccountId": "123456789012", "AutoScalingGroupName": "my-asg"});
+        assert!(why(read(&test, Some(&home())).unwrap()).contains("test notification"));
+    }
+
+    #[test]
+    fn every_error_has_a_stable_kind() {
+        let mut quoted = event();
+        quoted["detail"]["EC2InstanceId"] = json!("i-1234abcd'] or ['");
+        let mut transition = event();
+        transition["detail"]["LifecycleTransition"] = json!("autoscaling:NEW");
+        let mut no_detail = event();
+        no_detail["detail"] = json!(7);
+        let other = json!({"detail-type": "EC2 Instance Launch Successful", "source": "aws.autoscaling", "time": "yyyy-mm-ddThh:mm:ssZ"});
+        for (event, kind) in [
+            (json!(null), "UnreadableEvent"),
+            (json!(7), "UnreadableEvent"),
+            (json!("x"), "UnreadableEvent"),
+            (json!([]), "UnreadableEvent"),
+            (json!({}), "UnknownEvent"),
+            (other, "UnknownEvent"),
+            (quoted, "InvalidEvent"),
+            (transition, "InvalidEvent"),
+            (no_detail, "UnreadableEvent"),
+        ] {
+            assert_eq!(read(&event, None).map_err(|e| e.kind()), Err(kind), "{event}");
+        }
+        assert_eq!(read_body("{", None).unwrap_err().kind(), "UnreadableEvent");
+    }
+}

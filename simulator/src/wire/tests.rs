@@ -1,0 +1,190 @@
+//! Both protocols over a real socket.
+
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    clock::wall_now,
+    scenario,
+    world::{Fault, FaultKind, Operation},
+};
+
+const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260115/us-west-2/ecs/aws4_request, SignedHeaders=host, Signature=0";
+
+fn simulator() -> Simulator {
+    Simulator::start(scenario::demo(wall_now()).unwrap()).unwrap()
+}
+
+/// Sends a request and reads the whole answer; an error is a connection that was dropped.
+async fn send(simulator: &Simulator, target: Option<&str>, body: String) -> hyper::Result<(u16, String)> {
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", simulator.port)).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let mut request = Request::post("/").header("host", "simulator").header("authorization", SIGNATURE);
+    if let Some(operation) = target {
+        request = request.header("x-amz-target", format!("AmazonEC2ContainerServiceV20141113.{operation}"));
+    }
+    let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await?;
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok((status, String::from_utf8(body.to_vec()).unwrap()))
+}
+
+async fn ecs(simulator: &Simulator, operation: &str, body: Value) -> (u16, Value) {
+    let (status, body) = send(simulator, Some(operation), body.to_string()).await.unwrap();
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+async fn auto_scaling(simulator: &Simulator, body: &str) -> (u16, String) {
+    send(simulator, None, body.to_owned()).await.unwrap()
+}
+
+#[tokio::test]
+async fn ecs_lists_and_describes_in_json() {
+    let simulator = simulator();
+    let filter = format!("ec2InstanceId in ['{}']", scenario::LEAVING);
+    let request = json!({ "cluster": "prod", "filter": filter });
+    let (status, listed) = ecs(&simulator, "ListContainerInstances", request).await;
+    assert_eq!(status, 200);
+    let arn = listed["containerInstanceArns"][0].clone();
+    assert!(arn.as_str().unwrap().starts_with("arn:aws:ecs:us-west-2:123456789012:container-instance/prod/"));
+    let request = json!({ "cluster": "prod", "containerInstances": [arn] });
+    let (_, described) = ecs(&simulator, "DescribeContainerInstances", request).await;
+    let instance = &described["containerInstances"][0];
+    assert_eq!(instance["ec2InstanceId"], scenario::LEAVING);
+    assert_eq!(instance["status"], "ACTIVE");
+    assert_eq!(instance["runningTasksCount"], 3);
+    assert_eq!(instance["agentConnected"], true);
+    assert!(instance["registeredAt"].as_f64().unwrap() > 1.7e9);
+    assert_eq!(described["failures"], json!([]));
+}
+
+#[tokio::test]
+async fn ecs_stops_a_task_and_describes_it() {
+    let simulator = simulator();
+    let (_, listed) = ecs(&simulator, "ListTasks", json!({ "cluster": "prod" })).await;
+    let tasks = listed["taskArns"].clone();
+    let request = json!({ "cluster": "prod", "tasks": tasks });
+    let (_, described) = ecs(&simulator, "DescribeTasks", request).await;
+    let job =
+        described["tasks"].as_array().unwrap().iter().find(|task| task["group"] == "family:nightly-report").unwrap();
+    assert_eq!(job["lastStatus"], "RUNNING");
+    assert!(job.get("startedBy").is_none(), "absent, not null");
+    let request = json!({ "cluster": "prod", "task": job["taskArn"], "reason": "test" });
+    let (_, stopped) = ecs(&simulator, "StopTask", request).await;
+    assert_eq!(stopped["task"]["lastStatus"], "STOPPING");
+    assert_eq!(stopped["task"]["desiredStatus"], "STOPPED");
+    assert_eq!(stopped["task"]["stopCode"], "UserInitiated");
+}
+
+#[tokio::test]
+async fn an_empty_list_has_its_name() {
+    let simulator = simulator();
+    let request = json!({ "cluster": "prod", "desiredStatus": "STOPPED" });
+    let (_, listed) = ecs(&simulator, "ListTasks", request).await;
+    assert_eq!(listed, json!({ "taskArns": [] }));
+}
+
+#[tokio::test]
+async fn ecs_errors_name_their_type() {
+    let simulator = simulator();
+    let (status, error) = ecs(&simulator, "ListTasks", json!({})).await;
+    assert_eq!(status, 400);
+    let expected = json!({ "__type": "ClusterNotFoundException", "message": "Cluster not found." });
+    assert_eq!(error, expected);
+    let (_, error) = ecs(&simulator, "RunTask", json!({})).await;
+    assert_eq!(error["__type"], "UnknownOperationException");
+    let (_, error) = ecs(&simulator, "ListTasks", json!({ "family": "web" })).await;
+    assert!(error["message"].as_str().unwrap().contains("not modelled"));
+}
+
+#[tokio::test]
+async fn auto_scaling_answers_in_xml() {
+    let simulator = simulator();
+    simulator.world(|world| world.scale_in(scenario::LEAVING, world.now())).unwrap();
+    let body =
+        format!("Action=DescribeAutoScalingInstances&Version=2011-01-01&InstanceIds.member.1={}", scenario::LEAVING);
+    let (status, xml) = auto_scaling(&simulator, &body).await;
+    assert_eq!(status, 200);
+    let expected = "<DescribeAutoScalingInstancesResponse xmlns=\"http://autoscaling.amazonaws.com/doc/2011-01-01/\">\
+        <DescribeAutoScalingInstancesResult><AutoScalingInstances><member>\
+        <AutoScalingGroupName>my-asg</AutoScalingGroupName><InstanceId>i-1234567890abcdef0</InstanceId>";
+    assert!(xml.starts_with(expected), "{xml}");
+    assert!(xml.contains("<LifecycleState>Terminating:Wait</LifecycleState>"));
+    let body = "Action=DescribeLifecycleHooks&AutoScalingGroupName=my-asg";
+    let (_, xml) = auto_scaling(&simulator, body).await;
+    assert!(xml.contains("<NotificationMetadata>{&quot;cluster&quot;:&quot;prod&quot;}</NotificationMetadata>"));
+    let body = "Action=DescribeAutoScalingGroups&MaxRecords=100";
+    let (_, xml) = auto_scaling(&simulator, body).await;
+    assert_eq!(xml.matches("<InstanceId>").count(), 3);
+}
+
+#[tokio::test]
+async fn a_lifecycle_action_is_kept_alive_and_completed_once() {
+    let simulator = simulator();
+    simulator.world(|world| world.scale_in(scenario::LEAVING, world.now())).unwrap();
+    let named = format!("AutoScalingGroupName=my-asg&LifecycleHookName=ecs-drainer&InstanceId={}", scenario::LEAVING);
+    let heartbeat = format!("Action=RecordLifecycleActionHeartbeat&{named}");
+    let (status, xml) = auto_scaling(&simulator, &heartbeat).await;
+    assert_eq!(status, 200);
+    assert!(xml.contains("<RecordLifecycleActionHeartbeatResult></RecordLifecycleActionHeartbeatResult>"));
+    let complete = format!("Action=CompleteLifecycleAction&LifecycleActionResult=CONTINUE&{named}");
+    assert_eq!(auto_scaling(&simulator, &complete).await.0, 200);
+    let (status, xml) = auto_scaling(&simulator, &complete).await;
+    assert_eq!(status, 400);
+    assert!(xml.contains(
+        "<Error><Type>Sender</Type><Code>ValidationError</Code>\
+         <Message>No active Lifecycle Action found with instance ID i-1234567890abcdef0</Message></Error>"
+    ));
+    let gone = |world: &World| world.lifecycle_state(scenario::LEAVING).is_none();
+    assert!(simulator.wait_for(Duration::from_secs(10), gone).await);
+    let (_, xml) = auto_scaling(&simulator, "Action=TerminateInstanceInAutoScalingGroup").await;
+    assert!(xml.contains("<Code>InvalidAction</Code>"));
+}
+
+#[tokio::test]
+async fn a_connection_may_drop_without_an_answer() {
+    let simulator = simulator();
+    simulator.world(|world| world.plan(Fault::times(Operation::ListClusters, 1, FaultKind::DropConnection)));
+    assert!(send(&simulator, Some("ListClusters"), "{}".to_owned()).await.is_err());
+    let (status, _) = ecs(&simulator, "ListClusters", json!({})).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn a_slow_answer_comes_late_and_holds_up_nobody_else() {
+    let simulator = simulator();
+    let slow = FaultKind::Slow(Duration::from_millis(500));
+    simulator.world(|world| world.plan(Fault::times(Operation::ListClusters, 1, slow)));
+    let began = simulator.now();
+    let late = async {
+        ecs(&simulator, "ListClusters", json!({})).await;
+        simulator.now()
+    };
+    let quick = async {
+        ecs(&simulator, "ListTasks", json!({ "cluster": "prod" })).await;
+        simulator.now()
+    };
+    let (late, quick) = tokio::join!(late, quick);
+    assert!(late.duration_since(began) >= jiff::SignedDuration::from_millis(500));
+    assert!(quick < late);
+}
+
+#[tokio::test]
+async fn who_asks_is_the_access_key_and_a_large_body_is_refused() {
+    let simulator = simulator();
+    ecs(&simulator, "ListClusters", json!({})).await;
+    let client = simulator.world(|world| world.requests()[0].client.clone());
+    assert_eq!(client, "AKIAIOSFODNN7EXAMPLE");
+    let (status, _) = send(&simulator, None, "x".repeat(MAX_BODY + 1)).await.unwrap();
+    assert_eq!(status, 413);
+}
+
+#[tokio::test]
+async fn waiting_ends_when_its_time_is_over() {
+    let simulator = simulator();
+    assert!(!simulator.wait_for(Duration::from_millis(30), |_| false).await);
+}

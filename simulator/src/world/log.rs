@@ -1,0 +1,60 @@
+//! A record of what happened, bounded.
+
+/// More entries than any test or demo reads; the oldest half goes when it is full.
+pub const MAX_ENTRIES: usize = 1_000_000;
+
+/// Entries in the order of their time, the oldest dropped when there are too many.
+#[derive(Debug, Clone)]
+pub(super) struct Log<T> {
+    entries: Vec<T>,
+    limit: usize,
+    dropped: usize,
+}
+
+impl<T> Log<T> {
+    pub(super) fn new(limit: usize) -> Log<T> {
+        Log { entries: Vec::new(), limit, dropped: 0 }
+    }
+
+    pub(super) fn push(&mut self, entry: T) {
+        if self.entries.len() >= self.limit {
+            let half = self.limit.div_ceil(2);
+            self.entries.drain(..half);
+            self.dropped += half;
+        }
+        self.entries.push(entry);
+    }
+
+    pub(super) fn entries(&self) -> &[T] {
+        &self.entries
+    }
+
+    /// How many entries there ever were.
+    pub(super) fn total(&self) -> usize {
+        self.dropped + self.entries.len()
+    }
+
+    /// The entries after the first `seen` that ever were, as far as they are still kept.
+    pub(super) fn since(&self, seen: usize) -> &[T] {
+        let skip = seen.saturating_sub(self.dropped);
+        self.entries.get(skip..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_half_goes_and_positions_stay() {
+        let mut log = Log::new(4);
+        for entry in 0..5 {
+            log.push(entry);
+        }
+        assert_eq!(log.entries(), [2, 3, 4]);
+        assert_eq!(log.total(), 5);
+        assert_eq!(log.since(4), [4]);
+        assert_eq!(log.since(0), [2, 3, 4]);
+        assert!(log.since(9).is_empty());
+    }
+}

@@ -1,0 +1,100 @@
+//! Pages and their opaque tokens.
+
+/// One page of a list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    pub(super) next_token: Option<String>,
+}
+
+/// What a page is to hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut<'a> {
+    /// Ties a token to what it continues.
+    pub(super) list: &'a str,
+    /// At most so many items.
+    pub(super) size: usize,
+    /// Every other page is empty, beginning with the first.
+    pub(super) empty_pages: bool,
+    /// As the request gave it.
+    pub(super) token: Option<&'a str>,
+}
+
+/// The next page of `items`, which are in the order of their keys; `None` is a token that is not of this list.
+pub(super) fn cut<T>(items: impl IntoIterator<Item = (String, T)>, cut: Cut<'_>) -> Option<Page<T>> {
+    let (after, may_be_empty) = match cut.token {
+        None => (None, true),
+        Some(token) => {
+            let (after, may_be_empty) = read_token(token, cut.list)?;
+            (Some(after), may_be_empty)
+        }
+    };
+    if cut.empty_pages && may_be_empty {
+        let after = after.unwrap_or_default();
+        return Some(Page { items: Vec::new(), next_token: Some(token(cut.list, &after, false)) });
+    }
+    let mut rest = items.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));
+    let mut page = Vec::new();
+    let mut last = String::new();
+    for (key, item) in rest.by_ref().take(cut.size) {
+        page.push(item);
+        last = key;
+    }
+    let more = !page.is_empty() && rest.next().is_some();
+    Some(Page { items: page, next_token: more.then(|| token(cut.list, &last, true)) })
+}
+
+fn token(list: &str, after: &str, may_be_empty: bool) -> String {
+    let plain = format!("{list}\n{after}\n{may_be_empty}");
+    plain.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn read_token(token: &str, list: &str) -> Option<(String, bool)> {
+    let digits = token.as_bytes().chunks(2);
+    let bytes =
+        digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect::<Option<Vec<u8>>>()?;
+    let plain = String::from_utf8(bytes).ok()?;
+    let mut parts = plain.split('\n');
+    let (of, after, may_be_empty) = (parts.next()?, parts.next()?, parts.next()?);
+    (of == list).then(|| (after.to_owned(), may_be_empty == "true"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(empty_pages: bool) -> Vec<Vec<u32>> {
+        let mut pages = Vec::new();
+        let mut token = None;
+        loop {
+            let items = (0..5).map(|n| (format!("{n}"), n));
+            let wanted = Cut { list: "ListTasks", size: 2, empty_pages, token: token.as_deref() };
+            let page = cut(items, wanted).unwrap();
+            pages.push(page.items);
+            token = page.next_token;
+            if token.is_none() {
+                return pages;
+            }
+        }
+    }
+
+    #[test]
+    fn pages_end_with_the_last_item() {
+        assert_eq!(all(false), [vec![0, 1], vec![2, 3], vec![4]]);
+    }
+
+    #[test]
+    fn empty_pages_come_between() {
+        let pages = [vec![], vec![0, 1], vec![], vec![2, 3], vec![], vec![4]];
+        assert_eq!(all(true), pages);
+    }
+
+    #[test]
+    fn a_token_of_another_list_is_refused() {
+        let wanted = |token| Cut { list: "ListTasks", size: 2, empty_pages: false, token };
+        let items = || [("0".to_owned(), 0)];
+        let foreign = token("ListClusters", "0", true);
+        assert!(cut(items(), wanted(Some(&foreign))).is_none());
+        assert!(cut(items(), wanted(Some("nonsense"))).is_none());
+    }
+}

@@ -1,0 +1,82 @@
+//! What happens to a request: faults, quotas, its effect, its record.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    ApiError, FaultKind, Operation, Outcome, Recorded, Reply, Request, RequestError, Response, Service, World, fault,
+};
+
+impl World {
+    /// A request of `client` comes at `now`. It has its effect at once; the answer takes the reply's delay.
+    pub fn request(&mut self, now: Timestamp, client: &str, request: Request) -> Reply {
+        self.advance(now);
+        let operation = request.operation();
+        let fault = fault::strike(&mut self.plan, &request);
+        let answer = match fault {
+            Some(FaultKind::DropConnection) => Err(RequestError::ConnectionLost),
+            Some(FaultKind::Throttle) => Err(throttled(operation).into()),
+            Some(FaultKind::ServerError) => Err(server_error(operation).into()),
+            Some(FaultKind::AccessDenied) => Err(access_denied(operation).into()),
+            Some(FaultKind::LoseAnswer) => {
+                // Whether it was refused, nobody learns either.
+                let _unheard = self.serve(&request);
+                Err(RequestError::ConnectionLost)
+            }
+            Some(FaultKind::Slow(_)) | None => self.serve(&request).map_err(RequestError::from),
+        };
+        self.settle();
+        let outcome = match &answer {
+            Ok(_) => Outcome::Answered,
+            Err(RequestError::Api(error)) => Outcome::Refused(error.code.clone()),
+            Err(RequestError::ConnectionLost) => Outcome::Lost { effect: fault == Some(FaultKind::LoseAnswer) },
+        };
+        self.requests.push(Recorded { at: self.now, client: client.to_owned(), request, outcome });
+        *self.counts.entry(operation).or_default() += 1;
+        let slow = match fault {
+            Some(FaultKind::Slow(by)) => by,
+            _ => Duration::ZERO,
+        };
+        Reply { delay: self.jitter() + slow, answer }
+    }
+
+    fn serve(&mut self, request: &Request) -> Result<Response, ApiError> {
+        let operation = request.operation();
+        if !(self.meters).take(&self.settings.quotas, operation, self.now) {
+            return Err(throttled(operation));
+        }
+        match operation.service() {
+            Service::Ecs => self.serve_ecs(request),
+            Service::AutoScaling => self.serve_auto_scaling(request),
+        }
+    }
+}
+
+// ECS API reference, "Request throttling"; Auto Scaling API reference, "Common errors".
+fn throttled(operation: Operation) -> ApiError {
+    let code = match operation.service() {
+        Service::Ecs => "ThrottlingException",
+        Service::AutoScaling => "Throttling",
+    };
+    ApiError::new(code, "Rate exceeded")
+}
+
+// ECS API reference, ServerException; Auto Scaling API reference, "Common errors", InternalFailure.
+fn server_error(operation: Operation) -> ApiError {
+    let code = match operation.service() {
+        Service::Ecs => "ServerException",
+        Service::AutoScaling => "InternalFailure",
+    };
+    ApiError { status: 500, ..ApiError::new(code, "The request failed because of an internal error.") }
+}
+
+// Both API references, "Common errors".
+fn access_denied(operation: Operation) -> ApiError {
+    let (code, status, prefix) = match operation.service() {
+        Service::Ecs => ("AccessDeniedException", 400, "ecs"),
+        Service::AutoScaling => ("AccessDenied", 403, "autoscaling"),
+    };
+    let message = format!("User is not authorized to perform: {prefix}:{operation}");
+    ApiError { status, ..ApiError::new(code, message) }
+}

@@ -1,0 +1,182 @@
+//! What the world answers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    request::Attribute,
+    spec::Transition,
+    task::{DesiredStatus, LastStatus},
+};
+
+/// What comes of a request.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// How long the answer takes.
+    pub delay: Duration,
+    /// The answer.
+    pub answer: Result<Response, RequestError>,
+}
+
+/// Why there is no response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// AWS refused.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// No answer came; whether the request had an effect, nobody tells.
+    #[error("the connection was lost")]
+    ConnectionLost,
+}
+
+/// An error as AWS answers it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct ApiError {
+    /// The error's code.
+    pub code: String,
+    /// What it says to people.
+    pub message: String,
+    /// The HTTP status.
+    pub status: u16,
+}
+
+impl ApiError {
+    /// An error with HTTP status 400.
+    pub fn new(code: &str, message: impl Into<String>) -> ApiError {
+        ApiError { code: code.to_owned(), message: message.into(), status: 400 }
+    }
+
+    pub(super) fn invalid_parameter(message: impl Into<String>) -> ApiError {
+        ApiError::new("InvalidParameterException", message)
+    }
+
+    pub(super) fn validation(message: impl Into<String>) -> ApiError {
+        ApiError::new("ValidationError", message)
+    }
+}
+
+/// The answer to a request that was not refused.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Response {
+    /// ListClusters, ListContainerInstances and ListTasks.
+    Arns {
+        /// One page of them.
+        arns: Vec<String>,
+        /// Absent on the last page.
+        next_token: Option<String>,
+    },
+    /// DescribeContainerInstances and UpdateContainerInstancesState.
+    ContainerInstances {
+        /// Those that were found.
+        container_instances: Vec<ContainerInstanceDescription>,
+        /// Those that were not.
+        failures: Vec<Failure>,
+    },
+    /// DescribeTasks.
+    Tasks {
+        /// Those that were found.
+        tasks: Vec<TaskDescription>,
+        /// Those that were not.
+        failures: Vec<Failure>,
+    },
+    /// StopTask.
+    Task(Box<TaskDescription>),
+    /// PutAttributes and DeleteAttributes.
+    Attributes(Vec<Attribute>),
+    /// DescribeAutoScalingInstances.
+    AutoScalingInstances {
+        /// One page of them.
+        instances: Vec<AutoScalingInstance>,
+        /// Absent on the last page.
+        next_token: Option<String>,
+    },
+    /// DescribeAutoScalingGroups.
+    AutoScalingGroups {
+        /// One page of them.
+        groups: Vec<AutoScalingGroup>,
+        /// Absent on the last page.
+        next_token: Option<String>,
+    },
+    /// DescribeLifecycleHooks.
+    LifecycleHooks(Vec<LifecycleHook>),
+    /// CompleteLifecycleAction and RecordLifecycleActionHeartbeat.
+    Done,
+}
+
+/// An id that a request named and ECS could not serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the ECS API reference")]
+pub struct Failure {
+    pub arn: String,
+    pub reason: String,
+}
+
+/// A container instance as described.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "members as in the ECS API reference")]
+pub struct ContainerInstanceDescription {
+    pub container_instance_arn: String,
+    pub ec2_instance_id: String,
+    pub version: i64,
+    pub status: String,
+    pub agent_connected: bool,
+    pub running_tasks_count: usize,
+    pub pending_tasks_count: usize,
+    pub attributes: Vec<Attribute>,
+    pub registered_at: Timestamp,
+}
+
+/// A task as described.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "members as in the ECS API reference")]
+pub struct TaskDescription {
+    pub task_arn: String,
+    pub cluster_arn: String,
+    pub container_instance_arn: String,
+    pub task_definition_arn: String,
+    pub group: String,
+    pub started_by: Option<String>,
+    pub last_status: LastStatus,
+    pub desired_status: DesiredStatus,
+    pub created_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub stopping_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+    pub stopped_reason: Option<String>,
+    pub stop_code: Option<String>,
+}
+
+/// An instance as Auto Scaling describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the Auto Scaling API reference")]
+pub struct AutoScalingInstance {
+    pub instance_id: String,
+    pub group: String,
+    pub lifecycle_state: String,
+    pub health_status: String,
+}
+
+/// A group and its instances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the Auto Scaling API reference")]
+pub struct AutoScalingGroup {
+    pub name: String,
+    pub arn: String,
+    pub created_at: Timestamp,
+    pub instances: Vec<AutoScalingInstance>,
+}
+
+/// A lifecycle hook as described; durations in seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the Auto Scaling API reference")]
+pub struct LifecycleHook {
+    pub name: String,
+    pub group: String,
+    pub transition: Transition,
+    pub notification_metadata: Option<String>,
+    pub heartbeat_timeout: u64,
+    pub global_timeout: u64,
+    pub default_result: String,
+}

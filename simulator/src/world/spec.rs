@@ -1,0 +1,267 @@
+//! What a world is made of: settings, clusters, groups, hosts, services and tasks as a test describes them.
+
+use std::{fmt, ops::Range, str::FromStr, time::Duration};
+
+use super::quota::Quotas;
+
+/// The most ids or records one page of an ECS list holds.
+// ECS API reference, ListTasks and ListContainerInstances: maxResults "between 1 and 100".
+pub const MAX_PAGE: usize = 100;
+
+/// How a world behaves where AWS gives no figure, or several.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The AWS account that owns everything.
+    pub account: String,
+    /// The region everything is in.
+    pub region: String,
+    /// The partition in every ARN.
+    pub partition: String,
+    /// Seeds every made-up id and all jitter.
+    pub seed: u64,
+    /// ListTasks and ListContainerInstances answer as things were this long ago.
+    pub list_lag: Duration,
+    /// How long an answer takes, drawn evenly from this range.
+    pub latency: Range<Duration>,
+    /// The request quotas of account and region.
+    pub quotas: Quotas,
+    /// How long after a change the service scheduler looks; several changes within it are seen together.
+    pub tick: Duration,
+    /// From the end of the last lifecycle action to the host being gone.
+    pub termination_delay: Duration,
+    /// Pages are this short, at most [`MAX_PAGE`].
+    pub page_size: usize,
+    /// Every other page of an ECS list is empty, beginning with the first, and still has a next token.
+    pub empty_pages: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            account: "123456789012".to_owned(),
+            region: "us-west-2".to_owned(),
+            partition: "aws".to_owned(),
+            seed: 0,
+            list_lag: Duration::ZERO,
+            latency: Duration::ZERO..Duration::ZERO,
+            quotas: Quotas::documented(),
+            tick: Duration::from_millis(250),
+            termination_delay: Duration::from_secs(1),
+            page_size: MAX_PAGE,
+            empty_pages: false,
+        }
+    }
+}
+
+/// An Auto Scaling group.
+#[derive(Debug, Clone, Default)]
+pub struct GroupSpec {
+    /// Its name.
+    pub name: String,
+    /// Its lifecycle hooks.
+    pub hooks: Vec<HookSpec>,
+}
+
+/// A lifecycle hook of a group.
+#[derive(Debug, Clone)]
+pub struct HookSpec {
+    /// Its name.
+    pub name: String,
+    /// Which transition it holds up.
+    pub transition: Transition,
+    /// An action ends by itself this long after its start or its last heartbeat.
+    pub heartbeat_timeout: Duration,
+    /// Travels with every event of the hook.
+    pub notification_metadata: Option<String>,
+    /// What applies when an action times out. AWS's own default is ABANDON; here it is CONTINUE, which a drainer's hook should have.
+    pub default_result: ActionResult,
+}
+
+impl HookSpec {
+    /// A termination hook that times out after `heartbeat_timeout` with CONTINUE.
+    pub fn terminating(name: &str, heartbeat_timeout: Duration) -> HookSpec {
+        HookSpec {
+            name: name.to_owned(),
+            transition: Transition::Terminating,
+            heartbeat_timeout,
+            notification_metadata: None,
+            default_result: ActionResult::Continue,
+        }
+    }
+}
+
+impl Default for HookSpec {
+    fn default() -> HookSpec {
+        // Auto Scaling API reference, PutLifecycleHook: HeartbeatTimeout "The default value is 3600".
+        HookSpec::terminating("ecs-drainer", Duration::from_hours(1))
+    }
+}
+
+/// The transition a lifecycle hook holds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transition {
+    /// The instance is about to be terminated.
+    Terminating,
+    /// The instance was launched.
+    Launching,
+}
+
+impl Transition {
+    /// As Auto Scaling spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Transition::Terminating => "autoscaling:EC2_INSTANCE_TERMINATING",
+            Transition::Launching => "autoscaling:EC2_INSTANCE_LAUNCHING",
+        }
+    }
+}
+
+/// How a lifecycle action ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ActionResult {
+    /// Ends this action.
+    Continue,
+    /// Ends every action of the instance.
+    Abandon,
+}
+
+impl ActionResult {
+    /// As Auto Scaling spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ActionResult::Continue => "CONTINUE",
+            ActionResult::Abandon => "ABANDON",
+        }
+    }
+}
+
+impl fmt::Display for ActionResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ActionResult {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<ActionResult, ()> {
+        match text {
+            "CONTINUE" => Ok(ActionResult::Continue),
+            "ABANDON" => Ok(ActionResult::Abandon),
+            _ => Err(()),
+        }
+    }
+}
+
+/// An EC2 host, and a container instance where `cluster` is given.
+#[derive(Debug, Clone)]
+pub struct HostSpec {
+    /// Made up when absent.
+    pub instance_id: Option<String>,
+    /// The cluster it registers in.
+    pub cluster: Option<String>,
+    /// The Auto Scaling group it is in service in.
+    pub group: Option<String>,
+    /// How many tasks the service scheduler fits on it; daemon tasks take none.
+    pub slots: usize,
+    /// Whether its container agent is connected.
+    pub agent_connected: bool,
+}
+
+impl Default for HostSpec {
+    fn default() -> HostSpec {
+        HostSpec { instance_id: None, cluster: None, group: None, slots: 10, agent_connected: true }
+    }
+}
+
+/// How a service places its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// A desired count, spread over the hosts.
+    Replica,
+    /// One task on every ACTIVE host.
+    Daemon,
+}
+
+/// An ECS service.
+#[derive(Debug, Clone)]
+pub struct ServiceSpec {
+    /// Its cluster's name.
+    pub cluster: String,
+    /// Its name.
+    pub name: String,
+    /// How many tasks it should have; a daemon ignores this.
+    pub desired: usize,
+    /// The deployment's lower limit of healthy tasks, in percent of `desired`.
+    pub minimum_healthy_percent: u32,
+    /// The deployment's upper limit of tasks, in percent of `desired`.
+    pub maximum_percent: u32,
+    /// Replica or daemon.
+    pub kind: ServiceKind,
+    /// Present when it is load-balanced: how long its targets take to deregister.
+    pub deregistration: Option<Duration>,
+    /// From placement to RUNNING.
+    pub start_time: Duration,
+    /// From SIGTERM to the exit of the containers.
+    pub stop_time: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub stop_timeout: Duration,
+    /// Whether StopTask waits for the target's deregistration.
+    // The developer guide says so; containers-roadmap#708 reports that it does not.
+    pub stop_task_waits_for_deregistration: bool,
+}
+
+impl Default for ServiceSpec {
+    fn default() -> ServiceSpec {
+        ServiceSpec {
+            cluster: String::new(),
+            name: String::new(),
+            desired: 1,
+            // ECS API reference, DeploymentConfiguration: a replica service's defaults are 100 and 200.
+            minimum_healthy_percent: 100,
+            maximum_percent: 200,
+            kind: ServiceKind::Replica,
+            deregistration: None,
+            start_time: Duration::from_secs(5),
+            stop_time: Duration::from_secs(1),
+            stop_timeout: DEFAULT_STOP_TIMEOUT,
+            stop_task_waits_for_deregistration: true,
+        }
+    }
+}
+
+/// A task that no service owns.
+#[derive(Debug, Clone)]
+pub struct TaskSpec {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The host it is put on, whether it has a free slot or not.
+    pub instance_id: String,
+    /// Its task definition's family.
+    pub family: String,
+    /// From placement to RUNNING; zero means that it has been running for a while already.
+    pub start_time: Duration,
+    /// From SIGTERM to the exit of the containers.
+    pub stop_time: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub stop_timeout: Duration,
+    /// How long after the world's present (or the task's start) it ends by itself; `None` is never.
+    pub finishes_after: Option<Duration>,
+}
+
+impl Default for TaskSpec {
+    fn default() -> TaskSpec {
+        TaskSpec {
+            cluster: String::new(),
+            instance_id: String::new(),
+            family: "job".to_owned(),
+            start_time: Duration::ZERO,
+            stop_time: Duration::from_secs(1),
+            stop_timeout: DEFAULT_STOP_TIMEOUT,
+            finishes_after: None,
+        }
+    }
+}
+
+// ECS API reference, ContainerDefinition.stopTimeout: 30 seconds unless the agent is configured otherwise.
+const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,253 @@
+//! Tasks, and the way of one task from placement to STOPPED.
+
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
+
+/// How long a stopped task stays listed and described.
+// ECS API reference, DescribeTasks: stopped tasks "appear in the returned results for at least one hour".
+pub const STOPPED_TASKS_STAY: Duration = Duration::from_hours(1);
+
+/// Between the containers' end and STOPPED: detaching what was attached. AWS gives no figure; short.
+pub const DEPROVISIONING: Duration = Duration::from_millis(100);
+
+/// Tasks placed as the world is built have been running for so long.
+pub(super) const RUNNING_ALREADY: Duration = Duration::from_hours(1);
+
+/// The status a task really is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "as in the ECS developer guide, Task lifecycle")]
+pub enum LastStatus {
+    Provisioning,
+    Pending,
+    Activating,
+    Running,
+    Deactivating,
+    Stopping,
+    Deprovisioning,
+    Stopped,
+}
+
+impl LastStatus {
+    /// As ECS spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LastStatus::Provisioning => "PROVISIONING",
+            LastStatus::Pending => "PENDING",
+            LastStatus::Activating => "ACTIVATING",
+            LastStatus::Running => "RUNNING",
+            LastStatus::Deactivating => "DEACTIVATING",
+            LastStatus::Stopping => "STOPPING",
+            LastStatus::Deprovisioning => "DEPROVISIONING",
+            LastStatus::Stopped => "STOPPED",
+        }
+    }
+}
+
+impl fmt::Display for LastStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The status ECS wants a task to be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in the ECS developer guide, Task lifecycle")]
+pub enum DesiredStatus {
+    Running,
+    Stopped,
+}
+
+impl DesiredStatus {
+    /// As ECS spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DesiredStatus::Running => "RUNNING",
+            DesiredStatus::Stopped => "STOPPED",
+        }
+    }
+}
+
+impl fmt::Display for DesiredStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who keeps a task running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// A service.
+    Service {
+        /// Its name.
+        name: String,
+        /// The deployment that started the task, `ecs-svc/…`.
+        deployment: String,
+        /// Whether it is a daemon.
+        daemon: bool,
+    },
+    /// Nobody: it was run by hand or by a schedule.
+    Standalone {
+        /// Its task definition's family.
+        family: String,
+    },
+}
+
+/// A task.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Its bare id.
+    pub id: String,
+    /// Its ARN.
+    pub arn: String,
+    /// The name of its cluster.
+    pub cluster: String,
+    /// The bare id of its container instance.
+    pub container_instance: String,
+    /// The EC2 instance it is on.
+    pub instance_id: String,
+    /// Who keeps it running.
+    pub owner: Owner,
+    /// What it really is.
+    pub last_status: LastStatus,
+    /// What ECS wants it to be.
+    pub desired_status: DesiredStatus,
+    /// When it was placed.
+    pub created_at: Timestamp,
+    /// When it was RUNNING first.
+    pub started_at: Option<Timestamp>,
+    /// When its desired status became STOPPED.
+    pub stopping_at: Option<Timestamp>,
+    /// When it was STOPPED.
+    pub stopped_at: Option<Timestamp>,
+    /// Why, as a code.
+    pub stop_code: Option<String>,
+    /// Why, in words.
+    pub stopped_reason: Option<String>,
+    pub(super) timing: Timing,
+    pub(super) next_step: Option<Timestamp>,
+    pub(super) waits_for_agent: bool,
+}
+
+impl Task {
+    /// What ECS calls its group.
+    // ECS API reference, Task.group: the family for a standalone task; `service:NAME` for a service's.
+    pub fn group(&self) -> String {
+        match &self.owner {
+            Owner::Service { name, .. } => format!("service:{name}"),
+            Owner::Standalone { family } => format!("family:{family}"),
+        }
+    }
+
+    /// The service that owns it.
+    pub fn service(&self) -> Option<&str> {
+        match &self.owner {
+            Owner::Service { name, .. } => Some(name),
+            Owner::Standalone { .. } => None,
+        }
+    }
+
+    pub(super) fn is_daemon(&self) -> bool {
+        matches!(self.owner, Owner::Service { daemon: true, .. })
+    }
+
+    pub(super) fn is_alive(&self) -> bool {
+        self.desired_status == DesiredStatus::Running
+    }
+
+    /// Placed, but nothing of it runs yet.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.last_status, LastStatus::Provisioning | LastStatus::Pending)
+    }
+
+    /// How long it stays in its status, and what follows by itself.
+    pub(super) fn next_status(&self) -> Option<(Duration, LastStatus)> {
+        use LastStatus::{Activating, Deactivating, Deprovisioning, Pending, Provisioning, Running, Stopped, Stopping};
+        let timing = &self.timing;
+        let quarter = timing.start_time / 4;
+        match (self.desired_status, self.last_status) {
+            (DesiredStatus::Running, Provisioning) => Some((quarter, Pending)),
+            // ACTIVATING: registering with a load balancer or service discovery.
+            (DesiredStatus::Running, Pending) if timing.deregistration.is_some() => Some((quarter, Activating)),
+            (DesiredStatus::Running, Pending) => Some((timing.start_time - quarter, Running)),
+            (DesiredStatus::Running, Activating) => Some((timing.start_time - quarter * 2, Running)),
+            (DesiredStatus::Running, Running) => timing.finishes_after.map(|after| (after, Deprovisioning)),
+            (DesiredStatus::Stopped, Deactivating) => Some((timing.deregistration.unwrap_or_default(), Stopping)),
+            // ECS API reference, StopTask: SIGTERM, and SIGKILL when stopTimeout is over.
+            (DesiredStatus::Stopped, Stopping) => Some((timing.stop_time.min(timing.stop_timeout), Deprovisioning)),
+            (DesiredStatus::Stopped, Deprovisioning) => Some((DEPROVISIONING, Stopped)),
+            (DesiredStatus::Running, Deactivating | Stopping | Deprovisioning | Stopped)
+            | (DesiredStatus::Stopped, Provisioning | Pending | Activating | Running | Stopped) => None,
+        }
+    }
+}
+
+/// How long a task takes for what it does.
+#[derive(Debug, Clone)]
+pub(super) struct Timing {
+    pub(super) start_time: Duration,
+    pub(super) stop_time: Duration,
+    pub(super) stop_timeout: Duration,
+    pub(super) deregistration: Option<Duration>,
+    pub(super) stop_task_waits_for_deregistration: bool,
+    pub(super) finishes_after: Option<Duration>,
+}
+
+/// Why a task stops.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum StopCause<'a> {
+    /// Its service wants it to.
+    Scheduler,
+    /// Somebody called StopTask.
+    User(Option<&'a str>),
+    /// Its containers ended by themselves.
+    Exited,
+    /// The host under it went away.
+    HostTerminated,
+}
+
+impl StopCause<'_> {
+    // ECS API reference, Task.stopCode.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            StopCause::Scheduler => "ServiceSchedulerInitiated",
+            StopCause::User(_) => "UserInitiated",
+            StopCause::Exited => "EssentialContainerExited",
+            StopCause::HostTerminated => "TerminationNotice",
+        }
+    }
+
+    // ECS developer guide, "Stopped tasks error codes".
+    pub(super) fn reason(self, task: &Task) -> String {
+        match self {
+            StopCause::Scheduler => match &task.owner {
+                Owner::Service { deployment, .. } => {
+                    format!("Scaling activity initiated by (deployment {deployment})")
+                }
+                Owner::Standalone { .. } => "Scaling activity".to_owned(),
+            },
+            StopCause::User(reason) => reason.unwrap_or("Task stopped by user").to_owned(),
+            StopCause::Exited => "Essential container in task exited".to_owned(),
+            StopCause::HostTerminated => {
+                format!("Host EC2 (instance {}) terminated.", task.instance_id)
+            }
+        }
+    }
+}
+
+/// A change of a task's last status.
+#[derive(Debug, Clone)]
+pub struct TaskChange {
+    /// When.
+    pub at: Timestamp,
+    /// The task's bare id.
+    pub task: String,
+    /// What ECS calls its group.
+    pub group: String,
+    /// The host it is on.
+    pub instance_id: String,
+    /// What it was; the same as `to` for a task just placed.
+    pub from: LastStatus,
+    /// What it is now.
+    pub to: LastStatus,
+}

@@ -1,0 +1,110 @@
+//! The model's rules, one short test each.
+
+mod attributes;
+mod faults;
+mod hooks;
+mod hosts;
+mod lists;
+mod services;
+mod states;
+mod tasks;
+
+use super::*;
+
+const START: Timestamp = Timestamp::UNIX_EPOCH;
+const CLUSTER: &str = "prod";
+const GROUP: &str = "my-asg";
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn at(after: u64) -> Timestamp {
+    START + seconds(after)
+}
+
+/// A world with one cluster and one group with these hooks.
+fn world_with(settings: Settings, hooks: Vec<HookSpec>) -> World {
+    let mut world = World::new(START, settings);
+    world.add_cluster(CLUSTER).unwrap();
+    let name = GROUP.to_owned();
+    world.add_group(GroupSpec { name, hooks }).unwrap();
+    world
+}
+
+fn world() -> World {
+    world_with(Settings::default(), vec![HookSpec::terminating("ours", seconds(300))])
+}
+
+fn host(world: &mut World, instance_id: &str) -> String {
+    host_with(world, instance_id, 10)
+}
+
+fn host_with(world: &mut World, instance_id: &str, slots: usize) -> String {
+    let spec = HostSpec {
+        instance_id: Some(instance_id.to_owned()),
+        cluster: Some(CLUSTER.to_owned()),
+        group: Some(GROUP.to_owned()),
+        slots,
+        agent_connected: true,
+    };
+    world.add_host(spec).unwrap()
+}
+
+fn service(name: &str, desired: usize) -> ServiceSpec {
+    ServiceSpec { cluster: CLUSTER.to_owned(), name: name.to_owned(), desired, ..ServiceSpec::default() }
+}
+
+fn job(instance_id: &str) -> TaskSpec {
+    TaskSpec { cluster: CLUSTER.to_owned(), instance_id: instance_id.to_owned(), ..TaskSpec::default() }
+}
+
+fn ask(world: &mut World, request: Request) -> Result<Response, RequestError> {
+    let now = world.now();
+    world.request(now, "test", request).answer
+}
+
+/// The error a request is refused with.
+fn refusal(world: &mut World, request: Request) -> ApiError {
+    match ask(world, request) {
+        Err(RequestError::Api(error)) => error,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn named(cluster: &str) -> Option<String> {
+    Some(cluster.to_owned())
+}
+
+fn registration(world: &World, instance_id: &str) -> ContainerInstance {
+    world.registrations(instance_id).next().unwrap().clone()
+}
+
+fn counts(world: &World, instance_id: &str) -> (usize, usize) {
+    let described = world.describe(&registration(world, instance_id));
+    (described.running_tasks_count, described.pending_tasks_count)
+}
+
+fn statuses(world: &World, instance_id: &str) -> Vec<LastStatus> {
+    let tasks = world.tasks_on(instance_id);
+    tasks.into_iter().map(|task| task.last_status).collect()
+}
+
+fn stop(world: &mut World, task: &str) {
+    let request = Request::StopTask { cluster: named(CLUSTER), task: task.to_owned(), reason: None };
+    ask(world, request).unwrap();
+}
+
+fn list_tasks(world: &mut World, instance_id: &str, desired: &str) -> Vec<String> {
+    let request = Request::ListTasks {
+        cluster: named(CLUSTER),
+        container_instance: Some(registration(world, instance_id).arn),
+        desired_status: Some(desired.to_owned()),
+        max_results: None,
+        next_token: None,
+    };
+    match ask(world, request) {
+        Ok(Response::Arns { arns, .. }) => arns,
+        other => panic!("not a list: {other:?}"),
+    }
+}

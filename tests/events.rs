@@ -1,0 +1,1 @@
+//! Every sample in `events/` is read as what it is.

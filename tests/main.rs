@@ -1,0 +1,21 @@
+//! The real function binaries, run as Lambda runs them, against simulated AWS on loopback; and the code over the AWS
+//! port against the same model in virtual time.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; clippy's own exemption does not reach helpers of an integration test"
+)]
+
+mod batches;
+mod deadlines;
+mod drains;
+mod events;
+mod faults;
+mod input;
+mod model;
+mod releases;
+mod search;
+mod settings;
+mod support;

@@ -1,0 +1,1 @@
+//! The code over the AWS port against the simulator's model.

@@ -1,0 +1,220 @@
+//! Who is released when: never the wrong one, never early, and nobody who needs no drain is held up.
+
+use serde_json::json;
+use simulator::world::{ActionResult, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Settings};
+
+use crate::support::{CLUSTER, GROUP, HOOK, LEAVING, Stage, bare_world, host, only, secs, service, standalone, world};
+
+#[tokio::test]
+async fn an_instance_in_no_cluster_is_released_at_once() {
+    let mut world = bare_world(Settings::default());
+    host(&mut world, LEAVING, None);
+    let stage = Stage::scaling_in(world);
+
+    let drain = stage.drain(&[]).await;
+
+    assert_eq!(drain["outcome"], "not-in-ecs", "{drain}");
+    assert_eq!(stage.released_empty().result, ActionResult::Continue);
+    assert!(drain["seconds"].as_f64().unwrap() < 5.0);
+}
+
+#[tokio::test]
+async fn an_instance_in_no_cluster_is_held_while_one_cluster_does_not_answer() {
+    let mut world = bare_world(Settings::default());
+    host(&mut world, LEAVING, None);
+    world.add_cluster("silent").unwrap();
+    for kind in [FaultKind::ServerError, FaultKind::AccessDenied, FaultKind::Throttle, FaultKind::DropConnection] {
+        let mut world = world.clone();
+        let silent = Fault {
+            operation: Some(Operation::ListContainerInstances),
+            matching: Some("silent".into()),
+            ..Fault::always(kind.clone())
+        };
+        world.plan(silent);
+        let stage = Stage::scaling_in(world);
+
+        let drain = stage.drain(&[("POLL_FOR_SECONDS", "1")]).await;
+
+        assert_eq!(drain["outcome"], "handed-over", "{kind:?}: {drain}");
+        assert!(stage.releases().is_empty(), "{kind:?}");
+        assert_eq!(stage.count(Operation::RecordLifecycleActionHeartbeat), 0, "never located, so not kept alive");
+    }
+}
+
+#[tokio::test]
+async fn an_instance_in_a_cluster_that_is_not_watched_is_left_alone() {
+    let mut world = world();
+    world.add_cluster("watched").unwrap();
+    let stage = Stage::scaling_in(world);
+
+    let drain = stage.drain(&[("ECS_CLUSTERS", "watched")]).await;
+
+    assert_eq!((drain["outcome"].as_str(), drain["cluster"].as_str()), (Some("ignored"), Some(CLUSTER)), "{drain}");
+    assert_eq!(stage.writes(), 0);
+}
+
+#[tokio::test]
+async fn unread_tasks_are_not_stopped_tasks() {
+    for operation in [Operation::ListTasks, Operation::DescribeTasks] {
+        let mut world = world();
+        service(&mut world, 2, 0.0, 0.2);
+        world.plan(Fault { operation: Some(operation), ..Fault::always(FaultKind::ServerError) });
+        let stage = Stage::scaling_in(world);
+        let function = stage.function_with(&[], secs(6.0));
+
+        let drain = only(&function.invoke(&stage.event).await);
+
+        assert_eq!(drain["outcome"], "handed-over", "{drain}");
+        assert!(drain["detail"].as_str().unwrap().contains(operation.name()), "it says what failed: {drain}");
+        assert!(stage.releases().is_empty());
+        let stopped = stage.simulator.world(|world| world.unstopped_on(LEAVING) == 0);
+        assert!(stopped, "they had stopped, but nobody could know");
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_hooks_event_is_left_alone() {
+    let mut world = bare_world(Settings::default());
+    let hooks = vec![HookSpec::terminating("theirs", secs(300.0))];
+    world.add_group(GroupSpec { name: "foreign".into(), hooks }).unwrap();
+    let spec = HostSpec {
+        instance_id: Some(LEAVING.into()),
+        cluster: Some(CLUSTER.into()),
+        group: Some("foreign".into()),
+        ..HostSpec::default()
+    };
+    world.add_host(spec).unwrap();
+    let mut stage = Stage::scaling_in(world);
+    let drain = stage.drain(&[]).await;
+    assert_eq!(drain["outcome"], "ignored", "{drain}");
+    assert!(drain["detail"].as_str().unwrap().contains("theirs"));
+
+    // An event that claims our hook on a group that has none.
+    stage.event["detail"]["LifecycleHookName"] = json!(HOOK);
+    let drain = stage.drain(&[]).await;
+
+    assert_eq!(drain["outcome"], "ignored", "{drain}");
+    assert!(drain["detail"].as_str().unwrap().contains("foreign"), "{drain}");
+    assert_eq!(stage.writes(), 0);
+}
+
+#[tokio::test]
+async fn beside_a_foreign_hook_only_ours_is_completed_and_that_is_remembered() {
+    let mut world = bare_world(Settings::default());
+    let hooks = vec![HookSpec::terminating(HOOK, secs(300.0)), HookSpec::terminating("theirs", secs(300.0))];
+    world.add_group(GroupSpec { name: "both".into(), hooks }).unwrap();
+    let spec = HostSpec {
+        instance_id: Some(LEAVING.into()),
+        cluster: Some(CLUSTER.into()),
+        group: Some("both".into()),
+        ..HostSpec::default()
+    };
+    world.add_host(spec).unwrap();
+    let stage = Stage::scaling_in(world);
+    assert_eq!(stage.event["detail"]["LifecycleHookName"], HOOK, "events come in the hooks' order");
+
+    assert_eq!(stage.drain(&[]).await["outcome"], "drained");
+
+    stage.released_empty();
+    let state = stage.simulator.world(|world| world.lifecycle_state(LEAVING).map(ToOwned::to_owned));
+    assert_eq!(state.as_deref(), Some("Terminating:Wait"), "theirs still holds it");
+    assert!(stage.attribute("ecs-drainer.released-at").is_some());
+}
+
+#[tokio::test]
+async fn an_instance_that_does_not_wait_is_left_alone() {
+    let mut world = world();
+    service(&mut world, 1, 0.0, 0.2);
+    let mut donor = world.clone();
+    let now = donor.now();
+    let event = donor.scale_in(LEAVING, now).unwrap().remove(0);
+    let simulator = simulator::wire::Simulator::start(world).unwrap();
+    let stage = Stage { simulator, event };
+
+    let drain = stage.drain(&[]).await;
+
+    assert_eq!(drain["outcome"], "ignored", "{drain}");
+    assert!(drain["detail"].as_str().unwrap().contains("InService"), "{drain}");
+    assert_eq!(stage.writes(), 0);
+}
+
+#[tokio::test]
+async fn a_test_notification_and_another_accounts_event_are_left_alone() {
+    let mut stage = Stage::scaling_in(world());
+    let function = stage.function(&[]);
+    let test = json!({
+        "Event": "autoscaling:TEST_NOTIFICATION", "AccountId": "123456789012", "AutoScalingGroupName": GROUP,
+        "AutoScalingGroupARN": "arn", "RequestId": "1", "Service": "AWS Auto Scaling", "Time": "2026-01-15T20:06:18.130Z",
+    });
+    assert_eq!(only(&function.invoke(&test).await)["outcome"], "ignored");
+
+    stage.event["account"] = json!("999999999999");
+    let drain = only(&function.invoke(&stage.event).await);
+
+    assert_eq!(drain["outcome"], "ignored", "{drain}");
+    assert!(drain["detail"].as_str().unwrap().contains("account"), "{drain}");
+    let requests = stage.simulator.world(|world| world.requests().len());
+    assert_eq!(requests, 0, "not a single call");
+}
+
+#[tokio::test]
+async fn an_action_that_ends_while_we_wait_ends_the_drain_without_hammering() {
+    let mut world = world();
+    standalone(&mut world, Some(2.0), 0.2);
+    let stage = Stage::scaling_in(world);
+    let function = stage.function(&[]);
+
+    let (invocation, ()) = tokio::join!(function.invoke(&stage.event), async {
+        assert!(stage.simulator.wait_for(secs(10.0), |w| w.count(Operation::UpdateContainerInstancesState) == 1).await);
+        stage.simulator.world(|world| complete_by_somebody_else(world));
+    });
+
+    let drain = only(&invocation);
+    assert_eq!(drain["outcome"], "already-released", "{drain}");
+    assert!(stage.count(Operation::CompleteLifecycleAction) <= 2, "theirs and at most one of ours");
+}
+
+fn complete_by_somebody_else(world: &mut simulator::world::World) {
+    let request = simulator::world::Request::CompleteLifecycleAction {
+        group: GROUP.into(),
+        hook: HOOK.into(),
+        instance_id: Some(LEAVING.into()),
+        token: None,
+        result: "CONTINUE".into(),
+    };
+    let now = world.now();
+    assert!(world.request(now, "somebody-else", request).answer.is_ok());
+}
+
+#[tokio::test]
+async fn a_container_instance_deregistered_while_we_wait_ends_well() {
+    let mut world = world();
+    standalone(&mut world, None, 0.2);
+    let stage = Stage::scaling_in(world);
+    let function = stage.function(&[]);
+
+    let (invocation, ()) = tokio::join!(function.invoke(&stage.event), async {
+        assert!(stage.simulator.wait_for(secs(10.0), |w| w.count(Operation::UpdateContainerInstancesState) == 1).await);
+        stage.simulator.world(|world| world.deregister(LEAVING)).unwrap();
+    });
+
+    let drain = only(&invocation);
+    assert_eq!(drain["outcome"], "not-in-ecs", "{drain}");
+    assert_eq!(stage.releases().len(), 1);
+    let searches = stage.count(Operation::ListContainerInstances);
+    assert!(searches <= 3, "{searches} searches");
+}
+
+#[tokio::test]
+async fn a_host_that_is_itself_gone_does_not_hold_its_own_termination() {
+    let mut world = world();
+    standalone(&mut world, None, 0.2);
+    world.set_agent_connected(LEAVING, false).unwrap();
+    world.set_health(LEAVING, "Unhealthy").unwrap();
+    let stage = Stage::scaling_in(world);
+
+    let drain = stage.drain(&[("AGENT_LOST_SECONDS", "1")]).await;
+
+    assert_eq!(drain["outcome"], "host-gone", "{drain}");
+    assert_eq!(stage.releases().len(), 1);
+}

@@ -1,0 +1,172 @@
+//! A stage for the real binaries: a simulated world, a function in it, and what to ask of both.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use simulator::clock::wall_now;
+use simulator::lambda::{Function, FunctionSpec, Invocation, Outcome};
+use simulator::wire::Simulator;
+use simulator::world::{
+    GroupSpec, HookSpec, HostSpec, LastStatus, Operation, Release, ServiceSpec, Settings, TaskSpec, World,
+};
+
+pub(crate) const CLUSTER: &str = "prod";
+pub(crate) const GROUP: &str = "my-asg";
+pub(crate) const HOOK: &str = "ecs-drainer";
+pub(crate) const LEAVING: &str = "i-1234567890abcdef0";
+pub(crate) const STAYING: &str = "i-0aaaaaaaaaaaaaaaa";
+
+/// Operations that change something.
+const WRITES: [Operation; 6] = [
+    Operation::StopTask,
+    Operation::PutAttributes,
+    Operation::DeleteAttributes,
+    Operation::CompleteLifecycleAction,
+    Operation::RecordLifecycleActionHeartbeat,
+    Operation::UpdateContainerInstancesState,
+];
+
+pub(crate) fn secs(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+/// A cluster without hosts, and a group with our hook.
+pub(crate) fn bare_world(settings: Settings) -> World {
+    let mut world = World::new(wall_now(), settings);
+    world.add_cluster(CLUSTER).unwrap();
+    let hooks = vec![HookSpec::terminating(HOOK, secs(300.0))];
+    world.add_group(GroupSpec { name: GROUP.into(), hooks }).unwrap();
+    world
+}
+
+/// A cluster of two hosts in a group with our hook; one of them is [`LEAVING`].
+pub(crate) fn world() -> World {
+    let mut world = bare_world(Settings::default());
+    host(&mut world, LEAVING, Some(CLUSTER));
+    host(&mut world, STAYING, Some(CLUSTER));
+    world
+}
+
+pub(crate) fn host(world: &mut World, instance_id: &str, cluster: Option<&str>) {
+    let spec = HostSpec {
+        instance_id: Some(instance_id.into()),
+        cluster: cluster.map(Into::into),
+        group: Some(GROUP.into()),
+        ..HostSpec::default()
+    };
+    world.add_host(spec).unwrap();
+}
+
+/// Our hook, with what its owner wrote for us.
+pub(crate) fn hook_with(metadata: &str) -> HookSpec {
+    HookSpec { notification_metadata: Some(metadata.into()), ..HookSpec::terminating(HOOK, secs(300.0)) }
+}
+
+/// A service with all its tasks on the leaving host, that lets go of them at once; each takes `leave` to leave its
+/// load balancer and `stop` from SIGTERM to its end.
+pub(crate) fn service(world: &mut World, tasks: usize, leave: f64, stop: f64) -> Vec<String> {
+    let spec = ServiceSpec {
+        cluster: CLUSTER.into(),
+        name: "web".into(),
+        desired: tasks,
+        minimum_healthy_percent: 0,
+        maximum_percent: 200,
+        deregistration: (leave > 0.0).then(|| secs(leave)),
+        start_time: secs(0.2),
+        stop_time: secs(stop),
+        ..ServiceSpec::default()
+    };
+    world.add_service_with_tasks_on(spec, LEAVING).unwrap()
+}
+
+/// A task that no service owns, on the leaving host.
+pub(crate) fn standalone(world: &mut World, finishes_after: Option<f64>, stop: f64) -> String {
+    let spec = TaskSpec {
+        cluster: CLUSTER.into(),
+        instance_id: LEAVING.into(),
+        family: "job".into(),
+        stop_time: secs(stop),
+        finishes_after: finishes_after.map(secs),
+        ..TaskSpec::default()
+    };
+    world.run_task(spec).unwrap()
+}
+
+/// A running simulator, and the event it gave when the leaving host was scaled in.
+pub(crate) struct Stage {
+    pub(crate) simulator: Simulator,
+    pub(crate) event: Value,
+}
+
+impl Stage {
+    /// Starts the world and scales [`LEAVING`] in.
+    pub(crate) fn scaling_in(world: World) -> Self {
+        let simulator = Simulator::start(world).unwrap();
+        let event = simulator.world(|world| world.scale_in(LEAVING, world.now())).unwrap().into_iter().next();
+        Self { simulator, event: event.unwrap_or_default() }
+    }
+
+    /// One warm environment of `instance-terminating`, polling fast enough for a test.
+    pub(crate) fn function(&self, variables: &[(&str, &str)]) -> Function {
+        self.function_with(variables, secs(60.0))
+    }
+
+    pub(crate) fn function_with(&self, variables: &[(&str, &str)], timeout: Duration) -> Function {
+        let url = self.simulator.url();
+        let paced = [("AWS_ENDPOINT_URL", url.as_str()), ("POLL_MIN_SECONDS", "0.2"), ("POLL_MAX_SECONDS", "0.5")];
+        let paced = paced.into_iter().filter(|(name, _)| !variables.iter().any(|(other, _)| other == name));
+        let environment = paced.chain(variables.iter().copied());
+        let spec = FunctionSpec {
+            name: "instance-terminating".into(),
+            binary: PathBuf::from(env!("CARGO_BIN_EXE_instance-terminating")),
+            environment: environment.map(|(name, value)| (name.into(), value.into())).collect(),
+            timeout,
+            ..FunctionSpec::default()
+        };
+        Function::start(spec).unwrap()
+    }
+
+    /// Feeds the event to a fresh environment, and answers its report on the one instance.
+    pub(crate) async fn drain(&self, variables: &[(&str, &str)]) -> Value {
+        only(&self.function(variables).invoke(&self.event).await)
+    }
+
+    pub(crate) fn count(&self, operation: Operation) -> usize {
+        self.simulator.world(|world| world.count(operation))
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        WRITES.iter().map(|operation| self.count(*operation)).sum()
+    }
+
+    pub(crate) fn releases(&self) -> Vec<Release> {
+        self.simulator.world(|world| world.releases().to_vec())
+    }
+
+    /// The one release of the leaving host, with nothing running at that moment.
+    pub(crate) fn released_empty(&self) -> Release {
+        let [release] = <[Release; 1]>::try_from(self.releases()).expect("exactly one release");
+        assert_eq!((release.instance_id.as_str(), release.hook.as_str()), (LEAVING, HOOK));
+        assert_eq!(release.unstopped, [] as [(String, LastStatus); 0], "released with tasks running");
+        assert!(self.simulator.world(|world| world.killed().is_empty()));
+        release
+    }
+
+    /// The container instance's status.
+    pub(crate) fn status(&self, instance_id: &str) -> String {
+        self.simulator.world(|world| world.registrations(instance_id).next().unwrap().status.clone())
+    }
+
+    pub(crate) fn attribute(&self, name: &str) -> Option<String> {
+        self.simulator.world(|w| w.registrations(LEAVING).next()?.attributes.get(name).cloned().flatten())
+    }
+}
+
+/// The one drain of the report that answers a bare event.
+pub(crate) fn only(invocation: &Invocation) -> Value {
+    let Outcome::Answered(report) = &invocation.outcome else { panic!("{:?}", invocation.outcome) };
+    let drains = report["drains"].as_array().expect("a report");
+    assert_eq!(drains.len(), 1, "{report}");
+    drains[0].clone()
+}

@@ -1,1 +1,49 @@
 //! Every sample in `events/` is read as what it is.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+use shared::ids::Home;
+use shared::notice::{Notice, NoticeError, Payload, read, read_body};
+
+/// What a sample says, in a word.
+fn said(payload: Value) -> &'static str {
+    let home = Home { account: "123456789012".into(), region: "us-west-2".into() };
+    let notice = match Payload::read(payload).unwrap() {
+        Payload::Bare(event) => read(&event, Some(&home)),
+        Payload::Batch(messages) => read_body(&messages[0].body, Some(&home)),
+    };
+    match notice {
+        Ok(Notice::Terminating(it)) => {
+            assert_eq!((it.instance.as_str(), it.group.as_str()), ("i-1234567890abcdef0", "my-asg"));
+            assert_eq!(it.hook.as_str(), "ecs-drainer");
+            if it.to_warm_pool { "terminating, to a warm pool" } else { "terminating" }
+        }
+        Ok(Notice::Nothing { .. }) => "nothing",
+        Err(NoticeError::Unknown(_)) => "unknown",
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn every_sample_is_read_as_what_it_is() {
+    let expected = BTreeMap::from([
+        ("hook-notification-in-sns.json", "terminating"),
+        ("hook-notification.json", "terminating"),
+        ("hook-test-notification.json", "nothing"),
+        ("instance-launch-successful.json", "unknown"),
+        ("instance-terminate-warm-pool.json", "terminating, to a warm pool"),
+        ("instance-terminate.json", "terminating"),
+        ("sqs-batch.json", "terminating"),
+    ]);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let read = files.map(|path| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        (name, said(serde_json::from_str(&text).unwrap()))
+    });
+    let expected: BTreeMap<_, _> = expected.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
+    assert_eq!(read.collect::<BTreeMap<_, _>>(), expected);
+}

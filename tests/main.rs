@@ -8,13 +8,14 @@
     reason = "a test fails by panicking; clippy's own exemption does not reach helpers of an integration test"
 )]
 
+mod batch;
 mod batches;
 mod deadlines;
 mod drains;
 mod events;
 mod faults;
 mod input;
-mod model;
+mod long_drains;
 mod releases;
 mod search;
 mod settings;

@@ -1,5 +1,7 @@
 //! A stage for the real binaries: a simulated world, a function in it, and what to ask of both.
 
+pub(crate) mod model;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,1 +1,0 @@
-//! The code over the AWS port against the simulator's model.

@@ -1,0 +1,278 @@
+//! The AWS port over the simulator's model, in virtual time: what the SDK's clients are over HTTP.
+
+use std::cell::RefCell;
+
+use shared::aws::{
+    AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
+    LifecycleActionResult, LifecycleHook, Page, Task,
+};
+use shared::clock::Clock;
+use shared::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
+use simulator::world::{
+    Attribute, ContainerInstanceDescription, Request, RequestError, Response, TaskDescription, Transition, World,
+};
+
+/// A world, and the clock by which it is asked.
+pub(crate) struct Model {
+    world: RefCell<World>,
+    clock: Clock,
+}
+
+impl Model {
+    /// Its clock starts now, at the world's time.
+    pub(crate) fn of(world: World) -> Self {
+        let clock = Clock::starting_at(world.now());
+        Self { world: RefCell::new(world), clock }
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Looks at the world, or changes it, at the present time.
+    pub(crate) fn world<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world.borrow_mut();
+        world.advance(self.clock.now());
+        f(&mut world)
+    }
+
+    async fn ask(&self, request: Request) -> Result<Response, CallError> {
+        let operation = request.operation().name();
+        let reply = self.world(|world| world.request(self.clock.now(), "drainer", request));
+        tokio::time::sleep(reply.delay).await;
+        reply.answer.map_err(|error| match error {
+            RequestError::Api(error) => CallError::Refused { operation, code: error.code, message: error.message },
+            RequestError::ConnectionLost => CallError::NoAnswer { operation, source: "the connection was lost".into() },
+        })
+    }
+}
+
+/// The answer's shape is the model's own business; another one would be its mistake.
+macro_rules! answer {
+    ($response:expr, $shape:pat => $value:expr) => {
+        match $response {
+            $shape => Ok($value),
+            other => panic!("an answer of another shape: {other:?}"),
+        }
+    };
+}
+
+impl Calls for Model {
+    async fn list_clusters(&self, token: Option<String>) -> Result<Page<ClusterName>, CallError> {
+        let request = Request::ListClusters { max_results: None, next_token: token };
+        answer!(self.ask(request).await?, Response::Arns { arns, next_token } => {
+            Page { items: arns.iter().map(|arn| ClusterName::parse(arn).unwrap()).collect(), next_token }
+        })
+    }
+
+    async fn list_container_instances(
+        &self,
+        cluster: &ClusterName,
+        filter: &str,
+        token: Option<String>,
+    ) -> Result<Page<ContainerInstanceArn>, CallError> {
+        let request = Request::ListContainerInstances {
+            cluster: Some(cluster.to_string()),
+            filter: Some(filter.into()),
+            status: None,
+            max_results: None,
+            next_token: token,
+        };
+        answer!(self.ask(request).await?, Response::Arns { arns, next_token } => {
+            Page { items: arns.into_iter().map(Into::into).collect(), next_token }
+        })
+    }
+
+    async fn describe_container_instances(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+    ) -> Result<Found<ContainerInstance>, CallError> {
+        let container_instances = arns.iter().map(ToString::to_string).collect();
+        let request = Request::DescribeContainerInstances { cluster: Some(cluster.to_string()), container_instances };
+        Ok(container_instances_of(self.ask(request).await?))
+    }
+
+    async fn set_draining(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+    ) -> Result<Found<ContainerInstance>, CallError> {
+        let request = Request::UpdateContainerInstancesState {
+            cluster: Some(cluster.to_string()),
+            container_instances: arns.iter().map(ToString::to_string).collect(),
+            status: "DRAINING".into(),
+        };
+        Ok(container_instances_of(self.ask(request).await?))
+    }
+
+    async fn list_tasks(
+        &self,
+        cluster: &ClusterName,
+        container_instance: &ContainerInstanceArn,
+        desired: DesiredStatus,
+        token: Option<String>,
+    ) -> Result<Page<TaskArn>, CallError> {
+        let desired = match desired {
+            DesiredStatus::Running => "RUNNING",
+            DesiredStatus::Stopped => "STOPPED",
+        };
+        let request = Request::ListTasks {
+            cluster: Some(cluster.to_string()),
+            container_instance: Some(container_instance.to_string()),
+            desired_status: Some(desired.into()),
+            max_results: None,
+            next_token: token,
+        };
+        answer!(self.ask(request).await?, Response::Arns { arns, next_token } => {
+            Page { items: arns.into_iter().map(Into::into).collect(), next_token }
+        })
+    }
+
+    async fn describe_tasks(&self, cluster: &ClusterName, arns: &[TaskArn]) -> Result<Found<Task>, CallError> {
+        let tasks = arns.iter().map(ToString::to_string).collect();
+        let request = Request::DescribeTasks { cluster: Some(cluster.to_string()), tasks };
+        answer!(self.ask(request).await?, Response::Tasks { tasks, failures } => {
+            Found { items: tasks.into_iter().map(task).collect(), failures: failures.into_iter().map(failure).collect() }
+        })
+    }
+
+    async fn stop_task(&self, cluster: &ClusterName, arn: &TaskArn, reason: &str) -> Result<Task, CallError> {
+        let reason = Some(reason.into());
+        let request = Request::StopTask { cluster: Some(cluster.to_string()), task: arn.to_string(), reason };
+        answer!(self.ask(request).await?, Response::Task(described) => task(*described))
+    }
+
+    async fn put_attributes(
+        &self,
+        cluster: &ClusterName,
+        target: &ContainerInstanceArn,
+        attributes: &[(&'static str, String)],
+    ) -> Result<(), CallError> {
+        let attributes = attributes.iter().map(|(name, value)| attribute(target, name, Some(value.clone()))).collect();
+        let request = Request::PutAttributes { cluster: Some(cluster.to_string()), attributes };
+        self.ask(request).await.map(drop)
+    }
+
+    async fn delete_attributes(
+        &self,
+        cluster: &ClusterName,
+        target: &ContainerInstanceArn,
+        names: &[&'static str],
+    ) -> Result<(), CallError> {
+        let attributes = names.iter().map(|name| attribute(target, name, None)).collect();
+        let request = Request::DeleteAttributes { cluster: Some(cluster.to_string()), attributes };
+        self.ask(request).await.map(drop)
+    }
+
+    async fn describe_auto_scaling_instances(
+        &self,
+        ids: &[InstanceId],
+        token: Option<String>,
+    ) -> Result<Page<AutoScalingInstance>, CallError> {
+        let instance_ids = ids.iter().map(ToString::to_string).collect();
+        let request = Request::DescribeAutoScalingInstances { instance_ids, max_records: None, next_token: token };
+        answer!(self.ask(request).await?, Response::AutoScalingInstances { instances, next_token } => {
+            let item = |i: simulator::world::AutoScalingInstance| AutoScalingInstance {
+                instance: InstanceId::parse(&i.instance_id).unwrap(),
+                group: i.group.into(),
+                lifecycle_state: i.lifecycle_state,
+                unhealthy: !i.health_status.eq_ignore_ascii_case("healthy"),
+            };
+            Page { items: instances.into_iter().map(item).collect(), next_token }
+        })
+    }
+
+    async fn describe_lifecycle_hooks(&self, group: &GroupName) -> Result<Vec<LifecycleHook>, CallError> {
+        let request = Request::DescribeLifecycleHooks { group: group.to_string(), hook_names: vec![] };
+        answer!(self.ask(request).await?, Response::LifecycleHooks(hooks) => {
+            let item = |hook: simulator::world::LifecycleHook| LifecycleHook {
+                name: hook.name.into(),
+                on_termination: hook.transition == Transition::Terminating,
+                heartbeat_timeout: std::time::Duration::from_secs(hook.heartbeat_timeout),
+                notification_metadata: hook.notification_metadata,
+            };
+            hooks.into_iter().map(item).collect()
+        })
+    }
+
+    async fn complete_lifecycle_action(
+        &self,
+        group: &GroupName,
+        hook: &HookName,
+        instance: &InstanceId,
+        result: LifecycleActionResult,
+    ) -> Result<(), CallError> {
+        let result = match result {
+            LifecycleActionResult::Continue => "CONTINUE",
+            LifecycleActionResult::Abandon => "ABANDON",
+        };
+        let request = Request::CompleteLifecycleAction {
+            group: group.to_string(),
+            hook: hook.to_string(),
+            instance_id: Some(instance.to_string()),
+            token: None,
+            result: result.into(),
+        };
+        self.ask(request).await.map(drop)
+    }
+
+    async fn record_lifecycle_action_heartbeat(
+        &self,
+        group: &GroupName,
+        hook: &HookName,
+        instance: &InstanceId,
+    ) -> Result<(), CallError> {
+        let request = Request::RecordLifecycleActionHeartbeat {
+            group: group.to_string(),
+            hook: hook.to_string(),
+            instance_id: Some(instance.to_string()),
+            token: None,
+        };
+        self.ask(request).await.map(drop)
+    }
+}
+
+fn container_instances_of(response: Response) -> Found<ContainerInstance> {
+    let Response::ContainerInstances { container_instances, failures } = response else {
+        panic!("an answer of another shape: {response:?}")
+    };
+    let item = |found: ContainerInstanceDescription| ContainerInstance {
+        arn: found.container_instance_arn.into(),
+        instance: InstanceId::parse(&found.ec2_instance_id),
+        status: InstanceStatus::from(found.status.as_str()),
+        agent_connected: found.agent_connected,
+        running_tasks: u32::try_from(found.running_tasks_count).unwrap(),
+        pending_tasks: u32::try_from(found.pending_tasks_count).unwrap(),
+        attributes: found.attributes.into_iter().filter_map(|a| Some((a.name, a.value?))).collect(),
+    };
+    Found {
+        items: container_instances.into_iter().map(item).collect(),
+        failures: failures.into_iter().map(failure).collect(),
+    }
+}
+
+fn task(found: TaskDescription) -> Task {
+    Task {
+        arn: found.task_arn.into(),
+        container_instance: Some(found.container_instance_arn.into()),
+        last_status: found.last_status.to_string(),
+        desired_status: found.desired_status.to_string(),
+        group: found.group,
+        started_by: found.started_by.unwrap_or_default(),
+        stopped_at: found.stopped_at,
+    }
+}
+
+fn failure(failure: simulator::world::Failure) -> Failure {
+    Failure { arn: failure.arn, reason: failure.reason }
+}
+
+fn attribute(target: &ContainerInstanceArn, name: &str, value: Option<String>) -> Attribute {
+    Attribute {
+        name: name.into(),
+        value,
+        target_type: Some("container-instance".into()),
+        target_id: Some(target.to_string()),
+    }
+}

@@ -50,7 +50,7 @@ async fn handle(
     let home = Home::from_function_arn(&event.context.invoked_function_arn);
     let intake = intake(event.payload, home.as_ref(), |notice| judge(notice, config))?;
 
-    let budget = Budget::within(deadline(&event.context), config.poll_for, clock.now());
+    let budget = Budget::within(deadline(&event.context, clock.now()), config.poll_for, clock.now());
     let context = Context { calls, config, remembered, clock };
     let mut rng = fastrand::Rng::new();
     Ok(intake.serve(async |departures| drain::run(&context, departures, budget, &mut rng).await).await)

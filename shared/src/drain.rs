@@ -24,7 +24,7 @@ use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use self::decide::{Action, Need, Outcome, Settled, Step, decide};
-use self::known::{Cause, Departure, Known};
+use self::known::{Cause, Departure, Known, Place};
 use self::locate::ClusterOfGroup;
 use self::report::{Drain, report};
 use crate::aws::{CallError, Calls};
@@ -180,11 +180,14 @@ async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee])
 
 fn finished(drainee: &Drainee, now: Timestamp) -> Drain {
     let handed_over = || {
-        let errors: Vec<_> = drainee.known.tries.errors().collect();
-        let detail = match errors.as_slice() {
-            [] => "still waiting for its tasks to stop".to_owned(),
-            errors => format!("still waiting, last: {}", errors.join("; ")),
+        let known = &drainee.known;
+        let waiting = match (&known.hold, &known.place) {
+            (None, _) if matches!(known.departure.cause, Cause::Termination { .. }) => "who holds it is not known yet",
+            (_, Place::Registered) => "waiting for its tasks to stop",
+            _ => "where it is registered is not known yet",
         };
+        let errors: Vec<_> = known.tries.errors().collect();
+        let detail = if errors.is_empty() { waiting.into() } else { format!("{waiting}, last: {}", errors.join("; ")) };
         Settled { outcome: Outcome::HandedOver, detail }
     };
     let settled = drainee.settled.clone().unwrap_or_else(handed_over);

@@ -101,9 +101,26 @@ fn failure(id: String) -> BatchItemFailure {
     failure
 }
 
-/// When Lambda ends the invocation.
+/// When Lambda ends the invocation that began at `now`. A local emulator may tell a time long past: then nobody does.
 #[must_use]
-pub fn deadline(context: &lambda_runtime::Context) -> Timestamp {
-    let millisecond = i64::try_from(context.deadline).ok();
-    millisecond.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
+pub fn deadline(context: &lambda_runtime::Context, now: Timestamp) -> Timestamp {
+    let told = i64::try_from(context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    told.filter(|deadline| *deadline > now).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_in_the_past_is_none() {
+        let mut context = lambda_runtime::Context::default();
+        let now: Timestamp = "2026-01-15T20:00:00Z".parse().unwrap();
+        context.deadline = 600_000;
+        assert_eq!(deadline(&context, now), Timestamp::MAX);
+        context.deadline = u64::MAX;
+        assert_eq!(deadline(&context, now), Timestamp::MAX);
+        context.deadline = u64::try_from(now.as_millisecond()).unwrap() + 150_000;
+        assert_eq!(deadline(&context, now), "2026-01-15T20:02:30Z".parse().unwrap());
+    }
 }

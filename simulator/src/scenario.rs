@@ -1,6 +1,6 @@
 //! The world of the demo.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -9,74 +9,153 @@ use crate::world::{GroupSpec, HookSpec, HostSpec, ServiceKind, ServiceSpec, Sett
 /// The cluster.
 pub const CLUSTER: &str = "prod";
 
-/// The Auto Scaling group.
+/// The Auto Scaling group, unless another is asked for.
 pub const GROUP: &str = "my-asg";
 
 /// Its termination hook.
 pub const HOOK: &str = "ecs-drainer";
 
-/// The host that goes away.
+/// The host that goes away, unless another is asked for.
 pub const LEAVING: &str = "i-1234567890abcdef0";
 
 /// The hosts that stay.
 pub const STAYING: [&str; 2] = ["i-0a1b2c3d4e5f60718", "i-0f1e2d3c4b5a69788"];
 
-/// Three hosts; a load-balanced service on all of them, a daemon, and a standalone job on the host that goes away.
-pub fn demo(start: Timestamp) -> Result<World, WorldError> {
-    let mut world = World::new(start, Settings::default());
+/// The load-balanced service, with one task on each host.
+pub const SERVICE: &str = "web";
+
+/// The daemon.
+pub const DAEMON: &str = "log-agent";
+
+/// The standalone job on each host that goes away.
+pub const JOB: &str = "nightly-report";
+
+/// What differs from one demo to the next.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    /// The account everything is in.
+    pub account: String,
+    /// The region everything is in.
+    pub region: String,
+    /// The hosts that go away, each with its group. The group of the first has the hosts that stay, too.
+    pub leaving: Vec<Leaving>,
+    /// The hook's.
+    pub heartbeat_timeout: Duration,
+}
+
+/// A host that goes away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leaving {
+    /// Its instance id.
+    pub instance_id: String,
+    /// Its Auto Scaling group.
+    pub group: String,
+}
+
+impl Default for Leaving {
+    fn default() -> Leaving {
+        Leaving { instance_id: LEAVING.to_owned(), group: GROUP.to_owned() }
+    }
+}
+
+impl Default for Parameters {
+    fn default() -> Parameters {
+        let Settings { account, region, .. } = Settings::default();
+        Parameters { account, region, leaving: vec![Leaving::default()], heartbeat_timeout: Duration::from_secs(300) }
+    }
+}
+
+/// The hosts that go away and two that stay; a load-balanced service and a daemon on all of them, and a standalone job
+/// on each host that goes away.
+// Times are short enough to watch, and long enough that one can see what waits for what.
+pub fn demo(start: Timestamp, parameters: &Parameters) -> Result<World, WorldError> {
+    let Parameters { account, region, leaving, heartbeat_timeout } = parameters;
+    let settings = Settings { account: account.clone(), region: region.clone(), ..Settings::default() };
+    let hosts: Vec<Leaving> = leaving.iter().cloned().chain(staying(leaving)).collect();
+    let mut world = World::new(start, settings);
     world.add_cluster(CLUSTER)?;
-    world.add_group(GroupSpec {
-        name: GROUP.to_owned(),
-        hooks: vec![HookSpec {
-            notification_metadata: Some(format!(r#"{{"cluster":"{CLUSTER}"}}"#)),
-            ..HookSpec::terminating(HOOK, Duration::from_secs(300))
-        }],
-    })?;
-    for instance_id in [LEAVING].into_iter().chain(STAYING) {
+    for group in hosts.iter().map(|host| &host.group).collect::<BTreeSet<_>>() {
+        world.add_group(GroupSpec {
+            name: group.clone(),
+            hooks: vec![HookSpec {
+                notification_metadata: Some(format!(r#"{{"cluster":"{CLUSTER}"}}"#)),
+                ..HookSpec::terminating(HOOK, *heartbeat_timeout)
+            }],
+        })?;
+    }
+    for host in &hosts {
         world.add_host(HostSpec {
-            instance_id: Some(instance_id.to_owned()),
+            instance_id: Some(host.instance_id.clone()),
             cluster: Some(CLUSTER.to_owned()),
-            group: Some(GROUP.to_owned()),
+            group: Some(host.group.clone()),
             ..HostSpec::default()
         })?;
     }
     world.add_service(ServiceSpec {
         cluster: CLUSTER.to_owned(),
-        name: "web".to_owned(),
-        desired: 3,
-        deregistration: Some(Duration::from_secs(10)),
-        start_time: Duration::from_secs(6),
-        stop_time: Duration::from_secs(3),
+        name: SERVICE.to_owned(),
+        desired: hosts.len(),
+        deregistration: Some(Duration::from_secs(2)),
+        start_time: Duration::from_secs(1),
+        stop_time: Duration::from_millis(1500),
         ..ServiceSpec::default()
     })?;
     world.add_service(ServiceSpec {
         cluster: CLUSTER.to_owned(),
-        name: "log-agent".to_owned(),
+        name: DAEMON.to_owned(),
         kind: ServiceKind::Daemon,
         ..ServiceSpec::default()
     })?;
-    world.run_task(TaskSpec {
-        cluster: CLUSTER.to_owned(),
-        instance_id: LEAVING.to_owned(),
-        family: "nightly-report".to_owned(),
-        finishes_after: Some(Duration::from_secs(30)),
-        ..TaskSpec::default()
-    })?;
+    for host in leaving {
+        world.run_task(TaskSpec {
+            cluster: CLUSTER.to_owned(),
+            instance_id: host.instance_id.clone(),
+            family: JOB.to_owned(),
+            finishes_after: Some(Duration::from_millis(5500)),
+            ..TaskSpec::default()
+        })?;
+    }
     Ok(world)
+}
+
+/// Two hosts, whatever the ids of the others are.
+fn staying(leaving: &[Leaving]) -> impl Iterator<Item = Leaving> {
+    let group = leaving.first().map_or(GROUP, |host| &host.group);
+    let spare = (0..leaving.len()).map(|number| format!("i-{number:017x}"));
+    (STAYING.into_iter().map(str::to_owned).chain(spare))
+        .filter(|id| leaving.iter().all(|host| host.instance_id != *id))
+        .take(STAYING.len())
+        .map(|instance_id| Leaving { instance_id, group: group.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn host(instance_id: &str, group: &str) -> Leaving {
+        Leaving { instance_id: instance_id.to_owned(), group: group.to_owned() }
+    }
+
     #[test]
     fn the_host_that_goes_away_has_one_task_of_each_kind() {
-        let world = demo(Timestamp::UNIX_EPOCH).unwrap();
+        let world = demo(Timestamp::UNIX_EPOCH, &Parameters::default()).unwrap();
         let mut groups: Vec<_> = (world.tasks_on(LEAVING).into_iter()).map(|task| task.group()).collect();
         groups.sort();
         assert_eq!(groups, ["family:nightly-report", "service:log-agent", "service:web"]);
         for instance_id in STAYING {
             assert_eq!(world.unstopped_on(instance_id), 2);
+        }
+    }
+
+    #[test]
+    fn any_hosts_can_go_away_and_two_stay() {
+        let leaving = vec![host(STAYING[0], "blue"), host("i-00000000000000000", "green"), host(STAYING[1], "blue")];
+        let parameters = Parameters { leaving: leaving.clone(), ..Parameters::default() };
+        let world = demo(Timestamp::UNIX_EPOCH, &parameters).unwrap();
+        assert_eq!(world.hosts().count(), 5);
+        for host in leaving {
+            assert_eq!(world.unstopped_on(&host.instance_id), 3);
+            assert_eq!(world.host(&host.instance_id).unwrap().group, Some(host.group));
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260115/us-west-2/ecs/aws4_request, SignedHeaders=host, Signature=0";
 
 fn simulator() -> Simulator {
-    Simulator::start(scenario::demo(wall_now()).unwrap()).unwrap()
+    Simulator::start(scenario::demo(wall_now(), &scenario::Parameters::default()).unwrap()).unwrap()
 }
 
 /// Sends a request and reads the whole answer; an error is a connection that was dropped.

@@ -1,0 +1,213 @@
+//! What happens in a world, and the line that tells it: the same for `serve` and for the demo.
+
+use std::{collections::BTreeMap, fmt};
+
+use jiff::Timestamp;
+use simulator::world::{HookTimeout, Killed, LastStatus, Outcome, Owner, Recorded, Release, Task, TaskChange, World};
+
+/// What a request is about is told in so many characters at most.
+const MAX_SUBJECTS: usize = 90;
+
+/// Enough of an id to tell tasks apart.
+const SHORT_ID: usize = 6;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub(crate) struct News {
+    pub(crate) at: Timestamp,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    Request(Recorded),
+    Change(TaskChange),
+    Released(Release),
+    TimedOut(HookTimeout),
+    Killed(Killed),
+    /// What Auto Scaling says of a host has changed; `None` is gone.
+    Host {
+        instance_id: String,
+        state: Option<String>,
+    },
+}
+
+/// A line without its time: a word that stands out, and the rest. Fits 80 columns after a time of eight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) word: String,
+    pub(crate) text: String,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = format!("{:<12}  {}", self.word, self.text);
+        f.write_str(line.trim_end())
+    }
+}
+
+/// Follows a world, and remembers what it has told.
+#[derive(Debug)]
+pub(crate) struct History {
+    requests: usize,
+    changes: usize,
+    releases: usize,
+    timeouts: usize,
+    killed: usize,
+    states: BTreeMap<String, Option<String>>,
+}
+
+impl History {
+    /// Of `world` from here on.
+    pub(crate) fn from_here(world: &World) -> History {
+        History {
+            requests: world.request_count(),
+            changes: world.task_change_count(),
+            releases: world.releases().len(),
+            timeouts: world.hook_timeouts().len(),
+            killed: world.killed().len(),
+            states: states(world),
+        }
+    }
+
+    /// What happened since the last time, in its order. When a host changed is known only as exactly as one looks.
+    pub(crate) fn news(&mut self, world: &World) -> Vec<News> {
+        let mut news = Vec::new();
+        let mut tell = |at, what| news.push(News { at, what });
+        for it in world.requests_since(self.requests) {
+            tell(it.at, What::Request(it.clone()));
+        }
+        for it in world.releases().iter().skip(self.releases) {
+            tell(it.at, What::Released(it.clone()));
+        }
+        for it in world.hook_timeouts().iter().skip(self.timeouts) {
+            tell(it.at, What::TimedOut(it.clone()));
+        }
+        for it in world.killed().iter().skip(self.killed) {
+            tell(it.at, What::Killed(it.clone()));
+        }
+        for it in world.task_changes_since(self.changes) {
+            tell(it.at, What::Change(it.clone()));
+        }
+        let here = History::from_here(world);
+        for (instance_id, state) in &here.states {
+            if self.states.get(instance_id) != Some(state) {
+                tell(world.now(), What::Host { instance_id: instance_id.clone(), state: state.clone() });
+            }
+        }
+        *self = here;
+        news.sort_by_key(|it| it.at);
+        news
+    }
+}
+
+fn states(world: &World) -> BTreeMap<String, Option<String>> {
+    let state = |id: &str| world.lifecycle_state(id).map(str::to_owned);
+    world.hosts().map(|host| (host.instance_id.clone(), state(&host.instance_id))).collect()
+}
+
+/// The line that tells it.
+pub(crate) fn line(what: &What, world: &World) -> Line {
+    match what {
+        What::Request(recorded) => of_request(recorded),
+        What::Change(change) => of_change(change, world),
+        What::Released(Release { instance_id, unstopped, .. }) => of_action("COMPLETED", instance_id, unstopped.len()),
+        What::TimedOut(HookTimeout { instance_id, unstopped, .. }) => {
+            of_action("TIMED OUT", instance_id, unstopped.len())
+        }
+        What::Killed(killed) => of_killed(killed, world),
+        What::Host { instance_id, state: Some(state) } => lined("host", format!("{instance_id} is {state}")),
+        What::Host { instance_id, state: None } => lined("TERMINATED", format!("{instance_id} is gone")),
+    }
+}
+
+pub(crate) fn lined(word: &str, text: String) -> Line {
+    Line { word: word.to_owned(), text }
+}
+
+/// `1 task`, `2 tasks`.
+pub(crate) fn tasks(count: usize) -> String {
+    if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
+}
+
+/// What follows the last slash of an ARN; anything else as it is.
+pub(crate) fn last_part(arn: &str) -> &str {
+    if !arn.starts_with("arn:") {
+        return arn;
+    }
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
+fn of_request(recorded: &Recorded) -> Line {
+    let subjects: Vec<&str> = recorded.request.subjects().into_iter().map(last_part).collect();
+    let subjects: String = subjects.join(" ").chars().take(MAX_SUBJECTS).collect();
+    let outcome = match &recorded.outcome {
+        Outcome::Answered => "ok",
+        Outcome::Refused(code) => code,
+        Outcome::Lost { effect: true } => "answer lost",
+        Outcome::Lost { effect: false } => "connection dropped",
+    };
+    lined("request", format!("{} {subjects}: {outcome}", recorded.request.operation()))
+}
+
+fn of_change(change: &TaskChange, world: &World) -> Line {
+    let task = world.task(&change.task);
+    let ended_by_itself = task.is_some_and(|task| task.stop_code.as_deref() == Some("EssentialContainerExited"));
+    let daemon = task.is_some_and(|task| matches!(task.owner, Owner::Service { daemon: true, .. }));
+    let text = match change.to {
+        LastStatus::Deactivating => "leaves load balancer".to_owned(),
+        LastStatus::Stopping if daemon => "SIGTERM, as the last".to_owned(),
+        LastStatus::Stopping => "SIGTERM".to_owned(),
+        LastStatus::Stopped if ended_by_itself => "ended by itself".to_owned(),
+        _ => format!("on {}", change.instance_id),
+    };
+    lined(change.to.as_str(), format!("{}  {text}", who(task, &change.group, &change.task)))
+}
+
+fn of_action(word: &str, instance_id: &str, unstopped: usize) -> Line {
+    lined(word, format!("lifecycle action of {instance_id}, {} running", tasks(unstopped)))
+}
+
+fn of_killed(killed: &Killed, world: &World) -> Line {
+    let id = last_part(&killed.task);
+    let who = who(world.task(id), "task", id);
+    lined("KILLED", format!("{who}  while {}", killed.last_status))
+}
+
+/// A task's owner and short id, in columns.
+fn who(task: Option<&Task>, group: &str, id: &str) -> String {
+    let owner = match task.map(|task| &task.owner) {
+        Some(Owner::Service { name, daemon: false, .. }) => format!("service {name}"),
+        Some(Owner::Service { name, daemon: true, .. }) => format!("daemon {name}"),
+        Some(Owner::Standalone { family }) => format!("standalone {family}"),
+        None => group.to_owned(),
+    };
+    format!("{owner:<25}  {}", id.get(..SHORT_ID).unwrap_or(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use simulator::scenario::{self, LEAVING, Parameters};
+
+    use super::*;
+
+    #[test]
+    fn each_piece_of_news_is_told_once_and_in_its_order() {
+        let start = Timestamp::UNIX_EPOCH;
+        let mut world = scenario::demo(start, &Parameters::default()).unwrap();
+        let mut history = History::from_here(&world);
+        let mut told = |world: &World| -> Vec<String> {
+            history.news(world).iter().map(|news| line(&news.what, world).to_string()).collect()
+        };
+        assert!(told(&world).is_empty());
+        world.scale_in(LEAVING, start + Duration::from_secs(2)).unwrap();
+        assert_eq!(told(&world), ["host          i-1234567890abcdef0 is Terminating:Wait"]);
+        world.power_off(LEAVING).unwrap();
+        let news = told(&world);
+        assert!(news.iter().any(|line| line.starts_with("KILLED") && line.ends_with("while RUNNING")), "{news:#?}");
+        assert!(news.iter().any(|line| line == "TERMINATED    i-1234567890abcdef0 is gone"), "{news:#?}");
+        assert!(told(&world).is_empty());
+    }
+}

@@ -204,3 +204,22 @@ fn log_failure(doing: &str, error: &CallError) {
     }
     warn!(error = chain, class = ?error.class(), "{doing} failed");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(deadline_s: u64, poll_for_s: u64) -> (Duration, Duration) {
+        let now = Timestamp::UNIX_EPOCH;
+        let budget = Budget::within(after(now, Duration::from_secs(deadline_s)), Duration::from_secs(poll_for_s), now);
+        (crate::clock::between(now, budget.hand_over_at), crate::clock::between(now, budget.report_at))
+    }
+
+    #[test]
+    fn polling_ends_as_asked_or_well_before_the_invocation_does() {
+        assert_eq!(budget(150, 120), (Duration::from_secs(120), Duration::from_secs(123)));
+        assert_eq!(budget(150, 840), (Duration::from_secs(147), Duration::from_millis(149_500)));
+        assert_eq!(budget(1, 120), (Duration::ZERO, Duration::from_millis(500)));
+        assert_eq!(budget(0, 120), (Duration::ZERO, Duration::ZERO));
+    }
+}

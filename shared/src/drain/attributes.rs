@@ -128,3 +128,74 @@ pub fn released(known: &Known, now: Timestamp) -> Vec<AttributeChanges> {
 fn written(time: Timestamp) -> String {
     format!("{time:.3}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::{ContainerInstance, InstanceStatus};
+    use crate::drain::known::{Cause, Departure, Place};
+    use crate::ids::InstanceId;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// DRAINING since 20:00, seen at 20:00.
+    fn draining(agent_connected: bool, attributes: &[(&str, &str)]) -> Known {
+        let instance = InstanceId::parse("i-1234567890abcdef0").unwrap();
+        let now = at("2026-01-15T20:00:00.1234567Z");
+        let mut known = Known::new(Departure { instance, cause: Cause::Termination { to_warm_pool: false } }, now);
+        let found = ContainerInstance {
+            arn: "arn:1".into(),
+            instance: None,
+            status: InstanceStatus::Draining,
+            agent_connected,
+            running_tasks: 1,
+            pending_tasks: 0,
+            attributes: attributes.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        };
+        let prod = ClusterName::parse("prod").unwrap();
+        known.learn_place(Place::Registered, vec![Registration::new(prod, &found, now)]);
+        known
+    }
+
+    fn put(known: &Known, occasion: Occasion) -> Vec<(&'static str, String)> {
+        changes(known, occasion).into_iter().flat_map(|changes| changes.put).collect()
+    }
+
+    #[test]
+    fn the_start_is_written_at_hand_over_and_only_once() {
+        let mut known = draining(true, &[]);
+        assert_eq!(put(&known, Occasion::Meanwhile), []);
+        let written = put(&known, Occasion::HandOver);
+        assert_eq!(written, [(DRAIN_STARTED_AT, "2026-01-15T20:00:00.123Z".to_owned())]);
+        let changes = changes(&known, Occasion::HandOver);
+        known.registrations[0].attributes.apply(&changes[0]);
+        assert_eq!(put(&known, Occasion::HandOver), []);
+        let later = draining(true, &[(DRAIN_STARTED_AT, "2026-01-15T19:30:00Z")]);
+        assert_eq!(put(&later, Occasion::HandOver), [], "what another invocation wrote stands");
+        assert_eq!(later.started(), at("2026-01-15T19:30:00Z"));
+    }
+
+    #[test]
+    fn a_start_that_cannot_be_believed_is_overwritten() {
+        let known = draining(true, &[(DRAIN_STARTED_AT, "2026-01-13T19:00:00Z")]);
+        assert_eq!(put(&known, Occasion::Meanwhile), [(DRAIN_STARTED_AT, "2026-01-15T20:00:00.123Z".to_owned())]);
+    }
+
+    #[test]
+    fn a_lost_agent_is_remembered_and_one_that_is_back_forgotten() {
+        let lost = draining(false, &[]);
+        assert!(put(&lost, Occasion::HandOver).iter().any(|(name, _)| *name == AGENT_LOST_AT));
+        let back = draining(true, &[(AGENT_LOST_AT, "2026-01-15T19:50:00Z")]);
+        assert_eq!(changes(&back, Occasion::Meanwhile)[0].delete, [AGENT_LOST_AT]);
+    }
+
+    #[test]
+    fn values_hold_only_what_ecs_allows() {
+        // ECS API reference, Attribute: letters, digits, and - _ . / \ @ : space.
+        let value = written(at("2026-01-15T20:00:00.1Z"));
+        assert!(value.chars().all(|c| c.is_ascii_alphanumeric() || "-_./\\@: ".contains(c)), "{value}");
+        assert!(value.len() <= 128);
+    }
+}

@@ -91,3 +91,34 @@ pub fn next_look(started: Timestamp, now: Timestamp, pace: Pace, rng: &mut fastr
 pub fn older_than(time: Timestamp, age: Duration, now: Timestamp) -> bool {
     now.duration_since(time) > SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { min: Duration::from_secs(2), max: Duration::from_secs(15) };
+
+    fn wait_after(elapsed: u64) -> (Duration, Duration) {
+        let (start, mut rng) = (Timestamp::UNIX_EPOCH, fastrand::Rng::with_seed(7));
+        let now = after(start, Duration::from_secs(elapsed));
+        let waits: Vec<_> = (0..500).map(|_| between(now, next_look(start, now, PACE, &mut rng))).collect();
+        (*waits.iter().min().unwrap(), *waits.iter().max().unwrap())
+    }
+
+    #[test]
+    fn a_young_drain_is_looked_at_often_and_an_old_one_seldom_and_never_in_step() {
+        for (elapsed, expected) in [(0, 2.0), (16, 2.0), (80, 10.0), (10_000, 15.0)] {
+            let (least, most) = wait_after(elapsed);
+            assert!(least.as_secs_f64() >= expected * 0.8 && most.as_secs_f64() <= expected * 1.2, "{elapsed}");
+            assert!(most.as_secs_f64() - least.as_secs_f64() > expected * 0.3, "jitter: {least:?} to {most:?}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        // The FNV-1a test vectors of its authors.
+        assert_eq!(hash(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(hash("a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(hash("foobar"), 0x8594_4171_f739_67e8);
+    }
+}

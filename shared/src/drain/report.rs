@@ -97,3 +97,40 @@ fn remaining(task: &Task) -> Remaining {
     };
     Remaining { task: task.arn.clone(), group: task.group.clone(), last_status: task.last_status.clone(), why }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(last_status: &str, desired_status: &str, group: &str) -> &'static str {
+        let task = Task {
+            arn: "arn:1".into(),
+            container_instance: None,
+            last_status: last_status.into(),
+            desired_status: desired_status.into(),
+            group: group.into(),
+            started_by: String::new(),
+            stopped_at: None,
+        };
+        remaining(&task).why
+    }
+
+    #[test]
+    fn each_straggler_tells_why_it_still_runs() {
+        assert_eq!(why("DEACTIVATING", "STOPPED", "service:web"), "leaving its load balancer");
+        assert_eq!(why("STOPPING", "STOPPED", "family:job"), "stopping");
+        assert_eq!(why("RUNNING", "STOPPED", "service:web"), "stopping");
+        assert!(why("RUNNING", "RUNNING", "family:job").starts_with("no service owns it"));
+        assert_eq!(why("RUNNING", "RUNNING", "service:web"), "its service has not stopped it yet");
+    }
+
+    #[test]
+    fn a_report_is_the_documented_json() {
+        let drain = ignored(None, "not ours".into());
+        let json = serde_json::to_value(Report { drains: vec![drain] }).unwrap();
+        let expected = serde_json::json!({"drains": [{
+            "outcome": "ignored", "seconds": 0.0, "tasksStopped": 0, "remaining": [], "detail": "not ours",
+        }]});
+        assert_eq!(json, expected);
+    }
+}

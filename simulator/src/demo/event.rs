@@ -1,0 +1,237 @@
+//! The event that is fed to the function, and the hosts that it names.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+use simulator::scenario::{Leaving, Parameters};
+
+/// So many hosts can go away in one demo: as many as an SQS batch has messages by default.
+const MAX_LEAVING: usize = 10;
+
+/// Auto Scaling's names are at most this long.
+// Auto Scaling API reference, CreateAutoScalingGroup.
+const MAX_NAME: usize = 255;
+
+/// An SNS message inside an SQS message is as deep as AWS nests what people wire together.
+const MAX_DEPTH: usize = 3;
+
+/// Why there is no event. Told with exit status 2, as wrong arguments are.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EventError {
+    #[error("cannot read {}: {source}", file.display())]
+    Unreadable { file: PathBuf, source: io::Error },
+    #[error("{} is not JSON: {source}", file.display())]
+    NotJson { file: PathBuf, source: serde_json::Error },
+    #[error("{} names {count} hosts; the demo has room for {MAX_LEAVING}", file.display())]
+    TooMany { file: PathBuf, count: usize },
+}
+
+/// What the demo makes of an event.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) payload: Value,
+    /// The world it belongs in.
+    pub(crate) parameters: Parameters,
+    /// Whether it says that the hosts which go away do so.
+    pub(crate) names_hosts: bool,
+}
+
+/// Reads a file.
+pub(crate) fn read(file: &Path) -> Result<Event, EventError> {
+    let text =
+        std::fs::read(file).map_err(|source| EventError::Unreadable { file: file.to_owned(), source })?;
+    let payload =
+        serde_json::from_slice(&text).map_err(|source| EventError::NotJson { file: file.to_owned(), source })?;
+    let event = understood(payload);
+    let count = event.parameters.leaving.len();
+    if count > MAX_LEAVING {
+        return Err(EventError::TooMany { file: file.to_owned(), count });
+    }
+    Ok(event)
+}
+
+fn understood(payload: Value) -> Event {
+    let mut notices = Vec::new();
+    collect(&payload, MAX_DEPTH, &mut notices);
+    let mut parameters = Parameters::default();
+    let names_hosts = !notices.is_empty();
+    if let Some(first) = notices.first().cloned() {
+        // What the others say of another account or region is nothing that this world has.
+        notices.retain(|notice| (&notice.account, &notice.region) == (&first.account, &first.region));
+        parameters.leaving.clear();
+        for notice in notices {
+            let known = parameters.leaving.iter().any(|host| host.instance_id == notice.leaving.instance_id);
+            if !known {
+                parameters.leaving.push(notice.leaving);
+            }
+        }
+        parameters.account = first.account.unwrap_or(parameters.account);
+        parameters.region = first.region.unwrap_or(parameters.region);
+    }
+    Event { payload, parameters, names_hosts }
+}
+
+/// A readable notice of a termination.
+#[derive(Debug, Clone)]
+struct Notice {
+    account: Option<String>,
+    region: Option<String>,
+    leaving: Leaving,
+}
+
+/// Every readable notice in an event, whatever it is wrapped in.
+fn collect(event: &Value, depth: usize, notices: &mut Vec<Notice>) {
+    if depth == 0 {
+        return;
+    }
+    if let Some(records) = event.get("Records").and_then(Value::as_array) {
+        for record in records {
+            match record.get("Sns") {
+                Some(envelope) => collect(envelope, depth, notices),
+                None => collect_text(record.get("body"), depth, notices),
+            }
+        }
+    } else if event.get("TopicArn").is_some() {
+        collect_text(event.get("Message"), depth, notices);
+    } else {
+        notices.extend(notice(event));
+    }
+}
+
+fn collect_text(text: Option<&Value>, depth: usize, notices: &mut Vec<Notice>) {
+    let text = text.and_then(Value::as_str).unwrap_or_default();
+    if let Ok(event) = serde_json::from_str(text) {
+        collect(&event, depth - 1, notices);
+    }
+}
+
+// Auto Scaling user guide: the EventBridge event, or the hook's own notification, which has the detail's members at its top.
+fn notice(event: &Value) -> Option<Notice> {
+    let (detail, account) = match event.get("detail-type") {
+        Some(kind) if kind == "EC2 Instance-terminate Lifecycle Action" => (event.get("detail")?, event.get("account")),
+        Some(_) => return None,
+        None => (event, event.get("AccountId")),
+    };
+    if text(detail, "LifecycleTransition")? != "autoscaling:EC2_INSTANCE_TERMINATING" {
+        return None;
+    }
+    let instance_id = text(detail, "EC2InstanceId").filter(|id| is_instance_id(id))?;
+    let group = text(detail, "AutoScalingGroupName").filter(|name| is_name(name))?;
+    let account = account.and_then(Value::as_str).filter(|account| is_account(account));
+    let region = text(event, "region").filter(|region| is_region(region));
+    Some(Notice {
+        account: account.map(str::to_owned),
+        region: region.map(str::to_owned),
+        leaving: Leaving { instance_id: instance_id.to_owned(), group: group.to_owned() },
+    })
+}
+
+fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
+    value.get(member)?.as_str()
+}
+
+fn is_instance_id(text: &str) -> bool {
+    let digits = text.strip_prefix("i-").unwrap_or_default();
+    matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= MAX_NAME && !text.chars().any(char::is_control)
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_region(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use simulator::lambda::sqs_batch;
+
+    use super::*;
+
+    fn event(instance_id: &str) -> Value {
+        json!({
+            "detail-type": "EC2 Instance-terminate Lifecycle Action", "source": "aws.autoscaling",
+            "account": "999999999999", "region": "eu-central-1",
+            "detail": notification(instance_id),
+        })
+    }
+
+    fn notification(instance_id: &str) -> Value {
+        json!({
+            "AccountId": "999999999999", "AutoScalingGroupName": "blue", "LifecycleHookName": "any",
+            "EC2InstanceId": instance_id, "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+        })
+    }
+
+    fn ids(event: &Event) -> Vec<&str> {
+        event.parameters.leaving.iter().map(|host| host.instance_id.as_str()).collect()
+    }
+
+    #[test]
+    fn the_world_takes_over_what_a_notice_names_in_whatever_it_is_wrapped() {
+        let in_sns = json!({"TopicArn": "t", "Message": event("i-11111111").to_string()});
+        let in_sns_to_lambda = json!({"Records": [{"EventSource": "aws:sns", "Sns": in_sns}]});
+        let in_sqs = sqs_batch([event("i-11111111").to_string()]);
+        let in_sns_in_sqs = sqs_batch([in_sns.to_string()]);
+        for payload in [event("i-11111111"), in_sns, in_sns_to_lambda, in_sqs, in_sns_in_sqs] {
+            let event = understood(payload);
+            let Parameters { account, region, leaving, .. } = &event.parameters;
+            assert_eq!((account.as_str(), region.as_str()), ("999999999999", "eu-central-1"));
+            assert_eq!(leaving, &[Leaving { instance_id: "i-11111111".into(), group: "blue".into() }]);
+            assert!(event.names_hosts);
+        }
+    }
+
+    #[test]
+    fn a_notification_without_a_region_is_of_the_usual_one() {
+        let event = understood(notification("i-11111111"));
+        assert_eq!(event.parameters.account, "999999999999");
+        assert_eq!(event.parameters.region, "us-west-2");
+    }
+
+    #[test]
+    fn a_batch_names_each_host_once_and_only_those_of_one_account() {
+        let mut foreign = event("i-33333333");
+        foreign["account"] = json!("111111111111");
+        let bodies = [event("i-11111111"), event("i-22222222"), event("i-11111111"), foreign];
+        let batch = sqs_batch(bodies.map(|body| body.to_string()).into_iter().chain(["no JSON".to_owned()]));
+        assert_eq!(ids(&understood(batch)), ["i-11111111", "i-22222222"]);
+    }
+
+    #[test]
+    fn what_names_no_host_leaves_the_usual_world() {
+        let mut launch = event("i-11111111");
+        launch["detail"]["LifecycleTransition"] = json!("autoscaling:EC2_INSTANCE_LAUNCHING");
+        let other = json!({"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-11111111"}});
+        for payload in [launch, other, event("i-1'] or ["), json!({}), json!(null), json!([7]), json!({"Records": [7]})] {
+            let event = understood(payload);
+            assert!(!event.names_hosts);
+            assert_eq!(event.parameters.leaving, [Leaving::default()]);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_file_on_one_line() {
+        let missing = read(Path::new("/nowhere/event.json")).unwrap_err().to_string();
+        assert!(missing.starts_with("cannot read /nowhere/event.json: "), "{missing}");
+        let file = std::env::temp_dir().join(format!("simulator-demo-{}.json", std::process::id()));
+        std::fs::write(&file, "{ no").unwrap();
+        let no_json = read(&file).unwrap_err().to_string();
+        let hosts = (0..=MAX_LEAVING).map(|number| event(&format!("i-{number:08x}")).to_string());
+        std::fs::write(&file, sqs_batch(hosts).to_string()).unwrap();
+        let too_many = read(&file).unwrap_err().to_string();
+        std::fs::remove_file(&file).unwrap();
+        assert!(no_json.starts_with(&format!("{} is not JSON: ", file.display())), "{no_json}");
+        assert!(!no_json.contains('\n'));
+        assert!(too_many.ends_with("names 11 hosts; the demo has room for 10"), "{too_many}");
+    }
+}

@@ -1,59 +1,39 @@
 //! Drains the instances that Auto Scaling is about to terminate, and completes their lifecycle action when they are empty.
 
+mod startup;
+
 use std::process::ExitCode;
 
-use aws_config::BehaviorVersion;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::LambdaEvent;
 use serde_json::Value;
-use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
 use shared::config::Config;
-use shared::drain::known::{Cause, Departure};
-use shared::drain::locate::ClusterOfGroup;
+use shared::drain::known::{Cause, Departure, Known, NoticedBy};
 use shared::drain::{self, Budget, Context};
 use shared::ids::Home;
 use shared::invocation::{Answer, Verdict, deadline, intake};
 use shared::notice::{Notice, NoticeError};
-use shared::telemetry;
+
+use crate::startup::{Warm, serve};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let environment = |name: &str| std::env::var(name).ok();
-    telemetry::init(environment);
-    let config = match Config::read(environment) {
-        Ok(config) => config,
-        Err(error) => return failed(&error),
-    };
-    let sdk = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
-    let calls = SdkCalls::new(&sdk);
-    let remembered = ClusterOfGroup::default();
-
-    let handler = service_fn(|event| handle(event, &calls, &config, &remembered));
-    match lambda_runtime::run(handler).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&*error),
-    }
+    serve(drain_the_named).await
 }
 
-fn failed(error: &dyn std::error::Error) -> ExitCode {
-    tracing::error!("{error}");
-    ExitCode::FAILURE
-}
-
-async fn handle(
-    event: LambdaEvent<Value>,
-    calls: &SdkCalls,
-    config: &Config,
-    remembered: &ClusterOfGroup,
-) -> Result<Answer, NoticeError> {
+async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answer, NoticeError> {
+    let Warm { calls, config, remembered } = warm;
     let clock = Clock::system();
     let home = Home::from_function_arn(&event.context.invoked_function_arn);
     let intake = intake(event.payload, home.as_ref(), |notice| judge(notice, config))?;
 
     let budget = Budget::within(deadline(&event.context, clock.now()), config.poll_for, clock.now());
     let context = Context { calls, config, remembered, clock };
-    let mut rng = fastrand::Rng::new();
-    Ok(intake.serve(async |departures| drain::run(&context, departures, budget, &mut rng).await).await)
+    let drain = async |departures: Vec<Departure>| {
+        let known = departures.into_iter().map(|departure| Known::new(departure, clock.now())).collect();
+        drain::run(&context, known, budget, &mut fastrand::Rng::new()).await
+    };
+    Ok(intake.serve(drain).await)
 }
 
 fn judge(notice: Notice, config: &Config) -> Verdict {
@@ -63,7 +43,7 @@ fn judge(notice: Notice, config: &Config) -> Verdict {
         }
         Notice::Terminating(it) => {
             let cause = Cause::Termination { to_warm_pool: it.to_warm_pool };
-            Verdict::Depart(Departure { instance: it.instance, cause })
+            Verdict::Depart(Departure { instance: it.instance, cause, noticed_by: NoticedBy::Event })
         }
         Notice::Nothing { instance, why } => Verdict::Ignore(instance, why),
     }

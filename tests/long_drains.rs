@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::config::Config;
 use shared::drain::decide::Outcome;
-use shared::drain::known::{Cause, Departure};
+use shared::drain::known::{Departure, Known, NoticedBy};
 use shared::drain::locate::ClusterOfGroup;
 use shared::drain::report::Drain;
 use shared::drain::{self, Budget, Context};
@@ -42,9 +42,10 @@ async fn invocation(model: &Model, config: &Config, seed: u64) -> Drain {
     let clock = model.clock();
     let budget = Budget::within(shared::clock::after(clock.now(), secs(60.0)), secs(50.0), clock.now());
     let context = Context { calls: model, config, remembered: &ClusterOfGroup::default(), clock };
-    let cause = Cause::Termination { to_warm_pool: false };
-    let departure = Departure { instance: InstanceId::parse(LEAVING).unwrap(), cause };
-    let drains = drain::run(&context, vec![departure], budget, &mut fastrand::Rng::with_seed(seed)).await;
+    let departure = Departure::of_termination(InstanceId::parse(LEAVING).unwrap(), NoticedBy::Event);
+    let drains =
+        drain::run(&context, vec![Known::new(departure, clock.now())], budget, &mut fastrand::Rng::with_seed(seed))
+            .await;
     drains.into_iter().next().unwrap()
 }
 

@@ -16,6 +16,7 @@ mod events;
 mod faults;
 mod input;
 mod long_drains;
+mod reconcile;
 mod releases;
 mod search;
 mod settings;

@@ -83,6 +83,10 @@ pub trait Calls {
         token: Option<String>,
     ) -> Result<Page<AutoScalingInstance>, CallError>;
 
+    /// Auto Scaling `DescribeAutoScalingGroups`: the instances of a page of groups.
+    async fn describe_auto_scaling_groups(&self, token: Option<String>)
+    -> Result<Page<AutoScalingInstance>, CallError>;
+
     /// Auto Scaling `DescribeLifecycleHooks`: every hook of a group, which are at most 50.
     async fn describe_lifecycle_hooks(&self, group: &GroupName) -> Result<Vec<LifecycleHook>, CallError>;
 

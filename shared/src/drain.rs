@@ -13,6 +13,7 @@ pub mod known;
 pub mod locate;
 mod observe;
 pub mod report;
+pub mod scan;
 pub mod tries;
 
 use std::collections::BTreeSet;
@@ -24,7 +25,7 @@ use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use self::decide::{Action, Need, Outcome, Settled, Step, decide};
-use self::known::{Cause, Departure, Known, Place};
+use self::known::{Cause, Known, Place};
 use self::locate::ClusterOfGroup;
 use self::report::{Drain, report};
 use crate::aws::{CallError, Calls};
@@ -79,19 +80,17 @@ struct Drainee {
     settled_at: Option<Timestamp>,
 }
 
-/// Drains every departing instance as far as `budget` allows, and reports on each, in the order given; an instance
-/// named twice is drained once.
+/// Drains every departing instance as far as `budget` allows, from what is already known of it, and reports on each, in
+/// the order given; an instance named twice is drained once.
 pub async fn run<C: Calls>(
     context: &Context<'_, C>,
-    departures: Vec<Departure>,
+    departures: Vec<Known>,
     budget: Budget,
     rng: &mut fastrand::Rng,
 ) -> Vec<Drain> {
-    let now = context.clock.now();
     let mut seen = BTreeSet::new();
-    let first = departures.into_iter().filter(|departure| seen.insert(departure.instance.clone()));
-    let mut drainees: Vec<_> =
-        first.map(|d| Drainee { known: Known::new(d, now), settled: None, settled_at: None }).collect();
+    let first = departures.into_iter().filter(|known| seen.insert(known.departure.instance.clone()));
+    let mut drainees: Vec<_> = first.map(|known| Drainee { known, settled: None, settled_at: None }).collect();
 
     let clock = context.clock;
     if timeout_at(clock.instant(budget.hand_over_at), pursue(context, &mut drainees, rng)).await.is_err() {

@@ -1,8 +1,10 @@
 //! `simulator`: a world to try things in, with no AWS account.
 
+mod demo;
 mod serve;
+mod tell;
 
-use std::{process::ExitCode, time::Duration};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -16,6 +18,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch a real function drain a simulated host: `cargo demo`.
+    Demo(demo::Options),
     /// Serve the demo's world until it is interrupted, and tell what happens in it.
     Serve {
         /// The port on 127.0.0.1; 0 takes any free one.
@@ -29,12 +33,51 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let Command::Serve { port, scale_in_after } = Arguments::parse().command;
-    match serve::serve(port, Duration::from_secs(scale_in_after.into())).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("simulator: {error}");
-            ExitCode::FAILURE
+    match Arguments::parse_from(without_separator(std::env::args_os())).command {
+        Command::Demo(options) => demo::demo(&options).await,
+        Command::Serve { port, scale_in_after } => {
+            match serve::serve(port, Duration::from_secs(scale_in_after.into())).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("simulator: {error}");
+                    ExitCode::FAILURE
+                }
+            }
         }
+    }
+}
+
+/// Drops the `--` of `cargo demo -- --logs`: the alias ends with `-- demo`, so cargo hands the second one on.
+fn without_separator(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.collect();
+    if let Some([command, separator]) = arguments.get(1..3)
+        && command == "demo"
+        && separator == "--"
+    {
+        arguments.remove(2);
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Command, clap::Error> {
+        let arguments = ["simulator"].iter().chain(arguments).map(OsString::from);
+        Arguments::try_parse_from(without_separator(arguments)).map(|arguments| arguments.command)
+    }
+
+    #[test]
+    fn the_demo_takes_its_flags_with_and_without_the_separator_of_cargo() {
+        for arguments in [&["demo", "--", "--logs", "event.json"][..], &["demo", "event.json", "--logs"]] {
+            let Ok(Command::Demo(options)) = parsed(arguments) else { panic!("{arguments:?}") };
+            assert_eq!(
+                format!("{options:?}"),
+                r#"Options { file: Some("event.json"), without_drainer: false, logs: true }"#
+            );
+        }
+        assert!(parsed(&["demo", "--", "--logs", "--without-drainer"]).is_err());
+        assert!(parsed(&["demo", "one.json", "two.json"]).is_err());
     }
 }

@@ -72,22 +72,23 @@ impl History {
 
     /// What happened since the last time, in its order. When a host changed is known only as exactly as one looks.
     pub(crate) fn news(&mut self, world: &World) -> Vec<News> {
+        // At one instant, causes come before effects.
         let mut news = Vec::new();
         let mut tell = |at, what| news.push(News { at, what });
         for it in world.requests_since(self.requests) {
             tell(it.at, What::Request(it.clone()));
-        }
-        for it in world.releases().iter().skip(self.releases) {
-            tell(it.at, What::Released(it.clone()));
-        }
-        for it in world.hook_timeouts().iter().skip(self.timeouts) {
-            tell(it.at, What::TimedOut(it.clone()));
         }
         for it in world.killed().iter().skip(self.killed) {
             tell(it.at, What::Killed(it.clone()));
         }
         for it in world.task_changes_since(self.changes) {
             tell(it.at, What::Change(it.clone()));
+        }
+        for it in world.releases().iter().skip(self.releases) {
+            tell(it.at, What::Released(it.clone()));
+        }
+        for it in world.hook_timeouts().iter().skip(self.timeouts) {
+            tell(it.at, What::TimedOut(it.clone()));
         }
         let here = History::from_here(world);
         for (instance_id, state) in &here.states {
@@ -139,15 +140,15 @@ pub(crate) fn last_part(arn: &str) -> &str {
 }
 
 fn of_request(recorded: &Recorded) -> Line {
-    let subjects: Vec<&str> = recorded.request.subjects().into_iter().map(last_part).collect();
-    let subjects: String = subjects.join(" ").chars().take(MAX_SUBJECTS).collect();
+    let subjects: String = recorded.request.subjects().into_iter().flat_map(|it| [" ", last_part(it)]).collect();
+    let subjects: String = subjects.chars().take(MAX_SUBJECTS).collect();
     let outcome = match &recorded.outcome {
         Outcome::Answered => "ok",
         Outcome::Refused(code) => code,
         Outcome::Lost { effect: true } => "answer lost",
         Outcome::Lost { effect: false } => "connection dropped",
     };
-    lined("request", format!("{} {subjects}: {outcome}", recorded.request.operation()))
+    lined("request", format!("{}{subjects}: {outcome}", recorded.request.operation()))
 }
 
 fn of_change(change: &TaskChange, world: &World) -> Line {

@@ -102,6 +102,11 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
+    /// Starts the world as it is.
+    pub(crate) fn idle(world: World) -> Self {
+        Self { simulator: Simulator::start(world).unwrap(), event: Value::Null }
+    }
+
     /// Starts the world and scales [`LEAVING`] in.
     pub(crate) fn scaling_in(world: World) -> Self {
         let simulator = Simulator::start(world).unwrap();
@@ -115,13 +120,22 @@ impl Stage {
     }
 
     pub(crate) fn function_with(&self, variables: &[(&str, &str)], timeout: Duration) -> Function {
+        self.start("instance-terminating", env!("CARGO_BIN_EXE_instance-terminating"), variables, timeout)
+    }
+
+    /// One warm environment of `reconcile`, polling fast enough for a test.
+    pub(crate) fn reconcile(&self, variables: &[(&str, &str)], timeout: Duration) -> Function {
+        self.start("reconcile", env!("CARGO_BIN_EXE_reconcile"), variables, timeout)
+    }
+
+    fn start(&self, name: &str, binary: &str, variables: &[(&str, &str)], timeout: Duration) -> Function {
         let url = self.simulator.url();
         let paced = [("AWS_ENDPOINT_URL", url.as_str()), ("POLL_MIN_SECONDS", "0.2"), ("POLL_MAX_SECONDS", "0.5")];
         let paced = paced.into_iter().filter(|(name, _)| !variables.iter().any(|(other, _)| other == name));
         let environment = paced.chain(variables.iter().copied());
         let spec = FunctionSpec {
-            name: "instance-terminating".into(),
-            binary: PathBuf::from(env!("CARGO_BIN_EXE_instance-terminating")),
+            name: name.into(),
+            binary: PathBuf::from(binary),
             environment: environment.map(|(name, value)| (name.into(), value.into())).collect(),
             timeout,
             ..FunctionSpec::default()

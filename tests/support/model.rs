@@ -173,13 +173,18 @@ impl Calls for Model {
         let instance_ids = ids.iter().map(ToString::to_string).collect();
         let request = Request::DescribeAutoScalingInstances { instance_ids, max_records: None, next_token: token };
         answer!(self.ask(request).await?, Response::AutoScalingInstances { instances, next_token } => {
-            let item = |i: simulator::world::AutoScalingInstance| AutoScalingInstance {
-                instance: InstanceId::parse(&i.instance_id).unwrap(),
-                group: i.group.into(),
-                lifecycle_state: i.lifecycle_state,
-                unhealthy: !i.health_status.eq_ignore_ascii_case("healthy"),
-            };
-            Page { items: instances.into_iter().map(item).collect(), next_token }
+            Page { items: instances.into_iter().map(auto_scaling_instance).collect(), next_token }
+        })
+    }
+
+    async fn describe_auto_scaling_groups(
+        &self,
+        token: Option<String>,
+    ) -> Result<Page<AutoScalingInstance>, CallError> {
+        let request = Request::DescribeAutoScalingGroups { names: vec![], max_records: None, next_token: token };
+        answer!(self.ask(request).await?, Response::AutoScalingGroups { groups, next_token } => {
+            let instances = groups.into_iter().flat_map(|group| group.instances);
+            Page { items: instances.map(auto_scaling_instance).collect(), next_token }
         })
     }
 
@@ -230,6 +235,15 @@ impl Calls for Model {
             token: None,
         };
         self.ask(request).await.map(drop)
+    }
+}
+
+fn auto_scaling_instance(found: simulator::world::AutoScalingInstance) -> AutoScalingInstance {
+    AutoScalingInstance {
+        instance: InstanceId::parse(&found.instance_id).unwrap(),
+        group: found.group.into(),
+        lifecycle_state: found.lifecycle_state,
+        unhealthy: !found.health_status.eq_ignore_ascii_case("healthy"),
     }
 }
 

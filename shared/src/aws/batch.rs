@@ -22,7 +22,7 @@ pub const AUTO_SCALING_INSTANCES_MAX: usize = 50;
 /// Ids in one filter: as many as one page of the answer holds.
 const FILTER_MAX: usize = 100;
 /// Pages of one list: 100,000 entries, far more than one cluster or host holds; a list that goes on longer is broken.
-const PAGES_MAX: usize = 1_000;
+pub const PAGES_MAX: usize = 1_000;
 /// Requests under way at once: enough to hide latency, few enough not to be a burst of our own.
 pub const CONCURRENT_REQUESTS: usize = 8;
 

@@ -24,6 +24,9 @@ const ATTEMPTS: u32 = 2;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Two attempts: the longest that the engine can be held up by one request.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
+/// Half of what one page may hold (Auto Scaling API reference, DescribeAutoScalingGroups): the instances come inline, and
+/// a page of large groups must fit into a small function's memory.
+const GROUPS_A_PAGE: i32 = 50;
 /// What AWS takes a heartbeat timeout for when the hook does not say (Auto Scaling API reference, LifecycleHook).
 const DEFAULT_HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -163,17 +166,32 @@ impl Calls for SdkCalls {
         let request = self.auto_scaling.describe_auto_scaling_instances().set_next_token(token);
         let request = request.set_instance_ids(Some(strings(ids, InstanceId::as_str)));
         let answer = request.send().await.map_err(failed(OPERATION))?;
-        let instance = |details: &autoscaling::types::AutoScalingInstanceDetails| {
-            Some(AutoScalingInstance {
-                instance: InstanceId::parse(details.instance_id()?)?,
-                group: details.auto_scaling_group_name()?.into(),
-                lifecycle_state: details.lifecycle_state()?.to_owned(),
-                // The letter case differs between the two Describe calls (Auto Scaling API reference).
-                unhealthy: !details.health_status()?.eq_ignore_ascii_case("healthy"),
-            })
+        let instance = |it: &autoscaling::types::AutoScalingInstanceDetails| {
+            let (id, group) = (it.instance_id(), it.auto_scaling_group_name());
+            auto_scaling_instance(id, group, it.lifecycle_state(), it.health_status())
         };
         let items = answer.auto_scaling_instances().iter().map(instance).collect::<Option<_>>();
         let items = items.ok_or_else(|| incomplete(OPERATION, "an instance's id, group, state or health".into()))?;
+        Ok(Page { items, next_token: answer.next_token })
+    }
+
+    async fn describe_auto_scaling_groups(
+        &self,
+        token: Option<String>,
+    ) -> Result<Page<AutoScalingInstance>, CallError> {
+        const OPERATION: &str = "DescribeAutoScalingGroups";
+        let request = self.auto_scaling.describe_auto_scaling_groups().max_records(GROUPS_A_PAGE);
+        let answer = request.set_next_token(token).send().await.map_err(failed(OPERATION))?;
+        let mut items = Vec::new();
+        for group in answer.auto_scaling_groups.unwrap_or_default() {
+            let name = group.auto_scaling_group_name.ok_or_else(|| incomplete(OPERATION, "a group's name".into()))?;
+            let instance = |instance: &autoscaling::types::Instance| {
+                let state = instance.lifecycle_state()?.as_str();
+                auto_scaling_instance(instance.instance_id(), Some(&name), Some(state), instance.health_status())
+            };
+            let instances = group.instances.iter().flatten().map(instance).collect::<Option<Vec<_>>>();
+            items.extend(instances.ok_or_else(|| incomplete(OPERATION, "an instance's id, state or health".into()))?);
+        }
         Ok(Page { items, next_token: answer.next_token })
     }
 
@@ -259,6 +277,21 @@ fn found<S, T>(
         reason: failure.reason.unwrap_or_default(),
     };
     Ok(Found { items, failures: failures.unwrap_or_default().into_iter().map(failure).collect() })
+}
+
+fn auto_scaling_instance(
+    id: Option<&str>,
+    group: Option<&str>,
+    lifecycle_state: Option<&str>,
+    health_status: Option<&str>,
+) -> Option<AutoScalingInstance> {
+    Some(AutoScalingInstance {
+        instance: InstanceId::parse(id?)?,
+        group: group?.into(),
+        lifecycle_state: lifecycle_state?.to_owned(),
+        // The letter case differs between the two Describe calls (Auto Scaling API reference).
+        unhealthy: !health_status?.eq_ignore_ascii_case("healthy"),
+    })
 }
 
 fn container_instance(instance: model::ContainerInstance) -> Option<ContainerInstance> {

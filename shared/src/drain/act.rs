@@ -167,11 +167,7 @@ async fn complete<C: Calls>(
     let mut attempt = Attempt::new(index, Try::Complete);
     match on_each_hook(ours, request).await {
         Ok(InForce::Some) => {
-            info!(%instance, group = %ours.group, result = ?result, outcome = %settled.outcome, "released");
-            if ours.others_hold_too && result == LifecycleActionResult::Continue {
-                let changes = attributes::released(known, context.clock.now());
-                write_attributes(context.calls, &changes).await;
-            }
+            info!(%instance, group = %ours.group, result = ?result, "released");
             attempt.findings.push(Finding::Ended(settled.clone()));
         }
         Ok(InForce::None) => attempt.findings.push(Finding::Ended(already_released(&settled.detail))),
@@ -179,6 +175,9 @@ async fn complete<C: Calls>(
             log_failure("completing the lifecycle action", &error);
             attempt.error = Some(error.to_string());
         }
+    }
+    if attempt.error.is_none() && ours.others_hold_too && result == LifecycleActionResult::Continue {
+        write_attributes(context.calls, &attributes::released(known, context.clock.now())).await;
     }
     attempt
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::known::{Known, Registration};
+use super::known::{Known, NoticedBy, Registration};
 use crate::clock;
 use crate::ids::{ClusterName, ContainerInstanceArn};
 
@@ -16,6 +16,9 @@ pub const AGENT_LOST_AT: &str = "ecs-drainer.agent-lost-at";
 /// When our hook was completed, though the instance still waits on somebody else's.
 pub const RELEASED_AT: &str = "ecs-drainer.released-at";
 
+/// How long `released-at` counts. Nobody may overwrite it where the host came back by ways we do not know, so that a
+/// completion is tried once more after this; it does no harm where the hook is over.
+const RELEASED_VALID_FOR: Duration = Duration::from_secs(3600);
 /// No drain lasts longer: AWS ends a lifecycle action after 48 h (Auto Scaling user guide). What is older was left by another.
 const VALID_FOR: Duration = Duration::from_secs(48 * 3600);
 /// What another environment's clock may be ahead.
@@ -67,6 +70,13 @@ impl Attributes {
         self.time(AGENT_LOST_AT, now)
     }
 
+    /// Whether our hook was completed in the drain that still goes on at `now`.
+    #[must_use]
+    pub fn is_released(&self, now: Timestamp) -> bool {
+        let released = self.time(RELEASED_AT, now).filter(|at| clock::between(*at, now) < RELEASED_VALID_FOR);
+        released.is_some_and(|released| self.drain_started_at(now).is_none_or(|started| started <= released))
+    }
+
     fn time(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
         let time: Timestamp = self.0.get(name)?.parse().ok()?;
         (clock::before(now, VALID_FOR)..=clock::after(now, CLOCK_SKEW)).contains(&time).then_some(time)
@@ -94,8 +104,9 @@ fn changes_of(known: &Known, registration: &Registration, occasion: Occasion) ->
     let mut put = Vec::new();
     let mut want = |name: &'static str, time: Option<Timestamp>| {
         let Some(value) = time.map(written) else { return };
-        // An old value that nobody would believe is left alone until it would be taken for this drain's.
-        let needed = occasion == Occasion::HandOver || stands(name).is_some();
+        // An event's drain is mostly over before anybody would read it; one that a scan found is not.
+        let lasting = occasion == Occasion::HandOver || known.departure.noticed_by == NoticedBy::Scan;
+        let needed = lasting || stands(name).is_some();
         let same = stands(name).and_then(|text| text.parse().ok()).map(written).as_ref() == Some(&value);
         if needed && !same {
             put.push((name, value));
@@ -133,7 +144,7 @@ fn written(time: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::aws::{ContainerInstance, InstanceStatus};
-    use crate::drain::known::{Cause, Departure, Place};
+    use crate::drain::known::{Departure, Place};
     use crate::ids::InstanceId;
 
     fn at(text: &str) -> Timestamp {
@@ -144,7 +155,7 @@ mod tests {
     fn draining(agent_connected: bool, attributes: &[(&str, &str)]) -> Known {
         let instance = InstanceId::parse("i-1234567890abcdef0").unwrap();
         let now = at("2026-01-15T20:00:00.1234567Z");
-        let mut known = Known::new(Departure { instance, cause: Cause::Termination { to_warm_pool: false } }, now);
+        let mut known = Known::new(Departure::of_termination(instance, NoticedBy::Event), now);
         let found = ContainerInstance {
             arn: "arn:1".into(),
             instance: None,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::attributes::{self, AttributeChanges, Occasion};
 use super::deadlines::{Deadlines, deadlines, next_heartbeat, older_than};
-use super::known::{Cause, HeldBy, Known, Place, Registration};
+use super::known::{Cause, HeldBy, Known, NoticedBy, Place, Registration};
 use super::tries::Try;
 use crate::aws::{InstanceStatus, LifecycleActionResult, Task};
 use crate::clock::after;
@@ -136,6 +136,10 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
         }
         Place::Registered | Place::Unknown => {}
     }
+    if released_but_held_by_others(known) {
+        let detail = "our hook was completed before; the instance waits on another's".to_owned();
+        return settled(Outcome::AlreadyReleased, detail);
+    }
     let deadlines = deadlines(known, policy);
     urgent(known, now)
         .or_else(|| ending(known, policy, deadlines, now))
@@ -164,6 +168,16 @@ fn unless_ours(known: &Known, now: Timestamp) -> Option<Step> {
             Some(settled(Outcome::Ignored, format!("group {group} has no termination hook of ours")))
         }
     }
+}
+
+/// Spares a scan from completing every minute what is over. An event is news, whatever was remembered before it.
+fn released_but_held_by_others(known: &Known) -> bool {
+    known.departure.noticed_by == NoticedBy::Scan
+        && known.ours().is_some_and(|ours| ours.others_hold_too)
+        && known
+            .registrations
+            .iter()
+            .all(|r| r.status == InstanceStatus::Draining && !r.was_active && r.attributes.is_released(r.read_at))
 }
 
 /// Rule 4's DRAINING, and what must not wait for the next look.

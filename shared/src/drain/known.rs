@@ -23,6 +23,17 @@ pub struct Departure {
     pub instance: InstanceId,
     /// Why.
     pub cause: Cause,
+    /// How we know.
+    pub noticed_by: NoticedBy,
+}
+
+/// How we know of a departure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticedBy {
+    /// An event told us, just now.
+    Event,
+    /// We found it in AWS's state, and may have met it before.
+    Scan,
 }
 
 /// Why an instance leaves.
@@ -38,6 +49,14 @@ pub enum Cause {
         /// The notice's own time.
         noticed_at: Timestamp,
     },
+}
+
+impl Departure {
+    /// An instance that Auto Scaling terminates for good.
+    #[must_use]
+    pub fn of_termination(instance: InstanceId, noticed_by: NoticedBy) -> Self {
+        Self { instance, cause: Cause::Termination { to_warm_pool: false }, noticed_by }
+    }
 }
 
 /// All that is known of one departure.

@@ -63,7 +63,7 @@ pub(super) async fn holds<C: Calls>(context: &Context<'_, C>, drainees: &[Draine
     chosen(drainees, indexes).map(attempt).collect()
 }
 
-fn held_by(found: &AutoScalingInstance, hooks: &[LifecycleHook], config: &Config) -> HeldBy {
+pub(super) fn held_by(found: &AutoScalingInstance, hooks: &[LifecycleHook], config: &Config) -> HeldBy {
     let termination = || hooks.iter().filter(|hook| hook.on_termination);
     let ours: Vec<_> = termination().filter(|hook| config.hook_names.contains(&hook.name)).collect();
     let Some(heartbeat_timeout) = ours.iter().map(|hook| hook.heartbeat_timeout).min() else {

@@ -41,15 +41,18 @@ pub(crate) async fn function(name: &str) -> Result<PathBuf, BuildError> {
             command.env_remove(variable);
         }
     }
-    let built = command
+    command
         .args(["build", "--workspace", "--bins", "--locked", "--message-format=json-render-diagnostics"])
         .current_dir(in_workspace(""))
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .map_err(|source| BuildError::Cargo { cargo, source })?;
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    // `output` would capture stderr, too, where cargo tells how far it is.
+    let built = match command.spawn() {
+        Ok(child) => child.wait_with_output().await,
+        Err(error) => Err(error),
+    };
+    let built = built.map_err(|source| BuildError::Cargo { cargo, source })?;
     if !built.status.success() {
         return Err(BuildError::Failed);
     }

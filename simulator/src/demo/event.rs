@@ -41,8 +41,7 @@ pub(crate) struct Event {
 
 /// Reads a file.
 pub(crate) fn read(file: &Path) -> Result<Event, EventError> {
-    let text =
-        std::fs::read(file).map_err(|source| EventError::Unreadable { file: file.to_owned(), source })?;
+    let text = std::fs::read(file).map_err(|source| EventError::Unreadable { file: file.to_owned(), source })?;
     let payload =
         serde_json::from_slice(&text).map_err(|source| EventError::NotJson { file: file.to_owned(), source })?;
     let event = understood(payload);
@@ -211,8 +210,10 @@ mod tests {
     fn what_names_no_host_leaves_the_usual_world() {
         let mut launch = event("i-11111111");
         launch["detail"]["LifecycleTransition"] = json!("autoscaling:EC2_INSTANCE_LAUNCHING");
-        let other = json!({"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-11111111"}});
-        for payload in [launch, other, event("i-1'] or ["), json!({}), json!(null), json!([7]), json!({"Records": [7]})] {
+        let other =
+            json!({"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-11111111"}});
+        for payload in [launch, other, event("i-1'] or ["), json!({}), json!(null), json!([7]), json!({"Records": [7]})]
+        {
             let event = understood(payload);
             assert!(!event.names_hosts);
             assert_eq!(event.parameters.leaving, [Leaving::default()]);

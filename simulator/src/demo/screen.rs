@@ -28,7 +28,6 @@ impl Screen {
     pub(crate) fn line(&mut self, line: &str) -> io::Result<()> {
         let line = printable(line);
         match self.bar.as_ref().filter(|bar| !bar.is_hidden()) {
-            // `println` leaves an empty line out.
             Some(bar) => bar.suspend(|| writeln!(self.out, "{line}")),
             None => writeln!(self.out, "{line}"),
         }
@@ -41,12 +40,15 @@ impl Screen {
         }
         let bar = self.bar.get_or_insert_with(|| {
             let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()).with_style(style.progress_chars("=> "))
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout())
+                .with_style(style.progress_chars("=> "))
+                .with_message(what.to_owned())
+        });
+        bar.update(|state| {
+            state.set_len(u64::try_from(of).unwrap_or_default());
+            state.set_pos(u64::try_from(done).unwrap_or_default());
         });
         bar.set_prefix(clock(elapsed));
-        bar.set_message(what.to_owned());
-        bar.set_length(u64::try_from(of).unwrap_or_default());
-        bar.set_position(u64::try_from(done).unwrap_or_default());
     }
 
     /// Takes the bar away.

@@ -5,7 +5,7 @@ use crate::aws::ContainerInstance;
 use crate::config::{Config, Overrides, Pace};
 use crate::drain::attributes::{AGENT_LOST_AT, DRAIN_STARTED_AT};
 use crate::drain::deadlines::STOP_GRACE;
-use crate::drain::known::{Departure, Hold, Ours};
+use crate::drain::known::{Departure, Hold, NoticedBy, Ours};
 use crate::ids::{ClusterName, InstanceId};
 
 const POLL_MIN: u64 = 2;
@@ -24,7 +24,10 @@ fn termination() -> Cause {
 }
 
 fn met(cause: Cause) -> Known {
-    Known::new(Departure { instance: InstanceId::parse("i-1234567890abcdef0").unwrap(), cause }, at(0))
+    Known::new(
+        Departure { instance: InstanceId::parse("i-1234567890abcdef0").unwrap(), cause, noticed_by: NoticedBy::Event },
+        at(0),
+    )
 }
 
 fn ours() -> Ours {

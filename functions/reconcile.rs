@@ -1,0 +1,34 @@
+//! Finds every instance that waits on our lifecycle hook in AWS's own state, whether or not an event came, and goes on
+//! with its drain. Woken every minute, by any event.
+
+mod startup;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use lambda_runtime::LambdaEvent;
+use serde_json::Value;
+use shared::clock::Clock;
+use shared::drain::report::Report;
+use shared::drain::scan::{self, ScanError};
+use shared::drain::{self, Budget, Context};
+use shared::invocation::deadline;
+
+use crate::startup::{Warm, serve};
+
+/// Woken every minute, it ends 5 s before the next one is.
+const POLL_FOR: Duration = Duration::from_secs(55);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    serve(drain_the_waiting).await
+}
+
+async fn drain_the_waiting(event: LambdaEvent<Value>, warm: &Warm) -> Result<Report, ScanError> {
+    let Warm { calls, config, remembered } = warm;
+    let clock = Clock::system();
+    let budget = Budget::within(deadline(&event.context, clock.now()), POLL_FOR, clock.now());
+    let context = Context { calls, config, remembered, clock };
+    let departures = scan::departures(&context).await?;
+    Ok(Report { drains: drain::run(&context, departures, budget, &mut fastrand::Rng::new()).await })
+}

@@ -1,0 +1,209 @@
+//! Nothing is ever lost: `reconcile` works from AWS's state alone.
+
+use serde_json::{Value, json};
+use simulator::lambda::Outcome;
+use simulator::world::{GroupSpec, HookSpec, HostSpec, Operation, Settings};
+
+use crate::support::{
+    CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, bare_world, host, only, secs, service, standalone, world,
+};
+
+#[tokio::test]
+async fn an_instance_whose_event_never_came_is_found_and_drained() {
+    let mut world = world();
+    service(&mut world, 2, 0.3, 0.5);
+    let stage = Stage::scaling_in(world);
+    let reconcile = stage.reconcile(&[], secs(60.0));
+
+    let drain = only(&reconcile.invoke(&json!({})).await);
+
+    assert_eq!((drain["outcome"].as_str(), drain["instanceId"].as_str()), (Some("drained"), Some(LEAVING)), "{drain}");
+    stage.released_empty();
+    assert_eq!(stage.status(STAYING), "ACTIVE");
+}
+
+#[tokio::test]
+async fn with_nobody_waiting_it_costs_one_call_per_page_of_groups_and_ends_at_once() {
+    let mut world = bare_world(Settings::default());
+    for group in 0..119 {
+        world.add_group(GroupSpec { name: format!("group-{group}"), hooks: vec![] }).unwrap();
+    }
+    host(&mut world, STAYING, Some(CLUSTER));
+    let stage = Stage::idle(world);
+
+    for event in [json!({}), json!(null), json!({"detail-type": "Scheduled Event"})] {
+        let before = stage.simulator.world(|world| world.requests().len());
+        let invocation = stage.reconcile(&[], secs(60.0)).invoke(&event).await;
+        assert_eq!(invocation.outcome.answer(), Some(&json!({"drains": []})), "{:?}", invocation.outcome);
+        assert_eq!(stage.simulator.world(|world| world.requests().len()) - before, 3, "120 groups, 50 a page");
+    }
+    assert_eq!(stage.count(Operation::DescribeAutoScalingGroups), 9);
+}
+
+#[tokio::test]
+async fn a_function_killed_in_the_middle_of_a_drain_is_followed_by_reconcile() {
+    let mut world = world();
+    service(&mut world, 2, 0.5, 1.5);
+    let stage = Stage::scaling_in(world);
+    let function = stage.function(&[]);
+    let (killed, ()) = tokio::join!(function.invoke(&stage.event), async {
+        assert!(stage.simulator.wait_for(secs(10.0), |w| w.count(Operation::UpdateContainerInstancesState) == 1).await);
+        function.kill();
+    });
+    assert!(matches!(killed.outcome, Outcome::Exited(_)), "{:?}", killed.outcome);
+    assert!(stage.releases().is_empty());
+
+    let drain = only(&stage.reconcile(&[], secs(60.0)).invoke(&json!({})).await);
+
+    assert_eq!(drain["outcome"], "drained", "{drain}");
+    stage.released_empty();
+}
+
+#[tokio::test]
+async fn a_drain_goes_from_one_binary_to_the_other_over_several_invocations() {
+    let mut world = world();
+    standalone(&mut world, Some(24.0), 0.5);
+    let stage = Stage::scaling_in(world);
+    let first = only(&stage.function_with(&[], secs(20.0)).invoke(&stage.event).await);
+    assert_eq!(first["outcome"], "handed-over", "{first}");
+    let started = stage.attribute("ecs-drainer.drain-started-at").expect("written at hand-over");
+
+    let second = only(&stage.reconcile(&[], secs(20.0)).invoke(&json!({})).await);
+
+    assert_eq!(second["outcome"], "drained", "{second}");
+    assert!(second["seconds"].as_f64().unwrap() > 23.0, "from the start of the drain, not of the invocation: {second}");
+    assert_eq!(stage.attribute("ecs-drainer.drain-started-at"), Some(started));
+    stage.released_empty();
+}
+
+#[tokio::test]
+async fn where_anothers_hook_still_holds_ours_is_completed_once_and_not_every_minute() {
+    let mut world = bare_world(Settings::default());
+    let hooks = vec![HookSpec::terminating(HOOK, secs(300.0)), HookSpec::terminating("theirs", secs(300.0))];
+    world.add_group(GroupSpec { name: "both".into(), hooks }).unwrap();
+    let spec = HostSpec {
+        instance_id: Some(LEAVING.into()),
+        cluster: Some(CLUSTER.into()),
+        group: Some("both".into()),
+        ..HostSpec::default()
+    };
+    world.add_host(spec).unwrap();
+    let stage = Stage::scaling_in(world);
+    let reconcile = stage.reconcile(&[], secs(60.0));
+    assert_eq!(only(&reconcile.invoke(&json!({})).await)["outcome"], "drained");
+    let calls = [Operation::CompleteLifecycleAction, Operation::RecordLifecycleActionHeartbeat];
+    let before = calls.map(|operation| stage.count(operation));
+
+    for _ in 0..3 {
+        let drain = only(&reconcile.invoke(&json!({})).await);
+        assert_eq!(drain["outcome"], "already-released", "{drain}");
+        assert!(drain["detail"].as_str().unwrap().contains("another's"), "{drain}");
+    }
+
+    assert_eq!(before[0], 1);
+    assert_eq!(calls.map(|operation| stage.count(operation)), before);
+    assert_eq!(stage.released_empty().hook, HOOK);
+}
+
+#[tokio::test]
+async fn a_dead_host_does_not_hold_its_own_termination_and_needs_no_memory_but_awss() {
+    let mut world = world();
+    standalone(&mut world, None, 0.5);
+    world.set_agent_connected(LEAVING, false).unwrap();
+    world.set_health(LEAVING, "Unhealthy").unwrap();
+    let stage = Stage::scaling_in(world);
+    let variables = [("AGENT_LOST_SECONDS", "4")];
+    let first = only(&stage.reconcile(&variables, secs(5.0)).invoke(&json!({})).await);
+    assert_eq!(first["outcome"], "handed-over", "{first}");
+    assert!(stage.attribute("ecs-drainer.agent-lost-at").is_some());
+    tokio::time::sleep(secs(2.0)).await;
+
+    let second = only(&stage.reconcile(&variables, secs(5.0)).invoke(&json!({})).await);
+
+    assert_eq!(second["outcome"], "host-gone", "{second}");
+    assert_eq!(stage.releases().len(), 1);
+}
+
+#[tokio::test]
+async fn a_hook_of_30_seconds_is_kept_alive_at_a_tenth_of_the_scale() {
+    let mut world = bare_world(Settings::default());
+    world.add_group(GroupSpec { name: "short".into(), hooks: vec![HookSpec::terminating(HOOK, secs(3.0))] }).unwrap();
+    let spec = HostSpec {
+        instance_id: Some(LEAVING.into()),
+        cluster: Some(CLUSTER.into()),
+        group: Some("short".into()),
+        ..HostSpec::default()
+    };
+    world.add_host(spec).unwrap();
+    standalone(&mut world, Some(10.0), 0.5);
+    let stage = Stage::scaling_in(world);
+
+    // A tenth of a minute: polling for 5.5 s, then half a second without anybody.
+    let mut last = Value::Null;
+    for _ in 0..3 {
+        last = only(&stage.reconcile(&[], secs(8.5)).invoke(&json!({})).await);
+        if last["outcome"] != "handed-over" {
+            break;
+        }
+        tokio::time::sleep(secs(0.5)).await;
+    }
+
+    assert_eq!(last["outcome"], "drained", "{last}");
+    assert!(stage.simulator.world(|world| world.hook_timeouts().is_empty()));
+    stage.released_empty();
+}
+
+#[tokio::test]
+async fn a_foreign_hooks_instance_and_a_failed_scan_change_nothing() {
+    let mut world = bare_world(Settings::default());
+    world
+        .add_group(GroupSpec { name: "foreign".into(), hooks: vec![HookSpec::terminating("theirs", secs(300.0))] })
+        .unwrap();
+    let spec = HostSpec {
+        instance_id: Some(LEAVING.into()),
+        cluster: Some(CLUSTER.into()),
+        group: Some("foreign".into()),
+        ..HostSpec::default()
+    };
+    world.add_host(spec).unwrap();
+    let stage = Stage::scaling_in(world);
+    let reconcile = stage.reconcile(&[], secs(60.0));
+    assert_eq!(reconcile.invoke(&json!({})).await.outcome.answer(), Some(&json!({"drains": []})));
+    let denied = simulator::world::FaultKind::AccessDenied;
+    stage.simulator.world(|world| world.plan(simulator::world::Fault::always(denied)));
+
+    let outcome = reconcile.invoke(&json!({})).await.outcome;
+
+    let Outcome::Failed { error_type, error_message } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(error_type, "ScanFailed");
+    assert!(error_message.contains("DescribeAutoScalingGroups"), "{error_message}");
+    assert_eq!(stage.writes(), 0);
+}
+
+#[tokio::test]
+async fn a_hundred_groups_of_500_instances_fit_into_a_small_function() {
+    const LAMBDA_128_MB: u64 = 128 * 1024;
+    let mut world = bare_world(Settings::default());
+    for group in 0..100 {
+        world.add_group(GroupSpec { name: format!("group-{group:03}"), hooks: vec![] }).unwrap();
+        for instance in 0..500 {
+            let spec = HostSpec {
+                instance_id: Some(format!("i-{:017x}", group * 500 + instance)),
+                group: Some(format!("group-{group:03}")),
+                ..HostSpec::default()
+            };
+            world.add_host(spec).unwrap();
+        }
+    }
+    host(&mut world, LEAVING, Some(CLUSTER));
+    let stage = Stage::scaling_in(world);
+    let reconcile = stage.reconcile(&[], secs(60.0));
+
+    let drain = only(&reconcile.invoke(&json!({})).await);
+
+    assert_eq!((drain["outcome"].as_str(), drain["instanceId"].as_str()), (Some("drained"), Some(LEAVING)), "{drain}");
+    let peak = reconcile.peak_rss_kib().expect("the process lives");
+    println!("peak memory of a scan of 50,000 instances: {peak} KiB");
+    assert!(peak < LAMBDA_128_MB * 3 / 4, "{peak} KiB");
+    assert_eq!(stage.simulator.world(|world| world.releases()[0].group.clone()), GROUP);
+}

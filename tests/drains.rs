@@ -204,9 +204,11 @@ async fn heartbeats_keep_a_short_hook_alive_through_a_longer_drain() {
     let drain = stage.drain(&[]).await;
 
     assert_eq!(drain["outcome"], "drained", "{drain}");
+    assert_eq!(drain["detail"], "every task has stopped", "and not after its deadline: {drain}");
     stage.released_empty();
     assert!(stage.simulator.world(|world| world.hook_timeouts().is_empty()));
     assert!(stage.count(Operation::RecordLifecycleActionHeartbeat) >= 3, "a third of 4 s, for 7 s");
+    assert_eq!(stage.count(Operation::StopTask), 0);
 }
 
 #[tokio::test]

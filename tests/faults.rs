@@ -1,8 +1,9 @@
 //! What AWS may do to a request.
 
-use simulator::world::{Fault, FaultKind, Operation, Settings};
+use serde_json::json;
+use simulator::world::{Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Settings};
 
-use crate::support::{CLUSTER, LEAVING, Stage, bare_world, host, secs, service, standalone, world};
+use crate::support::{CLUSTER, HOOK, LEAVING, Stage, bare_world, host, only, secs, service, standalone, world};
 
 #[tokio::test]
 async fn throttled_then_dropped_then_500_on_the_first_calls_of_every_operation() {
@@ -19,6 +20,42 @@ async fn throttled_then_dropped_then_500_on_the_first_calls_of_every_operation()
 
     assert_eq!(drain["outcome"], "drained", "{drain}");
     stage.released_empty();
+    // The rest comes by when it is handed over, stopped or kept alive: below.
+    let made = Operation::ALL.into_iter().filter(|operation| stage.count(*operation) > 0);
+    let harmed = made.filter(|operation| stage.count(*operation) >= 4).count();
+    assert!(harmed >= 9, "three failures and a success each, of {harmed} operations");
+}
+
+#[tokio::test]
+async fn throttled_then_dropped_then_500_on_what_a_handed_over_drain_calls() {
+    let mut world = bare_world(Settings::default());
+    world.add_group(GroupSpec { name: "short".into(), hooks: vec![HookSpec::terminating(HOOK, secs(6.0))] }).unwrap();
+    let spec = HostSpec {
+        instance_id: Some(LEAVING.into()),
+        cluster: Some(CLUSTER.into()),
+        group: Some("short".into()),
+        ..HostSpec::default()
+    };
+    world.add_host(spec).unwrap();
+    standalone(&mut world, None, 8.0);
+    let calls = [Operation::StopTask, Operation::RecordLifecycleActionHeartbeat, Operation::PutAttributes];
+    for operation in calls {
+        world.plan(Fault::times(operation, 1, FaultKind::Throttle));
+        world.plan(Fault::times(operation, 1, FaultKind::DropConnection));
+        world.plan(Fault::times(operation, 1, FaultKind::ServerError));
+    }
+    let stage = Stage::scaling_in(world);
+    let variables = [("STANDALONE_TASKS", "stop"), ("POLL_FOR_SECONDS", "4")];
+    let first = stage.drain(&variables).await;
+    assert_eq!(first["outcome"], "handed-over", "{first}");
+
+    let second = only(&stage.reconcile(&variables, secs(20.0)).invoke(&json!({})).await);
+
+    assert_eq!(second["outcome"], "drained", "{second}");
+    stage.released_empty();
+    for operation in calls {
+        assert!(stage.count(operation) >= 4, "{operation:?}: {}", stage.count(operation));
+    }
 }
 
 #[tokio::test]
@@ -43,8 +80,10 @@ async fn a_slow_answer_is_waited_for_only_so_long() {
     world.plan(Fault::times(Operation::DescribeAutoScalingInstances, 1, FaultKind::Slow(secs(30.0))));
     let stage = Stage::scaling_in(world);
 
-    assert_eq!(stage.drain(&[]).await["outcome"], "drained");
+    let invocation = stage.function(&[]).invoke(&stage.event).await;
 
+    assert_eq!(only(&invocation)["outcome"], "drained");
+    assert!(invocation.duration < secs(30.0), "done before the slow answer came: {:?}", invocation.duration);
     stage.released_empty();
 }
 

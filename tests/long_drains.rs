@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shared::clock::after;
 use shared::config::Config;
 use shared::drain::decide::Outcome;
 use shared::drain::known::{Departure, Known, NoticedBy};
@@ -9,10 +10,10 @@ use shared::drain::locate::ClusterOfGroup;
 use shared::drain::report::Drain;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
-use simulator::world::{Fault, FaultKind, Operation, TaskSpec, World};
+use simulator::world::{Attribute, Fault, FaultKind, Operation, Quotas, Request, Settings, TaskSpec, World};
 
 use crate::support::model::Model;
-use crate::support::{CLUSTER, LEAVING, secs, service, world};
+use crate::support::{CLUSTER, LEAVING, bare_world, host, secs, service, world};
 
 fn config(variables: &[(&str, &str)]) -> Config {
     Config::read(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())).unwrap()
@@ -40,7 +41,7 @@ fn leaving(mut world: World) -> Model {
 /// One invocation of a minute, cold, knowing only what AWS knows.
 async fn invocation(model: &Model, config: &Config, seed: u64) -> Drain {
     let clock = model.clock();
-    let budget = Budget::within(shared::clock::after(clock.now(), secs(60.0)), secs(50.0), clock.now());
+    let budget = Budget::within(after(clock.now(), secs(60.0)), secs(50.0), clock.now());
     let context = Context { calls: model, config, remembered: &ClusterOfGroup::default(), clock };
     let departure = Departure::of_termination(InstanceId::parse(LEAVING).unwrap(), NoticedBy::Event);
     let drains =
@@ -99,6 +100,75 @@ async fn what_will_not_stop_is_given_up_after_its_grace() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_cannot_be_released_is_not_kept_alive_past_its_deadline() {
+    let mut world = world();
+    endless(&mut world, 1.0);
+    let denied = Some(Operation::CompleteLifecycleAction);
+    world.plan(Fault { operation: denied, ..Fault::always(FaultKind::AccessDenied) });
+    let model = leaving(world);
+    let config = config(&[("DRAIN_TIMEOUT_SECONDS", "600"), ("ON_DRAIN_TIMEOUT", "proceed")]);
+    for minute in 0..30 {
+        let next = tokio::time::Instant::now() + secs(60.0);
+        invocation(&model, &config, minute).await;
+        tokio::time::sleep_until(next).await;
+    }
+
+    model.world(|world| {
+        let timed_out = &world.hook_timeouts()[0];
+        let started = world.requests()[0].at;
+        let after = timed_out.at.duration_since(started).as_secs();
+        assert!((600..=930).contains(&after), "its own timeout of 300 s ends it: {after} s");
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_cannot_be_set_draining_is_left_to_its_hooks_own_timeout() {
+    let mut world = world();
+    endless(&mut world, 1.0);
+    let denied = Some(Operation::UpdateContainerInstancesState);
+    world.plan(Fault { operation: denied, ..Fault::always(FaultKind::AccessDenied) });
+    let model = leaving(world);
+    for minute in 0..6 {
+        let next = tokio::time::Instant::now() + secs(60.0);
+        invocation(&model, &config(&[]), minute).await;
+        tokio::time::sleep_until(next).await;
+    }
+    assert_eq!(model.world(|world| (world.releases().len(), world.hook_timeouts().len())), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_of_a_cluster_are_looked_at_together_and_handed_over_together() {
+    let mut world = bare_world(Settings { quotas: Quotas::unlimited(), ..Settings::default() });
+    let ids: Vec<_> = (0..100).map(|n| format!("i-{n:017x}")).collect();
+    for id in &ids {
+        host(&mut world, id, Some(CLUSTER));
+        let job =
+            TaskSpec { cluster: CLUSTER.into(), instance_id: id.clone(), family: "job".into(), ..TaskSpec::default() };
+        world.run_task(job).unwrap();
+        let now = world.now();
+        world.scale_in(id, now).unwrap();
+    }
+    let (model, config) = (Model::of(world), config(&[]));
+    let clock = model.clock();
+    let budget = Budget::within(after(clock.now(), secs(150.0)), secs(120.0), clock.now());
+    let context = Context { calls: &model, config: &config, remembered: &ClusterOfGroup::default(), clock };
+    let known = ids
+        .iter()
+        .map(|id| Known::new(Departure::of_termination(InstanceId::parse(id).unwrap(), NoticedBy::Event), clock.now()));
+
+    let drains = drain::run(&context, known.collect(), budget, &mut fastrand::Rng::with_seed(1)).await;
+
+    assert!(drains.iter().all(|drain| drain.outcome == Outcome::HandedOver));
+    let count = |operation| model.world(|world| world.count(operation));
+    assert_eq!(count(Operation::ListContainerInstances), 1);
+    assert_eq!(count(Operation::UpdateContainerInstancesState), 10);
+    let looks = count(Operation::DescribeContainerInstances);
+    assert!((10..=60).contains(&looks), "one for all of them, each 2 s to 15 s: {looks}");
+    assert_eq!(count(Operation::PutAttributes), 10, "ten hosts to a request");
+    assert_eq!(count(Operation::ListTasks), 20, "ten hosts' tasks are named");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_hour_without_any_answer_releases_nothing_and_ends_well_after_it() {
     let mut world = world();
     service(&mut world, 3, 5.0, 10.0);
@@ -121,10 +191,11 @@ async fn an_invocation_that_dies_at_any_await_is_followed_by_one_that_ends_it() 
     for died_after in (0..400).map(|step| Duration::from_millis(37 * step)) {
         let mut world = world();
         service(&mut world, 2, 3.0, 5.0);
-        let mut world = with_latency(world);
-        world.set_status(LEAVING, "ACTIVE").unwrap();
-        let model = leaving(world);
-        let config = config(&[]);
+        // Left by a drain that somebody undid: whoever believed it would be past its deadline.
+        let old = world.now() - secs(7_200.0);
+        remembered(&mut world, "ecs-drainer.drain-started-at", &old.to_string());
+        let model = leaving(with_latency(world));
+        let config = config(&[("ON_DRAIN_TIMEOUT", "proceed")]);
         let died = tokio::time::timeout(died_after, invocation(&model, &config, 1)).await;
 
         if died.is_err() {
@@ -137,6 +208,20 @@ async fn an_invocation_that_dies_at_any_await_is_followed_by_one_that_ends_it() 
             assert_eq!(releases[0].unstopped, [], "died after {died_after:?}");
         });
     }
+}
+
+/// An attribute of the leaving host's container instance.
+fn remembered(world: &mut World, name: &str, value: &str) {
+    let target = world.registrations(LEAVING).next().unwrap().arn.clone();
+    let attribute = Attribute {
+        name: name.into(),
+        value: Some(value.into()),
+        target_type: Some("container-instance".into()),
+        target_id: Some(target),
+    };
+    let request = Request::PutAttributes { cluster: Some(CLUSTER.into()), attributes: vec![attribute] };
+    let now = world.now();
+    assert!(world.request(now, "somebody", request).answer.is_ok());
 }
 
 /// Every request takes 25 ms, so that there is something to die in.

@@ -172,6 +172,8 @@ async fn an_action_that_ends_while_we_wait_ends_the_drain_without_hammering() {
     let drain = only(&invocation);
     assert_eq!(drain["outcome"], "already-released", "{drain}");
     assert!(stage.count(Operation::CompleteLifecycleAction) <= 2, "theirs and at most one of ours");
+    let requests = stage.simulator.world(|world| world.requests().len());
+    assert!(requests < 40, "{requests} in a drain of 2 s");
 }
 
 fn complete_by_somebody_else(world: &mut simulator::world::World) {
@@ -203,6 +205,8 @@ async fn a_container_instance_deregistered_while_we_wait_ends_well() {
     assert_eq!(stage.releases().len(), 1);
     let searches = stage.count(Operation::ListContainerInstances);
     assert!(searches <= 3, "{searches} searches");
+    let requests = stage.simulator.world(|world| world.requests().len());
+    assert!(requests < 25, "{requests}");
 }
 
 #[tokio::test]

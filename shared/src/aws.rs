@@ -60,21 +60,11 @@ pub trait Calls {
     /// ECS `StopTask`; answers the task as it is now, already on its way out.
     async fn stop_task(&self, cluster: &ClusterName, arn: &TaskArn, reason: &str) -> Result<Task, CallError>;
 
-    /// ECS `PutAttributes` on one container instance, at most 10.
-    async fn put_attributes(
-        &self,
-        cluster: &ClusterName,
-        target: &ContainerInstanceArn,
-        attributes: &[(&'static str, String)],
-    ) -> Result<(), CallError>;
+    /// ECS `PutAttributes`, at most [`batch::ATTRIBUTES_MAX`], each on a container instance of its own.
+    async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError>;
 
-    /// ECS `DeleteAttributes` on one container instance, at most 10.
-    async fn delete_attributes(
-        &self,
-        cluster: &ClusterName,
-        target: &ContainerInstanceArn,
-        names: &[&'static str],
-    ) -> Result<(), CallError>;
+    /// ECS `DeleteAttributes`, at most [`batch::ATTRIBUTES_MAX`], each of a container instance of its own.
+    async fn delete_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError>;
 
     /// Auto Scaling `DescribeAutoScalingInstances`, at most [`batch::AUTO_SCALING_INSTANCES_MAX`]. An instance that is in no group is left out.
     async fn describe_auto_scaling_instances(
@@ -152,6 +142,17 @@ pub struct ContainerInstance {
     pub pending_tasks: u32,
     /// Its custom and built-in attributes that have a value.
     pub attributes: BTreeMap<String, String>,
+}
+
+/// A custom attribute of a container instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Of which.
+    pub target: ContainerInstanceArn,
+    /// Its name.
+    pub name: &'static str,
+    /// Its value; none where it is to be deleted.
+    pub value: Option<String>,
 }
 
 /// A container instance's status.

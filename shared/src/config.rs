@@ -82,9 +82,9 @@ pub struct Policy {
 /// The shortest and longest time between two looks at an instance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// Never looks again before this.
+    /// The shortest, before jitter of up to a fifth.
     pub min: Duration,
-    /// Never waits longer than this.
+    /// The longest, before the same jitter.
     pub max: Duration,
 }
 

@@ -17,7 +17,7 @@ pub mod scan;
 pub mod tries;
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
+use std::error::Error;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -38,6 +38,9 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const HAND_OVER_TAKES: Duration = Duration::from_secs(3);
 /// Of that, what is kept for the answer alone.
 const ANSWER_TAKES: Duration = Duration::from_millis(500);
+
+/// Hosts whose tasks are listed only to be named in the report. It is for people, and nobody reads about more.
+const REPORT_READS_MAX: usize = 10;
 
 /// What a run works with.
 #[derive(Debug)]
@@ -117,14 +120,15 @@ async fn pursue<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], rn
             continue;
         }
         act::urgent(context, drainees, &steps.work, rng).await;
-        act::others_and_read(context, drainees, &steps.work, rng).await;
+        act::others_and_read(context, drainees, &steps, rng).await;
     }
 }
 
-/// What is to be done now, Spot before the rest, and when to look again if nothing is.
+/// What is to be done now, Spot before the rest; who waits; and when to look again if nobody does anything.
 #[derive(Debug, Default)]
 struct Steps {
     work: Vec<(usize, Work)>,
+    idle: Vec<usize>,
     wake: Option<Timestamp>,
 }
 
@@ -142,7 +146,10 @@ fn next_steps<C>(drainees: &mut [Drainee], context: &Context<'_, C>) -> Steps {
         match decide(&drainee.known, &policy, now) {
             Step::Read(need) => steps.work.push((index, Work::Read(need))),
             Step::Act(action) => steps.work.push((index, Work::Act(action))),
-            Step::WaitUntil(time) => steps.wake = Some(steps.wake.map_or(time, |wake| wake.min(time))),
+            Step::WaitUntil(time) => {
+                steps.idle.push(index);
+                steps.wake = Some(steps.wake.map_or(time, |wake| wake.min(time)));
+            }
             Step::Settled(settled) => drainee.settle(settled, now),
         }
     }
@@ -163,17 +170,17 @@ impl Drainee {
 
 /// What an unfinished drain leaves for the next invocation, and the tasks that its report names.
 async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee]) {
+    if !context.config.policy.dry_run {
+        let unfinished = drainees.iter().filter(|drainee| drainee.settled.is_none());
+        let changes = unfinished.flat_map(|d| attributes::changes(&d.known, attributes::Occasion::HandOver));
+        act::write_attributes(context.calls, &changes.collect::<Vec<_>>()).await;
+    }
     let untold = |drainee: &Drainee| {
         let open = drainee.settled.as_ref().is_none_or(|s| s.outcome == Outcome::WouldDrain);
         open && drainee.known.registrations.iter().any(|r| r.tasks.is_none())
     };
-    let unread: Vec<_> = drainees.iter().enumerate().filter(|(_, d)| untold(d)).map(|(index, _)| index).collect();
-    let unfinished: Vec<_> = drainees.iter().enumerate().filter(|(_, d)| d.settled.is_none()).collect();
-    if !context.config.policy.dry_run {
-        let changes =
-            unfinished.iter().flat_map(|(_, d)| attributes::changes(&d.known, attributes::Occasion::HandOver));
-        act::write_attributes(context.calls, &changes.collect::<Vec<_>>()).await;
-    }
+    let unread = drainees.iter().enumerate().filter(|(_, drainee)| untold(drainee)).map(|(index, _)| index);
+    let unread: Vec<_> = unread.take(REPORT_READS_MAX).collect();
     observe::tasks_for_report(context, drainees, &unread).await;
 }
 
@@ -181,6 +188,7 @@ fn finished(drainee: &Drainee, now: Timestamp) -> Drain {
     let handed_over = || {
         let known = &drainee.known;
         let waiting = match (&known.hold, &known.place) {
+            (_, Place::Nowhere | Place::Unwatched(_)) => "it may go, but could not be released",
             (None, _) if matches!(known.departure.cause, Cause::Termination { .. }) => "who holds it is not known yet",
             (_, Place::Registered) => "waiting for its tasks to stop",
             _ => "where it is registered is not known yet",
@@ -189,19 +197,28 @@ fn finished(drainee: &Drainee, now: Timestamp) -> Drain {
         let detail = if errors.is_empty() { waiting.into() } else { format!("{waiting}, last: {}", errors.join("; ")) };
         Settled { outcome: Outcome::HandedOver, detail }
     };
-    let settled = drainee.settled.clone().unwrap_or_else(handed_over);
+    let settled = drainee.settled.clone().unwrap_or_else(|| {
+        let settled = handed_over();
+        info!(instance = %drainee.known.departure.instance, detail = settled.detail, "handed over");
+        settled
+    });
     report(&drainee.known, settled, drainee.settled_at.unwrap_or(now))
 }
 
 /// Logs a failed request once, where it is handled, with its whole chain.
 fn log_failure(doing: &str, error: &CallError) {
+    warn!(error = chain(error), class = ?error.class(), "{doing} failed");
+}
+
+/// An error and what lies behind it, outermost first.
+fn chain(error: &dyn Error) -> String {
     let mut chain = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         chain = format!("{chain}: {cause}");
         source = cause.source();
     }
-    warn!(error = chain, class = ?error.class(), "{doing} failed");
+    chain
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 
 use shared::aws::{
-    AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
+    Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
     LifecycleActionResult, LifecycleHook, Page, Task,
 };
 use shared::clock::Clock;
 use shared::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
 use simulator::world::{
-    Attribute, ContainerInstanceDescription, Request, RequestError, Response, TaskDescription, Transition, World,
+    ContainerInstanceDescription, Request, RequestError, Response, TaskDescription, Transition, World,
 };
 
 /// A world, and the clock by which it is asked.
@@ -143,24 +143,14 @@ impl Calls for Model {
         answer!(self.ask(request).await?, Response::Task(described) => task(*described))
     }
 
-    async fn put_attributes(
-        &self,
-        cluster: &ClusterName,
-        target: &ContainerInstanceArn,
-        attributes: &[(&'static str, String)],
-    ) -> Result<(), CallError> {
-        let attributes = attributes.iter().map(|(name, value)| attribute(target, name, Some(value.clone()))).collect();
+    async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
+        let attributes = attributes.iter().map(attribute).collect();
         let request = Request::PutAttributes { cluster: Some(cluster.to_string()), attributes };
         self.ask(request).await.map(drop)
     }
 
-    async fn delete_attributes(
-        &self,
-        cluster: &ClusterName,
-        target: &ContainerInstanceArn,
-        names: &[&'static str],
-    ) -> Result<(), CallError> {
-        let attributes = names.iter().map(|name| attribute(target, name, None)).collect();
+    async fn delete_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
+        let attributes = attributes.iter().map(attribute).collect();
         let request = Request::DeleteAttributes { cluster: Some(cluster.to_string()), attributes };
         self.ask(request).await.map(drop)
     }
@@ -282,11 +272,11 @@ fn failure(failure: simulator::world::Failure) -> Failure {
     Failure { arn: failure.arn, reason: failure.reason }
 }
 
-fn attribute(target: &ContainerInstanceArn, name: &str, value: Option<String>) -> Attribute {
-    Attribute {
-        name: name.into(),
-        value,
+fn attribute(it: &Attribute) -> simulator::world::Attribute {
+    simulator::world::Attribute {
+        name: it.name.into(),
+        value: it.value.clone(),
         target_type: Some("container-instance".into()),
-        target_id: Some(target.to_string()),
+        target_id: Some(it.target.to_string()),
     }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use futures_util::stream::{self, StreamExt};
 
 use super::{
-    AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Found, InstanceStatus, Page,
-    Task,
+    Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Found,
+    InstanceStatus, Page, Task,
 };
 use crate::ids::{ClusterName, ContainerInstanceArn, InstanceId, TaskArn};
 
@@ -20,7 +20,9 @@ pub const UPDATE_STATE_MAX: usize = 10;
 /// Ids in one `DescribeAutoScalingInstances` (Auto Scaling API reference).
 pub const AUTO_SCALING_INSTANCES_MAX: usize = 50;
 /// Ids in one filter: as many as one page of the answer holds.
-const FILTER_MAX: usize = 100;
+pub const FILTER_MAX: usize = 100;
+/// Attributes in one `PutAttributes` (ECS API reference).
+pub const ATTRIBUTES_MAX: usize = 10;
 /// Pages of one list: 100,000 entries, far more than one cluster or host holds; a list that goes on longer is broken.
 pub const PAGES_MAX: usize = 1_000;
 /// Requests under way at once: enough to hide latency, few enough not to be a burst of our own.
@@ -75,7 +77,8 @@ pub async fn all_clusters(calls: &impl Calls) -> Result<Vec<ClusterName>, CallEr
     every_page("ListClusters", |token| calls.list_clusters(token)).await
 }
 
-/// Which of `instances` are registered in `cluster`, INACTIVE registrations apart. A cluster that does not exist holds none.
+/// Which of `instances`, at most [`FILTER_MAX`], are registered in `cluster`, INACTIVE registrations apart. A cluster that
+/// does not exist holds none.
 ///
 /// # Errors
 /// When any request fails: without the whole answer nobody can be said to be absent.
@@ -84,19 +87,13 @@ pub async fn registered_in(
     cluster: &ClusterName,
     instances: &[InstanceId],
 ) -> Result<Vec<ContainerInstance>, CallError> {
-    let searches = instances.chunks(FILTER_MAX).map(|chunk| async move {
-        let filter = ec2_instance_id_in(chunk);
-        every_page("ListContainerInstances", |token| calls.list_container_instances(cluster, &filter, token)).await
-    });
-    let mut arns = BTreeSet::new();
-    for listed in few_at_once(searches).await {
-        match listed {
-            Ok(listed) => arns.extend(listed),
-            Err(error) if error.class() == ErrorClass::Absent => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        }
-    }
-    let arns: Vec<_> = arns.into_iter().collect();
+    let filter = ec2_instance_id_in(instances);
+    let page = |token| calls.list_container_instances(cluster, &filter, token);
+    let arns = match every_page("ListContainerInstances", page).await {
+        Ok(arns) => arns,
+        Err(error) if error.class() == ErrorClass::Absent => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
     let mut answers = container_instances(calls, cluster, &arns).await;
     if let Some(unknown) = answers.unknown.pop() {
         return Err(unknown.error);
@@ -151,6 +148,48 @@ fn updated(
     answer: Result<Found<ContainerInstance>, CallError>,
 ) -> Answers<ContainerInstanceArn, ContainerInstance> {
     accounted("UpdateContainerInstancesState", chunk, answer, |found| found.arn.clone())
+}
+
+/// Writes attributes of container instances of one cluster; answers the targets of those that could not be written.
+pub async fn put_attributes(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    attributes: &[Attribute],
+) -> Vec<Unknown<ContainerInstanceArn>> {
+    each_attribute(attributes, async |chunk| calls.put_attributes(cluster, chunk).await).await
+}
+
+/// Deletes attributes of container instances of one cluster; answers the targets of those that could not be deleted.
+pub async fn delete_attributes(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    attributes: &[Attribute],
+) -> Vec<Unknown<ContainerInstanceArn>> {
+    each_attribute(attributes, async |chunk| calls.delete_attributes(cluster, chunk).await).await
+}
+
+/// Chunk by chunk; a target that cannot take one more, or is gone, does not keep the others of its chunk from theirs.
+async fn each_attribute(
+    attributes: &[Attribute],
+    request: impl AsyncFn(&[Attribute]) -> Result<(), CallError>,
+) -> Vec<Unknown<ContainerInstanceArn>> {
+    let failed = |chunk: &[Attribute], error| {
+        vec![Unknown { keys: chunk.iter().map(|attribute| attribute.target.clone()).collect(), error }]
+    };
+    let chunks = attributes.chunks(ATTRIBUTES_MAX).map(async |chunk| match request(chunk).await {
+        Ok(()) => Vec::new(),
+        Err(error) if chunk.len() > 1 && matches!(error.class(), ErrorClass::Absent | ErrorClass::Unknown) => {
+            let mut unwritten = Vec::new();
+            for single in chunk.chunks(1) {
+                if let Err(error) = request(single).await {
+                    unwritten.extend(failed(single, error));
+                }
+            }
+            unwritten
+        }
+        Err(error) => failed(chunk, error),
+    });
+    few_at_once(chunks).await.into_iter().flatten().collect()
 }
 
 /// Every task of a container instance: desired RUNNING and desired STOPPED, for the default lists the first alone.

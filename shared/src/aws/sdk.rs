@@ -13,7 +13,7 @@ use ecs::types as model;
 use jiff::Timestamp;
 
 use super::{
-    AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
+    Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
     LifecycleActionResult, LifecycleHook, Page, Task,
 };
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
@@ -131,28 +131,16 @@ impl Calls for SdkCalls {
         answer.task.and_then(task).ok_or_else(|| incomplete(OPERATION, "the task".into()))
     }
 
-    async fn put_attributes(
-        &self,
-        cluster: &ClusterName,
-        target: &ContainerInstanceArn,
-        attributes: &[(&'static str, String)],
-    ) -> Result<(), CallError> {
+    async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
         const OPERATION: &str = "PutAttributes";
-        let attributes = attributes.iter().map(|(name, value)| attribute(OPERATION, target, name, Some(value)));
-        let attributes = attributes.collect::<Result<_, _>>()?;
+        let attributes = attributes.iter().map(|it| attribute(OPERATION, it)).collect::<Result<_, _>>()?;
         let request = self.ecs.put_attributes().cluster(cluster.as_str()).set_attributes(Some(attributes));
         request.send().await.map(drop).map_err(failed(OPERATION))
     }
 
-    async fn delete_attributes(
-        &self,
-        cluster: &ClusterName,
-        target: &ContainerInstanceArn,
-        names: &[&'static str],
-    ) -> Result<(), CallError> {
+    async fn delete_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
         const OPERATION: &str = "DeleteAttributes";
-        let attributes = names.iter().map(|name| attribute(OPERATION, target, name, None));
-        let attributes = attributes.collect::<Result<_, _>>()?;
+        let attributes = attributes.iter().map(|it| attribute(OPERATION, it)).collect::<Result<_, _>>()?;
         let request = self.ecs.delete_attributes().cluster(cluster.as_str()).set_attributes(Some(attributes));
         request.send().await.map(drop).map_err(failed(OPERATION))
     }
@@ -320,13 +308,8 @@ fn task(task: model::Task) -> Option<Task> {
     })
 }
 
-fn attribute(
-    operation: &'static str,
-    target: &ContainerInstanceArn,
-    name: &str,
-    value: Option<&String>,
-) -> Result<model::Attribute, CallError> {
-    let attribute = model::Attribute::builder().name(name).set_value(value.cloned());
-    let attribute = attribute.target_type(model::TargetType::ContainerInstance).target_id(target.as_str());
+fn attribute(operation: &'static str, it: &Attribute) -> Result<model::Attribute, CallError> {
+    let attribute = model::Attribute::builder().name(it.name).set_value(it.value.clone());
+    let attribute = attribute.target_type(model::TargetType::ContainerInstance).target_id(it.target.as_str());
     attribute.build().map_err(|e| incomplete(operation, e.to_string()))
 }

@@ -1,6 +1,6 @@
 //! Acts: a round of equal actions, in as few requests as their limits allow.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join;
 use tracing::info;
@@ -11,10 +11,13 @@ use super::decide::{Action, Need, Settled};
 use super::known::{Cause, Known, Ours};
 use super::observe::{self, attempts, by_cluster, take_container_instances};
 use super::tries::Try;
-use super::{Context, Drainee, Work, log_failure};
+use super::{Context, Drainee, Steps, Work, log_failure};
 use crate::aws::batch::{self, few_at_once};
-use crate::aws::{CallError, Calls, ErrorClass, InstanceStatus, LifecycleActionResult};
+use crate::aws::{Attribute, CallError, Calls, ErrorClass, InstanceStatus, LifecycleActionResult};
 use crate::ids::{ClusterName, HookName, TaskArn};
+
+/// Hosts whose tasks are listed before anybody asks again what is urgent: a slow list may take seconds.
+const TASK_READS_A_ROUND: usize = 40;
 
 /// DRAINING and StopTask: what somebody's grace depends on goes before everything else.
 pub(super) async fn urgent<C: Calls>(
@@ -39,7 +42,7 @@ pub(super) async fn urgent<C: Calls>(
 pub(super) async fn others_and_read<C: Calls>(
     context: &Context<'_, C>,
     drainees: &mut [Drainee],
-    work: &[(usize, Work)],
+    Steps { work, idle, .. }: &Steps,
     rng: &mut fastrand::Rng,
 ) {
     let due = actions_on_hooks(drainees, work);
@@ -48,10 +51,12 @@ pub(super) async fn others_and_read<C: Calls>(
     take_in(context, drainees, attempts, rng);
 
     let needs = |need: Need| indexes(work, move |w| matches!(w, Work::Read(n) if *n == need));
-    let [hooks, locations, instances, tasks] = [Need::Hook, Need::Location, Need::Instance, Need::Tasks].map(needs);
+    let [hooks, locations, instances, mut tasks] = [Need::Hook, Need::Location, Need::Instance, Need::Tasks].map(needs);
+    tasks.truncate(TASK_READS_A_ROUND);
     let readers: &[Drainee] = drainees;
     let of_hosts = join(observe::holds(context, readers, &hooks), observe::locations(context, readers, &locations));
-    let of_tasks = join(observe::instances(context, readers, &instances), observe::tasks(context, readers, &tasks));
+    let of_tasks =
+        join(observe::instances(context, readers, &instances, idle), observe::tasks(context, readers, &tasks));
     let ((holds, locations), (instances, tasks)) = join(of_hosts, of_tasks).await;
     take_in(context, drainees, holds.into_iter().chain(locations).chain(instances).chain(tasks), rng);
 }
@@ -62,14 +67,15 @@ fn indexes(work: &[(usize, Work)], fits: impl Fn(&Work) -> bool) -> Vec<usize> {
 
 async fn set_draining<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], indexes: &[usize]) -> Vec<Attempt> {
     let mut attempts = attempts(indexes, Try::Drain);
-    for (cluster, arns) in by_cluster(drainees, indexes, |r| r.status == InstanceStatus::Active) {
-        let keys: Vec<_> = arns.keys().cloned().collect();
-        let answers = batch::set_draining(context.calls, &cluster, &keys).await;
+    let clusters = by_cluster(drainees, indexes, |r| r.status == InstanceStatus::Active);
+    let requests = clusters.iter().map(|(cluster, (arns, _))| batch::set_draining(context.calls, cluster, arns));
+    let answers = few_at_once(requests).await;
+    for ((cluster, (_, owners)), answers) in clusters.iter().zip(answers) {
         for drained in &answers.found {
             let instance = drained.instance.as_ref().map(ToString::to_string);
             info!(instance, %cluster, container_instance = %drained.arn, "set DRAINING");
         }
-        take_container_instances(&mut attempts, &arns, answers);
+        take_container_instances(&mut attempts, owners, answers);
     }
     attempts.into_values().collect()
 }
@@ -212,14 +218,16 @@ async fn on_each_hook<'a, F: Future<Output = Result<(), CallError>>>(
     request: impl Fn(&'a HookName) -> F,
 ) -> Result<InForce, CallError> {
     let mut in_force = InForce::None;
+    let mut failed = None;
     for hook in &ours.hooks {
         match request(hook).await {
             Ok(()) => in_force = InForce::Some,
-            Err(error) if error.class() == ErrorClass::Gone => {}
-            Err(error) => return Err(error),
+            // A group that is not there any more has no action either.
+            Err(error) if matches!(error.class(), ErrorClass::Gone | ErrorClass::Absent) => {}
+            Err(error) => failed = Some(error),
         }
     }
-    Ok(in_force)
+    failed.map_or(Ok(in_force), Err)
 }
 
 /// Writes what can be written; nothing depends on it. Answers what was, and the last error.
@@ -227,24 +235,23 @@ pub(super) async fn write_attributes<C: Calls>(
     calls: &C,
     changes: &[AttributeChanges],
 ) -> (Vec<AttributeChanges>, Option<String>) {
-    let writes = changes.iter().map(|change| async move {
-        if !change.put.is_empty() {
-            calls.put_attributes(&change.cluster, &change.target, &change.put).await?;
-        }
-        if !change.delete.is_empty() {
-            calls.delete_attributes(&change.cluster, &change.target, &change.delete).await?;
-        }
-        Ok::<_, CallError>(change.clone())
-    });
-    let (mut written, mut last_error) = (Vec::new(), None);
-    for answer in few_at_once(writes).await {
-        match answer {
-            Ok(change) => written.push(change),
-            Err(error) => {
-                log_failure("writing attributes", &error);
-                last_error = Some(error.to_string());
-            }
+    let mut clusters: BTreeMap<&ClusterName, (Vec<Attribute>, Vec<Attribute>)> = BTreeMap::new();
+    for change in changes {
+        let of = |name, value| Attribute { target: change.target.clone(), name, value };
+        let (put, delete) = clusters.entry(&change.cluster).or_default();
+        put.extend(change.put.iter().map(|(name, value)| of(name, Some(value.clone()))));
+        delete.extend(change.delete.iter().map(|name| of(name, None)));
+    }
+    let (mut unwritten, mut last_error) = (BTreeSet::new(), None);
+    for (cluster, (put, delete)) in clusters {
+        let mut failures = batch::put_attributes(calls, cluster, &put).await;
+        failures.extend(batch::delete_attributes(calls, cluster, &delete).await);
+        for failure in failures {
+            log_failure("writing attributes", &failure.error);
+            last_error = Some(failure.error.to_string());
+            unwritten.extend(failure.keys);
         }
     }
+    let written = changes.iter().filter(|change| !unwritten.contains(&change.target)).cloned().collect();
     (written, last_error)
 }

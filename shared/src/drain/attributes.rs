@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::known::{Known, NoticedBy, Registration};
+use crate::aws::InstanceStatus;
 use crate::clock;
 use crate::ids::{ClusterName, ContainerInstanceArn};
 
@@ -92,15 +93,20 @@ impl Attributes {
 /// What should be written, for each registration that needs it. Empty while nothing is.
 #[must_use]
 pub fn changes(known: &Known, occasion: Occasion) -> Vec<AttributeChanges> {
-    let of = |registration: &Registration| {
+    let needed = |registration: &Registration| {
         let changes = changes_of(known, registration, occasion);
         (!changes.put.is_empty() || !changes.delete.is_empty()).then_some(changes)
     };
-    known.registrations.iter().filter_map(of).collect()
+    known.registrations.iter().filter_map(needed).collect()
 }
 
 fn changes_of(known: &Known, registration: &Registration, occasion: Occasion) -> AttributeChanges {
     let stands = |name: &str| registration.attributes.0.get(name);
+    if registration.status == InstanceStatus::Active {
+        // Another drain's, which must not be taken for the one about to begin, whoever goes on with that.
+        let old = [DRAIN_STARTED_AT, RELEASED_AT].into_iter().filter(|name| stands(name).is_some());
+        return of(registration, Vec::new(), old.collect());
+    }
     let mut put = Vec::new();
     let mut want = |name: &'static str, time: Option<Timestamp>| {
         let Some(value) = time.map(written) else { return };
@@ -115,24 +121,17 @@ fn changes_of(known: &Known, registration: &Registration, occasion: Occasion) ->
     want(DRAIN_STARTED_AT, known.started_at);
     want(AGENT_LOST_AT, registration.agent_lost_at);
     let reconnected = registration.agent_lost_at.is_none() && stands(AGENT_LOST_AT).is_some();
-    AttributeChanges {
-        cluster: registration.cluster.clone(),
-        target: registration.arn.clone(),
-        put,
-        delete: if reconnected { vec![AGENT_LOST_AT] } else { Vec::new() },
-    }
+    of(registration, put, if reconnected { vec![AGENT_LOST_AT] } else { Vec::new() })
+}
+
+fn of(registration: &Registration, put: Vec<(&'static str, String)>, delete: Vec<&'static str>) -> AttributeChanges {
+    AttributeChanges { cluster: registration.cluster.clone(), target: registration.arn.clone(), put, delete }
 }
 
 /// What to write when our hook is done but another's still holds the instance.
 #[must_use]
 pub fn released(known: &Known, now: Timestamp) -> Vec<AttributeChanges> {
-    let of = |registration: &Registration| AttributeChanges {
-        cluster: registration.cluster.clone(),
-        target: registration.arn.clone(),
-        put: vec![(RELEASED_AT, written(now))],
-        delete: Vec::new(),
-    };
-    known.registrations.iter().map(of).collect()
+    known.registrations.iter().map(|r| of(r, vec![(RELEASED_AT, written(now))], Vec::new())).collect()
 }
 
 /// UTC with `Z`, to the millisecond: `+` is not allowed in a value (ECS API reference, Attribute).
@@ -143,7 +142,7 @@ fn written(time: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::{ContainerInstance, InstanceStatus};
+    use crate::aws::ContainerInstance;
     use crate::drain::known::{Departure, Place};
     use crate::ids::InstanceId;
 

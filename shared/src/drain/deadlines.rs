@@ -5,18 +5,20 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::known::{Cause, Known, Ours};
-use super::tries::scattered;
+use super::tries::{Try, scattered};
 use crate::clock::{after, before, between};
 use crate::config::{OnDrainTimeout, Pace, Policy};
 
-/// From stopping stragglers to giving up: a load balancer's default deregistration delay (300 s) and twice the longest
-/// stopTimeout there is by default on EC2 hosts in practice (150 s).
+/// From stopping stragglers to giving up: a load balancer's default deregistration delay (300 s), and as much again for
+/// the tasks' own stopTimeout (30 s by default, minutes where it was raised).
 pub const STOP_GRACE: Duration = Duration::from_secs(600);
 /// A Spot instance is taken this long after its notice (EC2 user guide, Spot interruption notices).
 pub const SPOT_NOTICE: Duration = Duration::from_secs(120);
 /// However often it is kept alive, a lifecycle action ends after the shorter of these (Auto Scaling user guide, lifecycle hooks).
 const ACTION_LONGEST: Duration = Duration::from_secs(48 * 3600);
 const ACTION_LONGEST_HEARTBEATS: u32 = 100;
+/// Where AWS's own limit is near, no more than this part of it is grace.
+const GRACE_OF_LIMIT: u32 = 4;
 /// Two heartbeats may be lost before the action is.
 const HEARTBEATS_PER_TIMEOUT: u32 = 3;
 /// A heartbeat timeout shorter than this leaves too little room for a minute's pause between two invocations.
@@ -44,34 +46,43 @@ pub fn deadlines(known: &Known, policy: &Policy) -> Deadlines {
         }
         Cause::Termination { .. } => {
             let wanted = after(known.started(), policy.drain_timeout);
-            let latest = known.ours().map(|ours| before(action_ends_at(known, ours), STOP_GRACE));
-            let stop_at = latest.map_or(wanted, |latest| wanted.min(latest));
+            let limit = known.ours().map_or(ACTION_LONGEST, action_limit);
+            let grace = STOP_GRACE.min(limit / GRACE_OF_LIMIT);
+            let stop_at = wanted.min(before(after(known.started(), limit), grace));
             let then = policy.on_drain_timeout;
-            let give_up_at = (then != OnDrainTimeout::Wait).then(|| after(stop_at, STOP_GRACE));
+            let give_up_at = (then != OnDrainTimeout::Wait).then(|| after(stop_at, grace));
             Deadlines { stop_at, give_up_at, then }
         }
     }
 }
 
-/// When AWS itself ends the lifecycle action, counted from the start of the drain.
-fn action_ends_at(known: &Known, ours: &Ours) -> Timestamp {
-    let limit = ours.heartbeat_timeout.saturating_mul(ACTION_LONGEST_HEARTBEATS).min(ACTION_LONGEST);
-    after(known.started(), limit)
+/// How long AWS itself lets the lifecycle action last; we count it from the start of the drain.
+fn action_limit(ours: &Ours) -> Duration {
+    ours.heartbeat_timeout.saturating_mul(ACTION_LONGEST_HEARTBEATS).min(ACTION_LONGEST)
 }
 
-/// When the next heartbeat is due; none for an instance we hold nothing of, or after AWS's own limit.
+/// When the next heartbeat is due. None for an instance that we do not hold or could not set DRAINING, so that the hook's
+/// own timeout ends what we cannot help; none once the host may go, or after AWS's own limit.
 ///
 /// Time is cut into periods at points that differ from instance to instance, and each new period wants a heartbeat:
 /// so every invocation knows without memory, and a thousand instances do not send theirs at once.
 #[must_use]
-pub fn next_heartbeat(known: &Known) -> Option<Timestamp> {
-    let ours = known.ours()?;
+pub fn next_heartbeat(known: &Known, deadlines: Deadlines) -> Option<Timestamp> {
+    let (ours, started_at) = (known.ours()?, known.started_at?);
+    if known.tries.has_failed(Try::Complete) {
+        return None;
+    }
+    let end = match deadlines.then {
+        OnDrainTimeout::Proceed | OnDrainTimeout::Abandon => deadlines.stop_at,
+        OnDrainTimeout::StopTasks | OnDrainTimeout::Wait => deadlines.give_up_at.unwrap_or(Timestamp::MAX),
+    };
+    let end = end.min(after(started_at, action_limit(ours)));
     let period =
         i128::try_from((ours.heartbeat_timeout / HEARTBEATS_PER_TIMEOUT).as_nanos()).ok().filter(|p| *p > 0)?;
     let phase = i128::from(hash(known.departure.instance.as_str())) % period;
     let since = known.heartbeat_at.as_nanosecond() + phase;
     let due = Timestamp::from_nanosecond((since.div_euclid(period) + 1) * period - phase).ok()?;
-    (due < action_ends_at(known, ours)).then_some(due)
+    (due < end).then_some(due)
 }
 
 /// FNV-1a: the same in every build and invocation, which the standard library's hash does not promise.

@@ -141,7 +141,7 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
         return settled(Outcome::AlreadyReleased, detail);
     }
     let deadlines = deadlines(known, policy);
-    urgent(known, now)
+    urgent(known, policy, deadlines, now)
         .or_else(|| ending(known, policy, deadlines, now))
         .or_else(|| looking(known, policy, deadlines, now))
         .unwrap_or_else(|| Step::WaitUntil(earliest(known, policy, deadlines, now)))
@@ -155,11 +155,10 @@ fn unless_ours(known: &Known, now: Timestamp) -> Option<Step> {
     match known.hold.as_ref().map(|hold| &hold.by) {
         None => Some(once_ready(known, Try::Hold, now, Step::Read(Need::Hook))),
         Some(HeldBy::Ours(_)) => None,
-        Some(HeldBy::Nobody { state: Some(state) }) if state.contains("Terminating") => {
-            Some(settled(Outcome::AlreadyReleased, format!("it waits on no termination hook, its state is {state}")))
-        }
         Some(HeldBy::Nobody { state: Some(state) }) => {
-            Some(settled(Outcome::Ignored, format!("it waits on no termination hook, its state is {state}")))
+            let over = state.ends_with("Terminating:Proceed") || state.ends_with("Terminated");
+            let outcome = if over { Outcome::AlreadyReleased } else { Outcome::Ignored };
+            Some(settled(outcome, format!("it waits on no termination hook, its state is {state}")))
         }
         Some(HeldBy::Nobody { state: None }) => {
             Some(settled(Outcome::AlreadyReleased, "it is in no Auto Scaling group any more".to_owned()))
@@ -181,15 +180,18 @@ fn released_but_held_by_others(known: &Known) -> bool {
 }
 
 /// Rule 4's DRAINING, and what must not wait for the next look.
-fn urgent(known: &Known, now: Timestamp) -> Option<Step> {
+fn urgent(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
+    let changes = if policy.dry_run { Vec::new() } else { attributes::changes(known, Occasion::Meanwhile) };
     let active = known.registrations.iter().any(|r| r.status == InstanceStatus::Active);
     if active && known.tries.ready(Try::Drain, now) {
-        return Some(Step::Act(Action::Drain));
+        // What another drain left goes first, or nobody could tell it from ours once the host is DRAINING.
+        let clean = changes.is_empty() || known.tries.has_failed(Try::Remember);
+        return Some(Step::Act(if clean { Action::Drain } else { Action::Remember(changes) }));
     }
-    if next_heartbeat(known).is_some_and(|due| due <= now) && known.tries.ready(Try::Heartbeat, now) {
+    let heartbeat = next_heartbeat(known, deadlines).filter(|_| !policy.dry_run);
+    if heartbeat.is_some_and(|due| due <= now) && known.tries.ready(Try::Heartbeat, now) {
         return Some(Step::Act(Action::Heartbeat));
     }
-    let changes = attributes::changes(known, Occasion::Meanwhile);
     if !changes.is_empty() && known.tries.ready(Try::Remember, now) {
         return Some(Step::Act(Action::Remember(changes)));
     }
@@ -321,7 +323,8 @@ fn wants_tasks(registration: &Registration, stops: Stops, now: Timestamp) -> boo
 
 /// The earliest time that anything above may want to look again.
 fn earliest(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Timestamp {
-    let times = [Some(known.next_look), Some(deadlines.stop_at), deadlines.give_up_at, next_heartbeat(known)];
+    let heartbeat = next_heartbeat(known, deadlines);
+    let times = [Some(known.next_look), Some(deadlines.stop_at), deadlines.give_up_at, heartbeat];
     let times = times.into_iter().flatten().chain(known.tries.not_before());
     times.filter(|time| *time > now).min().unwrap_or_else(|| after(now, policy.pace.max))
 }
@@ -341,13 +344,12 @@ fn settled(outcome: Outcome, detail: String) -> Step {
     Step::Settled(Settled { outcome, detail })
 }
 
-/// `step`, or a pause until it may be tried again. What was never located is not kept alive meanwhile.
+/// `step`, or a pause until it may be tried again.
 fn once_ready(known: &Known, what: Try, now: Timestamp, step: Step) -> Step {
     if known.tries.ready(what, now) {
         return step;
     }
-    let heartbeat = next_heartbeat(known).filter(|_| known.place == Place::Registered);
-    let times = known.tries.not_before().chain(heartbeat).filter(|time| *time > now);
+    let times = known.tries.not_before().filter(|time| *time > now);
     times.min().map_or(step, Step::WaitUntil)
 }
 
@@ -360,18 +362,23 @@ fn instead(step: Step, known: &Known) -> Step {
         Step::Act(Action::Complete { settled, .. }) => {
             would(format!("release it, {}: {}", settled.outcome, settled.detail))
         }
-        Step::Act(Action::Heartbeat | Action::Remember(_)) => would("keep its lifecycle action alive".to_owned()),
-        Step::WaitUntil(_) if known.place == Place::Registered => would("wait for its tasks to stop".to_owned()),
+        Step::WaitUntil(_) if known.stragglers().next().is_some() || known.registrations.iter().any(counts_tasks) => {
+            would("wait for its tasks to stop".to_owned())
+        }
         other => other,
     }
 }
 
-/// Whether this instance may be waited for by Auto Scaling in `state`. A warm pool has states of its own, and only a
-/// termination into the pool shows that these mean a termination hook (Auto Scaling user guide, warm pools and hooks).
+fn counts_tasks(registration: &Registration) -> bool {
+    registration.counted_tasks > 0
+}
+
+/// Whether Auto Scaling's lifecycle `state` is a wait on a termination hook. One into a warm pool may read as a launch's
+/// wait there, which only the event tells apart (Auto Scaling user guide, lifecycle hooks with a warm pool).
 #[must_use]
 pub fn waits_on_a_termination_hook(state: &str, cause: Cause) -> bool {
     let to_warm_pool = matches!(cause, Cause::Termination { to_warm_pool: true });
-    state == "Terminating:Wait" || (to_warm_pool && matches!(state, "Warmed:Pending:Wait" | "Warmed:Terminating:Wait"))
+    matches!(state, "Terminating:Wait" | "Warmed:Terminating:Wait") || (to_warm_pool && state == "Warmed:Pending:Wait")
 }
 
 #[cfg(test)]

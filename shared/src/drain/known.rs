@@ -320,13 +320,10 @@ impl Registration {
         } else {
             self.agent_lost_at.or_else(|| self.attributes.agent_lost_at(read_at)).or(Some(read_at))
         };
-        if found.status == InstanceStatus::Draining {
-            self.draining_since = self.draining_since.or(Some(read_at));
-        } else {
-            self.draining_since = None;
-            if let Some(tasks) = &mut self.tasks {
-                tasks.all_stopped_since = None;
-            }
+        let draining = found.status == InstanceStatus::Draining;
+        self.draining_since = self.draining_since.or(Some(read_at)).filter(|_| draining);
+        if let Some(tasks) = self.tasks.as_mut().filter(|_| !draining || self.counted_tasks > 0) {
+            tasks.all_stopped_since = None;
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Known, Place, Registration};
 use super::log_failure;
-use crate::aws::batch::{all_clusters, few_at_once, registered_in};
+use crate::aws::batch::{FILTER_MAX, all_clusters, few_at_once, registered_in};
 use crate::aws::{CallError, Calls, ErrorClass};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -48,11 +48,16 @@ struct Search<'a> {
     hint: Option<&'a ClusterName>,
     answered: BTreeSet<ClusterName>,
     found: Vec<Registration>,
-    silent: Option<CallErrorSummary>,
+    silent: Option<Silent>,
 }
 
-struct CallErrorSummary {
+/// Clusters that did not answer.
+struct Silent {
+    /// Every one of them because we have no right to ask.
     denied: bool,
+    /// One of them at least is watched.
+    watched: bool,
+    /// The newest error.
     text: String,
 }
 
@@ -81,15 +86,19 @@ pub(super) async fn locate<C: Calls>(
             Ok(every) => every,
             Err(error) => {
                 log_failure("finding the clusters", &error);
-                searches.iter_mut().filter(|s| s.goes_on(config)).for_each(|s| s.unanswered(&error));
+                searches.iter_mut().filter(|s| s.goes_on(config)).for_each(|s| s.unanswered(&error, true));
                 break;
             }
         };
-        let mut asked: BTreeMap<ClusterName, Vec<InstanceId>> = BTreeMap::new();
+        let mut wanted: BTreeMap<ClusterName, Vec<InstanceId>> = BTreeMap::new();
         for search in searches.iter().filter(|s| s.goes_on(config)) {
             for cluster in search.clusters(stage, config, remembered, &every) {
-                asked.entry(cluster).or_default().push(search.instance.clone());
+                wanted.entry(cluster).or_default().push(search.instance.clone());
             }
+        }
+        let mut asked: Vec<(&ClusterName, &[InstanceId])> = Vec::new();
+        for (cluster, instances) in &wanted {
+            asked.extend(instances.chunks(FILTER_MAX).map(|chunk| (cluster, chunk)));
         }
         let requests = asked.iter().map(|(cluster, instances)| registered_in(calls, cluster, instances));
         for ((cluster, instances), answer) in asked.iter().zip(few_at_once(requests).await) {
@@ -99,11 +108,11 @@ pub(super) async fn locate<C: Calls>(
             for search in searches.iter_mut().filter(|s| instances.contains(s.instance)) {
                 match &answer {
                     Ok(found) => {
-                        search.answered.insert(cluster.clone());
+                        search.answered.insert((*cluster).clone());
                         let here = found.iter().filter(|c| c.instance.as_ref() == Some(search.instance));
-                        search.found.extend(here.map(|c| Registration::new(cluster.clone(), c, clock.now())));
+                        search.found.extend(here.map(|c| Registration::new((*cluster).clone(), c, clock.now())));
                     }
-                    Err(error) => search.unanswered(error),
+                    Err(error) => search.unanswered(error, config.watches(cluster)),
                 }
             }
         }
@@ -152,9 +161,11 @@ impl<'a> Search<'a> {
         self.found.iter().any(|registration| config.watches(&registration.cluster))
     }
 
-    fn unanswered(&mut self, error: &CallError) {
-        let denied = error.class() == ErrorClass::Denied && self.silent.as_ref().is_none_or(|silent| silent.denied);
-        self.silent = Some(CallErrorSummary { denied, text: error.to_string() });
+    fn unanswered(&mut self, error: &CallError, watched: bool) {
+        let before = self.silent.as_ref();
+        let denied = error.class() == ErrorClass::Denied && before.is_none_or(|silent| silent.denied);
+        let watched = watched || before.is_some_and(|silent| silent.watched);
+        self.silent = Some(Silent { denied, watched, text: error.to_string() });
     }
 
     fn concluded(mut self, config: &Config, remembered: &ClusterOfGroup) -> Located {
@@ -165,16 +176,16 @@ impl<'a> Search<'a> {
             }
             return Located::At(Place::Registered, self.found);
         }
-        // An instance found elsewhere is somebody else's, whoever else is silent, except a cluster we watch.
+        // What is found elsewhere is somebody else's, unless a cluster that we watch may hold it, too.
         match (self.silent, self.found.first()) {
-            (Some(silent), _) => {
+            (Some(silent), found) if silent.watched || found.is_none() => {
                 // What was found in an unwatched cluster must be found again.
                 let held: BTreeSet<_> = self.found.iter().map(|registration| &registration.cluster).collect();
                 let answered = self.answered.iter().filter(|cluster| !held.contains(cluster)).cloned().collect();
                 Located::SomebodySilent { answered, error: silent.text }
             }
-            (None, Some(elsewhere)) => Located::At(Place::Unwatched(elsewhere.cluster.clone()), Vec::new()),
-            (None, None) => Located::At(Place::Nowhere, Vec::new()),
+            (_, Some(elsewhere)) => Located::At(Place::Unwatched(elsewhere.cluster.clone()), Vec::new()),
+            (_, None) => Located::At(Place::Nowhere, Vec::new()),
         }
     }
 }

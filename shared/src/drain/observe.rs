@@ -93,17 +93,31 @@ pub(super) async fn locations<C: Calls>(
     indexes.into_iter().zip(located).map(attempt).collect()
 }
 
-/// What each container instance is now.
+/// What each container instance is now. Those of `idle` that stand in the same clusters ride along where a request has
+/// room: a hundred hosts looked at together cost one request, each by itself a hundred.
 pub(super) async fn instances<C: Calls>(
     context: &Context<'_, C>,
     drainees: &[Drainee],
     indexes: &[usize],
+    idle: &[usize],
 ) -> Vec<Attempt> {
     let mut attempts = attempts(indexes, Try::Instance);
-    for (cluster, arns) in by_cluster(drainees, indexes, |_| true) {
-        let keys: Vec<_> = arns.keys().cloned().collect();
-        let answers = batch::container_instances(context.calls, &cluster, &keys).await;
-        take_container_instances(&mut attempts, &arns, answers);
+    let mut clusters = by_cluster(drainees, indexes, |_| true);
+    let mut riders: Vec<_> = chosen(drainees, idle).filter(|(_, known)| known.registrations.len() == 1).collect();
+    riders.sort_by_key(|(_, known)| known.next_look);
+    for (index, known) in riders {
+        let Some(registration) = known.registrations.first() else { continue };
+        let Some((arns, owners)) = clusters.get_mut(&registration.cluster) else { continue };
+        if arns.len() % batch::DESCRIBE_MAX != 0 {
+            arns.push(registration.arn.clone());
+            owners.insert(registration.arn.clone(), index);
+            attempts.insert(index, Attempt::new(index, Try::Instance));
+        }
+    }
+    let requests = clusters.iter().map(|(cluster, (arns, _))| batch::container_instances(context.calls, cluster, arns));
+    let answers = few_at_once(requests).await;
+    for ((_, owners), answers) in clusters.values().zip(answers) {
+        take_container_instances(&mut attempts, owners, answers);
     }
     attempts.into_values().collect()
 }
@@ -113,16 +127,21 @@ pub(super) fn attempts(indexes: &[usize], what: Try) -> BTreeMap<usize, Attempt>
     indexes.iter().map(|index| (*index, Attempt::new(*index, what))).collect()
 }
 
-/// The registrations that fit, by cluster, each with the index of its drain.
+/// Which drain each container instance belongs to, by index.
+type Owners = BTreeMap<ContainerInstanceArn, usize>;
+
+/// The registrations that fit, by cluster: in the order of `indexes`, which is that of urgency, and whose each is.
 pub(super) fn by_cluster(
     drainees: &[Drainee],
     indexes: &[usize],
     fits: impl Fn(&Registration) -> bool,
-) -> BTreeMap<ClusterName, BTreeMap<ContainerInstanceArn, usize>> {
-    let mut clusters: BTreeMap<ClusterName, BTreeMap<_, _>> = BTreeMap::new();
+) -> BTreeMap<ClusterName, (Vec<ContainerInstanceArn>, Owners)> {
+    let mut clusters: BTreeMap<ClusterName, (Vec<_>, Owners)> = BTreeMap::new();
     for (index, known) in chosen(drainees, indexes) {
         for registration in known.registrations.iter().filter(|r| fits(r)) {
-            clusters.entry(registration.cluster.clone()).or_default().insert(registration.arn.clone(), index);
+            let (arns, owners) = clusters.entry(registration.cluster.clone()).or_default();
+            arns.push(registration.arn.clone());
+            owners.insert(registration.arn.clone(), index);
         }
     }
     clusters
@@ -131,11 +150,11 @@ pub(super) fn by_cluster(
 /// Gives each attempt its part of what was said of one cluster's container instances.
 pub(super) fn take_container_instances(
     attempts: &mut BTreeMap<usize, Attempt>,
-    arns: &BTreeMap<ContainerInstanceArn, usize>,
+    owners: &Owners,
     answers: batch::Answers<ContainerInstanceArn, crate::aws::ContainerInstance>,
 ) {
     let mut find = |arn: ContainerInstanceArn, found| {
-        if let Some(attempt) = arns.get(&arn).and_then(|index| attempts.get_mut(index)) {
+        if let Some(attempt) = owners.get(&arn).and_then(|index| attempts.get_mut(index)) {
             attempt.findings.push(Finding::Instance(arn, found));
         }
     };
@@ -143,7 +162,7 @@ pub(super) fn take_container_instances(
     answers.absent.into_iter().for_each(|arn| find(arn, None));
     for unknown in answers.unknown {
         log_failure("container instances: a request", &unknown.error);
-        for index in unknown.keys.iter().filter_map(|arn| arns.get(arn)) {
+        for index in unknown.keys.iter().filter_map(|arn| owners.get(arn)) {
             if let Some(attempt) = attempts.get_mut(index) {
                 attempt.error = Some(unknown.error.to_string());
             }
@@ -169,11 +188,11 @@ pub(super) async fn tasks<C: Calls>(context: &Context<'_, C>, drainees: &[Draine
             asked.entry(&registration.cluster).or_default().extend(to_describe(registration, listed));
         }
     }
+    let asked: Vec<(_, Vec<_>)> =
+        asked.into_iter().map(|(cluster, arns)| (cluster, arns.into_iter().collect())).collect();
+    let requests = asked.iter().map(|(cluster, arns)| batch::tasks(context.calls, cluster, arns));
     let mut described = Described::default();
-    for (cluster, arns) in asked {
-        let answers = batch::tasks(context.calls, cluster, &arns.into_iter().collect::<Vec<_>>()).await;
-        described.extend(answers);
-    }
+    few_at_once(requests).await.into_iter().for_each(|answers| described.extend(answers));
 
     let mut attempts = attempts(indexes, Try::Tasks);
     for ((index, registration), (read_at, listed)) in registrations.into_iter().zip(lists) {

@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::decide::waits_on_a_termination_hook;
 use super::known::{Cause, Departure, HeldBy, Hold, Known, NoticedBy};
-use super::{Context, log_failure, observe};
+use super::{Context, chain, log_failure, observe};
 use crate::aws::batch::{PAGES_MAX, few_at_once};
 use crate::aws::{AutoScalingInstance, CallError, Calls};
 use crate::ids::GroupName;
@@ -18,12 +18,12 @@ const TERMINATION: Cause = Cause::Termination { to_warm_pool: false };
 
 /// The scan failed, so that nobody knows who waits. The next one comes within a minute.
 #[derive(Debug, Error)]
-#[error("the Auto Scaling groups could not be read: {0}")]
+#[error("the Auto Scaling groups could not be read")]
 pub struct ScanError(#[from] CallError);
 
 impl From<ScanError> for Diagnostic {
     fn from(error: ScanError) -> Self {
-        Self { error_type: "ScanFailed".to_owned(), error_message: error.to_string() }
+        Self { error_type: "ScanFailed".to_owned(), error_message: chain(&error) }
     }
 }
 

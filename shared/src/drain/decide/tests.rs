@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::aws::ContainerInstance;
 use crate::config::{Config, Overrides, Pace};
-use crate::drain::attributes::{AGENT_LOST_AT, DRAIN_STARTED_AT};
+use crate::drain::attributes::{AGENT_LOST_AT, DRAIN_STARTED_AT, RELEASED_AT};
 use crate::drain::deadlines::STOP_GRACE;
 use crate::drain::known::{Departure, Hold, NoticedBy, Ours};
 use crate::ids::{ClusterName, InstanceId};
@@ -144,10 +144,9 @@ fn what_waits_on_no_hook_or_on_none_of_ours_is_left_alone() {
 fn only_terminating_wait_waits_on_a_termination_hook_and_a_warm_pools_states_for_its_own_events() {
     let to_warm_pool = Cause::Termination { to_warm_pool: true };
     assert!(waits_on_a_termination_hook("Terminating:Wait", termination()));
-    for state in ["Warmed:Pending:Wait", "Warmed:Terminating:Wait"] {
-        assert!(waits_on_a_termination_hook(state, to_warm_pool));
-        assert!(!waits_on_a_termination_hook(state, termination()));
-    }
+    assert!(waits_on_a_termination_hook("Warmed:Terminating:Wait", termination()));
+    assert!(waits_on_a_termination_hook("Warmed:Pending:Wait", to_warm_pool));
+    assert!(!waits_on_a_termination_hook("Warmed:Pending:Wait", termination()));
     for state in ["InService", "Pending:Wait", "Terminating", "Terminating:Proceed", "Terminating:Retained"] {
         assert!(!waits_on_a_termination_hook(state, to_warm_pool), "{state}");
     }
@@ -287,11 +286,37 @@ fn no_heartbeat_after_awss_own_limit() {
     let mut known = draining(3);
     known.hold =
         Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { heartbeat_timeout: Duration::from_secs(60), ..ours() }) });
-    known.heartbeat_at = at(5_990);
-    let due = crate::drain::deadlines::next_heartbeat(&known);
-    assert!(due.is_none_or(|due| due < at(6_000)), "{due:?}");
-    known.heartbeat_at = at(6_000);
-    assert_eq!(crate::drain::deadlines::next_heartbeat(&known), None);
+    known.hold = known.hold.map(|hold| match hold.by {
+        HeldBy::Ours(ours) => {
+            let overrides = Overrides { on_drain_timeout: Some(OnDrainTimeout::Wait), ..Overrides::default() };
+            Hold { by: HeldBy::Ours(Ours { overrides, ..ours }), ..hold }
+        }
+        by => Hold { by, ..hold },
+    });
+    known.next_look = at(100_000);
+    let sent = |known: &mut Known, from: u64| {
+        known.heartbeat_at = at(from);
+        (from..from + 60).any(|s| step(known, s) == Step::Act(Action::Heartbeat))
+    };
+    assert!(sent(&mut known, 5_900));
+    assert!(!sent(&mut known, 6_000), "100 × 60 s");
+}
+
+#[test]
+fn no_heartbeat_once_the_host_may_go_nor_before_it_is_draining() {
+    let beats = |known: &Known, seconds| step(known, seconds) == Step::Act(Action::Heartbeat);
+    for policy in [OnDrainTimeout::StopTasks, OnDrainTimeout::Proceed, OnDrainTimeout::Abandon] {
+        let mut known = at_deadline(policy);
+        fail(&mut known, Try::Complete, 1_000);
+        known.next_look = at(100_000);
+        known.heartbeat_at = at(0);
+        assert!((1_000..5_000).all(|s| !beats(&known, s)), "{policy:?}");
+    }
+    let mut refused = found(&container_instance("ACTIVE", 1), 0);
+    for seconds in (0..5_000).step_by(5) {
+        fail(&mut refused, Try::Drain, seconds);
+        assert!(!beats(&refused, seconds), "what cannot be set DRAINING is left to the hook's own timeout");
+    }
 }
 
 fn at_deadline(on_drain_timeout: OnDrainTimeout) -> Known {
@@ -374,7 +399,11 @@ fn whoever_turns_active_into_draining_overwrites_an_old_start() {
     let mut instance = container_instance("ACTIVE", 1);
     instance.attributes.insert(DRAIN_STARTED_AT.into(), "2026-01-15T19:00:00Z".into());
     let mut known = found(&instance, 0);
-    assert_eq!(step(&known, 0), Step::Act(Action::Drain));
+    let Step::Act(Action::Remember(changes)) = step(&known, 0) else { panic!("the old start stands") };
+    assert_eq!(changes[0].delete, [DRAIN_STARTED_AT], "before DRAINING, or whoever comes next believes it");
+    fail(&mut known, Try::Remember, 0);
+    assert_eq!(step(&known, 0), Step::Act(Action::Drain), "but nothing hangs on it");
+    known.tries.succeeded(Try::Remember);
     instance.status = InstanceStatus::Draining;
     look(&mut known, &instance, 1);
     let Step::Act(Action::Remember(changes)) = step(&known, 1) else {
@@ -429,6 +458,16 @@ fn a_task_that_shows_up_between_the_reads_starts_the_proof_anew() {
 }
 
 #[test]
+fn a_task_counted_between_the_reads_starts_the_proof_anew() {
+    let mut known = draining(0);
+    read_tasks(&mut known, &[], 1);
+    look(&mut known, &container_instance("DRAINING", 1), 3);
+    look(&mut known, &container_instance("DRAINING", 0), 5);
+    read_tasks(&mut known, &[], 5);
+    assert_eq!(outcome(&step(&known, 5)), None);
+}
+
+#[test]
 fn reads_from_before_draining_was_seen_prove_nothing() {
     let mut known = found(&container_instance("DRAINING", 0), 5);
     read_tasks(&mut known, &[], 1);
@@ -465,6 +504,29 @@ fn a_refused_completion_is_tried_again_later() {
     assert_eq!(released(&step(&known, 9)), Some(LifecycleActionResult::Continue));
 }
 
+// What a scan finds again.
+
+#[test]
+fn a_scan_leaves_what_it_released_to_the_other_hook_and_an_event_does_not() {
+    let mut instance = container_instance("DRAINING", 0);
+    instance.attributes.insert(RELEASED_AT.into(), "2026-01-15T19:30:00Z".into());
+    let mut known = found(&instance, 0);
+    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { others_hold_too: true, ..ours() }) });
+    known.departure.noticed_by = NoticedBy::Scan;
+    known.tries.failed(Try::Remember, "off".into(), at(10_000), policy().pace, &mut fastrand::Rng::with_seed(0));
+    assert_eq!(outcome(&step(&known, 0)), Some(Outcome::AlreadyReleased));
+    known.departure.noticed_by = NoticedBy::Event;
+    assert_eq!(step(&known, 0), Step::Read(Need::Tasks));
+    known.departure.noticed_by = NoticedBy::Scan;
+    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(ours()) });
+    assert_eq!(step(&known, 0), Step::Read(Need::Tasks), "nobody else holds it");
+    instance.attributes.insert(RELEASED_AT.into(), "2026-01-15T18:59:00Z".into());
+    let mut old = found(&instance, 0);
+    old.departure.noticed_by = NoticedBy::Scan;
+    old.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { others_hold_too: true, ..ours() }) });
+    assert_ne!(outcome(&step(&old, 0)), Some(Outcome::AlreadyReleased), "an hour later it is tried once more");
+}
+
 // Spot.
 
 #[test]
@@ -494,6 +556,13 @@ fn a_dry_run_settles_instead_of_acting_or_waiting() {
     assert_eq!(decide(&met(termination()), &dry, at(0)), Step::Read(Need::Hook), "it reads");
     assert_eq!(would(&found(&container_instance("ACTIVE", 2), 0), 0), "would set it DRAINING");
     assert_eq!(would(&draining(2), 1), "would wait for its tasks to stop");
+    let mut empty = draining(0);
+    empty.heartbeat_at = at(0);
+    assert_eq!(decide(&empty, &dry, at(2_000)), Step::Read(Need::Instance), "it reads until it knows");
+    read_tasks(&mut empty, &[], 1);
+    assert_eq!(decide(&empty, &dry, at(2)), Step::WaitUntil(at(10)));
+    read_tasks(&mut empty, &[], 4);
+    assert_eq!(would(&empty, 4), "would release it, drained: every task has stopped");
     let mut nowhere = held(HeldBy::Ours(ours()));
     nowhere.learn_place(Place::Nowhere, vec![]);
     assert!(would(&nowhere, 0).starts_with("would release it, not-in-ecs"));

@@ -53,12 +53,12 @@ async fn invocation(model: &Model, config: &Config, seed: u64) -> Drain {
 /// An invocation a minute until one ends it.
 async fn minute_by_minute(model: &Model, config: &Config, most: u64) -> (u64, Drain) {
     for minute in 0..most {
-        let next = tokio::time::Instant::now() + secs(60.0);
+        let next = after(model.clock().now(), secs(60.0));
         let drain = invocation(model, config, minute).await;
         if drain.outcome != Outcome::HandedOver {
             return (minute, drain);
         }
-        tokio::time::sleep_until(next).await;
+        tokio::time::sleep_until(model.clock().instant(next)).await;
     }
     panic!("not done after {most} minutes");
 }
@@ -108,9 +108,9 @@ async fn what_cannot_be_released_is_not_kept_alive_past_its_deadline() {
     let model = leaving(world);
     let config = config(&[("DRAIN_TIMEOUT_SECONDS", "600"), ("ON_DRAIN_TIMEOUT", "proceed")]);
     for minute in 0..30 {
-        let next = tokio::time::Instant::now() + secs(60.0);
+        let next = after(model.clock().now(), secs(60.0));
         invocation(&model, &config, minute).await;
-        tokio::time::sleep_until(next).await;
+        tokio::time::sleep_until(model.clock().instant(next)).await;
     }
 
     model.world(|world| {
@@ -129,9 +129,9 @@ async fn a_host_that_cannot_be_set_draining_is_left_to_its_hooks_own_timeout() {
     world.plan(Fault { operation: denied, ..Fault::always(FaultKind::AccessDenied) });
     let model = leaving(world);
     for minute in 0..6 {
-        let next = tokio::time::Instant::now() + secs(60.0);
+        let next = after(model.clock().now(), secs(60.0));
         invocation(&model, &config(&[]), minute).await;
-        tokio::time::sleep_until(next).await;
+        tokio::time::sleep_until(model.clock().instant(next)).await;
     }
     assert_eq!(model.world(|world| (world.releases().len(), world.hook_timeouts().len())), (0, 1));
 }

@@ -28,7 +28,7 @@ async fn an_instance_in_no_cluster_is_held_while_one_cluster_does_not_answer() {
         let silent = Fault {
             operation: Some(Operation::ListContainerInstances),
             matching: Some("silent".into()),
-            ..Fault::always(kind.clone())
+            ..Fault::always(kind)
         };
         world.plan(silent);
         let stage = Stage::scaling_in(world);
@@ -166,7 +166,7 @@ async fn an_action_that_ends_while_we_wait_ends_the_drain_without_hammering() {
 
     let (invocation, ()) = tokio::join!(function.invoke(&stage.event), async {
         assert!(stage.simulator.wait_for(secs(10.0), |w| w.count(Operation::UpdateContainerInstancesState) == 1).await);
-        stage.simulator.world(|world| complete_by_somebody_else(world));
+        stage.simulator.world(complete_by_somebody_else);
     });
 
     let drain = only(&invocation);

@@ -1,10 +1,11 @@
 //! A drain from the event to the release.
 
 use simulator::lambda::Outcome;
-use simulator::world::{ActionResult, GroupSpec, HookSpec, HostSpec, Operation, ServiceKind, ServiceSpec, Settings};
+use simulator::world::{ActionResult, HostSpec, Operation, ServiceKind, ServiceSpec, Settings};
 
 use crate::support::{
     CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, bare_world, host, only, secs, service, standalone, world,
+    world_with_hooks,
 };
 
 #[tokio::test]
@@ -188,16 +189,7 @@ async fn one_drain_costs_at_most_five_calls_besides_looks_heartbeats_and_task_re
 
 #[tokio::test]
 async fn heartbeats_keep_a_short_hook_alive_through_a_longer_drain() {
-    let mut world = bare_world(Settings::default());
-    let hooks = vec![HookSpec::terminating(HOOK, secs(4.0))];
-    world.add_group(GroupSpec { name: "short".into(), hooks }).unwrap();
-    let spec = HostSpec {
-        instance_id: Some(LEAVING.into()),
-        cluster: Some(CLUSTER.into()),
-        group: Some("short".into()),
-        ..HostSpec::default()
-    };
-    world.add_host(spec).unwrap();
+    let mut world = world_with_hooks(&[(HOOK, 4.0)]);
     service(&mut world, 1, 4.0, 3.0);
     let stage = Stage::scaling_in(world);
 

@@ -1,9 +1,11 @@
 //! What AWS may do to a request.
 
 use serde_json::json;
-use simulator::world::{Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Settings};
+use simulator::world::{Fault, FaultKind, Operation, Settings};
 
-use crate::support::{CLUSTER, HOOK, LEAVING, Stage, bare_world, host, only, secs, service, standalone, world};
+use crate::support::{
+    CLUSTER, HOOK, LEAVING, Stage, bare_world, host, only, secs, service, standalone, world, world_with_hooks,
+};
 
 #[tokio::test]
 async fn throttled_then_dropped_then_500_on_the_first_calls_of_every_operation() {
@@ -28,15 +30,7 @@ async fn throttled_then_dropped_then_500_on_the_first_calls_of_every_operation()
 
 #[tokio::test]
 async fn throttled_then_dropped_then_500_on_what_a_handed_over_drain_calls() {
-    let mut world = bare_world(Settings::default());
-    world.add_group(GroupSpec { name: "short".into(), hooks: vec![HookSpec::terminating(HOOK, secs(6.0))] }).unwrap();
-    let spec = HostSpec {
-        instance_id: Some(LEAVING.into()),
-        cluster: Some(CLUSTER.into()),
-        group: Some("short".into()),
-        ..HostSpec::default()
-    };
-    world.add_host(spec).unwrap();
+    let mut world = world_with_hooks(&[(HOOK, 6.0)]);
     standalone(&mut world, None, 8.0);
     let calls = [Operation::StopTask, Operation::RecordLifecycleActionHeartbeat, Operation::PutAttributes];
     for operation in calls {

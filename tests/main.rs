@@ -14,6 +14,7 @@ mod deadlines;
 mod drains;
 mod events;
 mod faults;
+mod histories;
 mod input;
 mod long_drains;
 mod reconcile;

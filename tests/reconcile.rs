@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 use simulator::lambda::Outcome;
-use simulator::world::{GroupSpec, HookSpec, HostSpec, Operation, Settings};
+use simulator::world::{GroupSpec, HostSpec, Operation, Settings};
 
 use crate::support::{
     CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, bare_world, host, only, secs, service, standalone, world,
+    world_with_hooks,
 };
 
 #[tokio::test]
@@ -78,16 +79,7 @@ async fn a_drain_goes_from_one_binary_to_the_other_over_several_invocations() {
 
 #[tokio::test]
 async fn where_anothers_hook_still_holds_ours_is_completed_once_and_not_every_minute() {
-    let mut world = bare_world(Settings::default());
-    let hooks = vec![HookSpec::terminating(HOOK, secs(300.0)), HookSpec::terminating("theirs", secs(300.0))];
-    world.add_group(GroupSpec { name: "both".into(), hooks }).unwrap();
-    let spec = HostSpec {
-        instance_id: Some(LEAVING.into()),
-        cluster: Some(CLUSTER.into()),
-        group: Some("both".into()),
-        ..HostSpec::default()
-    };
-    world.add_host(spec).unwrap();
+    let world = world_with_hooks(&[(HOOK, 300.0), ("theirs", 300.0)]);
     let stage = Stage::scaling_in(world);
     let reconcile = stage.reconcile(&[], secs(60.0));
     assert_eq!(only(&reconcile.invoke(&json!({})).await)["outcome"], "drained");
@@ -126,15 +118,7 @@ async fn a_dead_host_does_not_hold_its_own_termination_and_needs_no_memory_but_a
 
 #[tokio::test]
 async fn a_hook_of_30_seconds_is_kept_alive_at_a_tenth_of_the_scale() {
-    let mut world = bare_world(Settings::default());
-    world.add_group(GroupSpec { name: "short".into(), hooks: vec![HookSpec::terminating(HOOK, secs(3.0))] }).unwrap();
-    let spec = HostSpec {
-        instance_id: Some(LEAVING.into()),
-        cluster: Some(CLUSTER.into()),
-        group: Some("short".into()),
-        ..HostSpec::default()
-    };
-    world.add_host(spec).unwrap();
+    let mut world = world_with_hooks(&[(HOOK, 3.0)]);
     standalone(&mut world, Some(10.0), 0.5);
     let stage = Stage::scaling_in(world);
 
@@ -155,17 +139,7 @@ async fn a_hook_of_30_seconds_is_kept_alive_at_a_tenth_of_the_scale() {
 
 #[tokio::test]
 async fn a_foreign_hooks_instance_and_a_failed_scan_change_nothing() {
-    let mut world = bare_world(Settings::default());
-    world
-        .add_group(GroupSpec { name: "foreign".into(), hooks: vec![HookSpec::terminating("theirs", secs(300.0))] })
-        .unwrap();
-    let spec = HostSpec {
-        instance_id: Some(LEAVING.into()),
-        cluster: Some(CLUSTER.into()),
-        group: Some("foreign".into()),
-        ..HostSpec::default()
-    };
-    world.add_host(spec).unwrap();
+    let world = world_with_hooks(&[("theirs", 300.0)]);
     let stage = Stage::scaling_in(world);
     let reconcile = stage.reconcile(&[], secs(60.0));
     assert_eq!(reconcile.invoke(&json!({})).await.outcome.answer(), Some(&json!({"drains": []})));

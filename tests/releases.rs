@@ -1,9 +1,11 @@
 //! Who is released when: never the wrong one, never early, and nobody who needs no drain is held up.
 
 use serde_json::json;
-use simulator::world::{ActionResult, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Settings};
+use simulator::world::{ActionResult, Fault, FaultKind, Operation, Settings};
 
-use crate::support::{CLUSTER, GROUP, HOOK, LEAVING, Stage, bare_world, host, only, secs, service, standalone, world};
+use crate::support::{
+    CLUSTER, GROUP, HOOK, LEAVING, Stage, bare_world, host, only, secs, service, standalone, world, world_with_hooks,
+};
 
 #[tokio::test]
 async fn an_instance_in_no_cluster_is_released_at_once() {
@@ -74,16 +76,7 @@ async fn unread_tasks_are_not_stopped_tasks() {
 
 #[tokio::test]
 async fn a_foreign_hooks_event_is_left_alone() {
-    let mut world = bare_world(Settings::default());
-    let hooks = vec![HookSpec::terminating("theirs", secs(300.0))];
-    world.add_group(GroupSpec { name: "foreign".into(), hooks }).unwrap();
-    let spec = HostSpec {
-        instance_id: Some(LEAVING.into()),
-        cluster: Some(CLUSTER.into()),
-        group: Some("foreign".into()),
-        ..HostSpec::default()
-    };
-    world.add_host(spec).unwrap();
+    let world = world_with_hooks(&[("theirs", 300.0)]);
     let mut stage = Stage::scaling_in(world);
     let drain = stage.drain(&[]).await;
     assert_eq!(drain["outcome"], "ignored", "{drain}");
@@ -100,16 +93,7 @@ async fn a_foreign_hooks_event_is_left_alone() {
 
 #[tokio::test]
 async fn beside_a_foreign_hook_only_ours_is_completed_and_that_is_remembered() {
-    let mut world = bare_world(Settings::default());
-    let hooks = vec![HookSpec::terminating(HOOK, secs(300.0)), HookSpec::terminating("theirs", secs(300.0))];
-    world.add_group(GroupSpec { name: "both".into(), hooks }).unwrap();
-    let spec = HostSpec {
-        instance_id: Some(LEAVING.into()),
-        cluster: Some(CLUSTER.into()),
-        group: Some("both".into()),
-        ..HostSpec::default()
-    };
-    world.add_host(spec).unwrap();
+    let world = world_with_hooks(&[(HOOK, 300.0), ("theirs", 300.0)]);
     let stage = Stage::scaling_in(world);
     assert_eq!(stage.event["detail"]["LifecycleHookName"], HOOK, "events come in the hooks' order");
 

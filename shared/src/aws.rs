@@ -188,6 +188,17 @@ pub enum DesiredStatus {
     Stopped,
 }
 
+impl DesiredStatus {
+    /// As the ECS API has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Stopped => "STOPPED",
+        }
+    }
+}
+
 /// One task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
@@ -260,4 +271,15 @@ pub enum LifecycleActionResult {
     Continue,
     /// The other hooks' wait ends, too.
     Abandon,
+}
+
+impl LifecycleActionResult {
+    /// As the Auto Scaling API has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Continue => "CONTINUE",
+            Self::Abandon => "ABANDON",
+        }
+    }
 }

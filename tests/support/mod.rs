@@ -50,6 +50,21 @@ pub(crate) fn world() -> World {
     world
 }
 
+/// A cluster with [`LEAVING`] alone, in a group with these termination hooks.
+pub(crate) fn world_with_hooks(hooks: &[(&str, f64)]) -> World {
+    let mut world = bare_world(Settings::default());
+    let hooks = hooks.iter().map(|(name, timeout)| HookSpec::terminating(*name, secs(*timeout))).collect();
+    world.add_group(GroupSpec { name: "other-asg".into(), hooks }).unwrap();
+    let spec = HostSpec {
+        instance_id: Some(LEAVING.into()),
+        cluster: Some(CLUSTER.into()),
+        group: Some("other-asg".into()),
+        ..HostSpec::default()
+    };
+    world.add_host(spec).unwrap();
+    world
+}
+
 pub(crate) fn host(world: &mut World, instance_id: &str, cluster: Option<&str>) {
     let spec = HostSpec {
         instance_id: Some(instance_id.into()),

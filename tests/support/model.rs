@@ -1,6 +1,7 @@
 //! The AWS port over the simulator's model, in virtual time: what the SDK's clients are over HTTP.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use shared::aws::{
     Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
@@ -9,20 +10,33 @@ use shared::aws::{
 use shared::clock::Clock;
 use shared::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
 use simulator::world::{
-    ContainerInstanceDescription, Request, RequestError, Response, TaskDescription, Transition, World,
+    ContainerInstanceDescription, Reply, Request, RequestError, Response, TaskDescription, Transition, World,
 };
+
+/// Sees each request at the moment the world does, whatever becomes of the answer.
+pub(crate) trait Witness {
+    /// What is asked, of which world.
+    fn before(&mut self, world: &World, request: &Request);
+    /// What came of it.
+    fn after(&mut self, world: &World, request: &Request, reply: &Reply);
+}
 
 /// A world, and the clock by which it is asked.
 pub(crate) struct Model {
     world: RefCell<World>,
     clock: Clock,
+    witness: Option<Rc<RefCell<dyn Witness>>>,
 }
 
 impl Model {
     /// Its clock starts now, at the world's time.
     pub(crate) fn of(world: World) -> Self {
         let clock = Clock::starting_at(world.now());
-        Self { world: RefCell::new(world), clock }
+        Self { world: RefCell::new(world), clock, witness: None }
+    }
+
+    pub(crate) fn watched_by(self, witness: Rc<RefCell<dyn Witness>>) -> Self {
+        Self { witness: Some(witness), ..self }
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -38,7 +52,16 @@ impl Model {
 
     async fn ask(&self, request: Request) -> Result<Response, CallError> {
         let operation = request.operation().name();
-        let reply = self.world(|world| world.request(self.clock.now(), "drainer", request));
+        let reply = self.world(|world| {
+            if let Some(witness) = &self.witness {
+                witness.borrow_mut().before(world, &request);
+            }
+            let reply = world.request(self.clock.now(), "drainer", request.clone());
+            if let Some(witness) = &self.witness {
+                witness.borrow_mut().after(world, &request, &reply);
+            }
+            reply
+        });
         tokio::time::sleep(reply.delay).await;
         reply.answer.map_err(|error| match error {
             RequestError::Api(error) => CallError::Refused { operation, code: error.code, message: error.message },
@@ -113,14 +136,10 @@ impl Calls for Model {
         desired: DesiredStatus,
         token: Option<String>,
     ) -> Result<Page<TaskArn>, CallError> {
-        let desired = match desired {
-            DesiredStatus::Running => "RUNNING",
-            DesiredStatus::Stopped => "STOPPED",
-        };
         let request = Request::ListTasks {
             cluster: Some(cluster.to_string()),
             container_instance: Some(container_instance.to_string()),
-            desired_status: Some(desired.into()),
+            desired_status: Some(desired.as_str().into()),
             max_results: None,
             next_token: token,
         };
@@ -198,16 +217,12 @@ impl Calls for Model {
         instance: &InstanceId,
         result: LifecycleActionResult,
     ) -> Result<(), CallError> {
-        let result = match result {
-            LifecycleActionResult::Continue => "CONTINUE",
-            LifecycleActionResult::Abandon => "ABANDON",
-        };
         let request = Request::CompleteLifecycleAction {
             group: group.to_string(),
             hook: hook.to_string(),
             instance_id: Some(instance.to_string()),
             token: None,
-            result: result.into(),
+            result: result.as_str().into(),
         };
         self.ask(request).await.map(drop)
     }

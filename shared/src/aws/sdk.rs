@@ -105,12 +105,8 @@ impl Calls for SdkCalls {
         desired: DesiredStatus,
         token: Option<String>,
     ) -> Result<Page<TaskArn>, CallError> {
-        let desired = match desired {
-            DesiredStatus::Running => model::DesiredStatus::Running,
-            DesiredStatus::Stopped => model::DesiredStatus::Stopped,
-        };
         let request = self.ecs.list_tasks().cluster(cluster.as_str()).container_instance(container_instance.as_str());
-        let request = request.desired_status(desired).set_next_token(token);
+        let request = request.desired_status(desired.as_str().into()).set_next_token(token);
         let answer = request.send().await.map_err(failed("ListTasks"))?;
         let items = answer.task_arns.unwrap_or_default().into_iter().map(Into::into).collect();
         Ok(Page { items, next_token: answer.next_token })
@@ -207,13 +203,9 @@ impl Calls for SdkCalls {
         instance: &InstanceId,
         result: LifecycleActionResult,
     ) -> Result<(), CallError> {
-        let result = match result {
-            LifecycleActionResult::Continue => "CONTINUE",
-            LifecycleActionResult::Abandon => "ABANDON",
-        };
         let request = self.auto_scaling.complete_lifecycle_action().auto_scaling_group_name(group.as_str());
         let request = request.lifecycle_hook_name(hook.as_str()).instance_id(instance.as_str());
-        let request = request.lifecycle_action_result(result);
+        let request = request.lifecycle_action_result(result.as_str());
         request.send().await.map(drop).map_err(failed("CompleteLifecycleAction"))
     }
 

@@ -1,0 +1,77 @@
+//! The promises over random histories of random worlds, in virtual time.
+//!
+//! `HISTORIES` says how many (2,000 by default), `HISTORY_SEED` plays one of them alone. A failure names its seed, and is
+//! shrunk to the smallest history that still fails; the same seed plays the same history again.
+
+mod judge;
+mod plan;
+mod play;
+
+use std::collections::BTreeMap;
+
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use self::plan::{Plan, plans};
+
+/// Of so many histories, each is a test of its own by its seed.
+const HISTORIES: u64 = 2_000;
+/// Side by side, for machines with more than one core.
+const PARTS: u64 = 4;
+/// Everything that makes a history worth playing happens in so many of a hundred at least.
+const COVERED_PERCENT: u64 = 5;
+const COVERED: [&str; 7] =
+    ["kills", "lost events", "partial chunks", "lost answers", "throttles", "hand-overs", "deadlines"];
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, not a number")))
+}
+
+/// Plays the history of one seed; shrinks it if it fails.
+fn play_seed(seed: u64) -> Result<Vec<&'static str>, String> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config { cases: 1, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let seen = std::cell::RefCell::new(Vec::new());
+    let played = runner.run(&plans(), |plan: Plan| {
+        let happened = play::play(&plan).map_err(TestCaseError::fail)?;
+        seen.borrow_mut().extend(happened);
+        Ok(())
+    });
+    match played {
+        Ok(()) => Ok(seen.into_inner()),
+        Err(TestError::Fail(why, plan)) => Err(format!("HISTORY_SEED={seed}: {why}\n{plan:#?}")),
+        Err(TestError::Abort(why)) => Err(format!("HISTORY_SEED={seed}: {why}")),
+    }
+}
+
+#[test]
+fn the_promises_hold_over_random_histories() {
+    if let Some(seed) = variable("HISTORY_SEED") {
+        play_seed(seed).unwrap_or_else(|failure| panic!("{failure}"));
+        return;
+    }
+    let histories = variable("HISTORIES").unwrap_or(HISTORIES);
+    let part = |part: u64| -> Result<BTreeMap<&'static str, u64>, String> {
+        let mut happened = BTreeMap::new();
+        for seed in (0..histories).filter(|seed| seed % PARTS == part) {
+            play_seed(seed)?.into_iter().for_each(|what| *happened.entry(what).or_insert(0) += 1);
+        }
+        Ok(happened)
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..PARTS).map(|n| scope.spawn(move || part(n))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let mut covered: BTreeMap<&str, u64> = BTreeMap::new();
+    for part in parts {
+        for (what, count) in part.unwrap_or_else(|failure| panic!("{failure}")) {
+            *covered.entry(what).or_default() += count;
+        }
+    }
+    println!("of {histories} histories: {covered:?}");
+    for what in COVERED {
+        let count = covered.get(what).copied().unwrap_or_default();
+        assert!(count * 100 >= histories * COVERED_PERCENT, "{what} in only {count} of {histories} histories");
+    }
+}

@@ -1,0 +1,213 @@
+//! A history as plain data: a world, and what happens in it. Small numbers all through, so that a failure shrinks well.
+
+use proptest::collection::vec;
+use proptest::option::{of, weighted};
+use proptest::prelude::*;
+use shared::config::OnDrainTimeout;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) world: WorldPlan,
+    pub(crate) policy: PolicyPlan,
+    pub(crate) hosts: Vec<HostPlan>,
+    pub(crate) services: Vec<ServicePlan>,
+    pub(crate) faults: Vec<FaultPlan>,
+    /// When AWS stops answering, and for how long, in seconds.
+    pub(crate) outage: Option<(u64, u64)>,
+    pub(crate) reconcile: ReconcilePlan,
+    /// Invocations that die: which, in the order of their start, and after how many milliseconds.
+    pub(crate) kills: Vec<(usize, u64)>,
+    /// For ids, latencies and jitter.
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct WorldPlan {
+    pub(crate) clusters: usize,
+    /// Whether only the first cluster is watched, or all.
+    pub(crate) only_first_watched: bool,
+    pub(crate) list_lag_ms: u64,
+    pub(crate) page_size: usize,
+    pub(crate) empty_pages: bool,
+    pub(crate) latency_ms: u64,
+    pub(crate) quotas: bool,
+    pub(crate) hook_timeout_s: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct PolicyPlan {
+    pub(crate) drain_timeout_s: u64,
+    pub(crate) on_drain_timeout: OnDrainTimeout,
+    pub(crate) stop_standalone: bool,
+    pub(crate) agent_lost_s: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct HostPlan {
+    /// In which cluster, modulo their number.
+    pub(crate) cluster: Option<usize>,
+    pub(crate) leaves_at_s: u64,
+    /// How long after that each copy of the event comes; none if it is lost.
+    pub(crate) events_after_s: Vec<u64>,
+    pub(crate) group: GroupPlan,
+    /// Tasks that no service owns: when they end by themselves, and how long they take to stop, in seconds.
+    pub(crate) jobs: Vec<(Option<u64>, u64)>,
+    /// When its agent is disconnected for good and Auto Scaling finds out, after it leaves.
+    pub(crate) dies_after_s: Option<u64>,
+    /// When somebody deregisters its container instance, after it leaves.
+    pub(crate) deregistered_after_s: Option<u64>,
+    /// When somebody sets it ACTIVE again, after it leaves.
+    pub(crate) undrained_after_s: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GroupPlan {
+    Ours,
+    /// Ours beside another's hook, which is completed so many seconds after the host leaves.
+    OursAndTheirs(u64),
+    Theirs,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ServicePlan {
+    pub(crate) cluster: usize,
+    pub(crate) desired: usize,
+    pub(crate) minimum_healthy_percent: u32,
+    pub(crate) maximum_percent: u32,
+    pub(crate) daemon: bool,
+    pub(crate) deregistration_s: Option<u64>,
+    pub(crate) start_s: u64,
+    pub(crate) stop_s: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct FaultPlan {
+    /// An operation, modulo their number; none for whichever comes.
+    pub(crate) operation: Option<usize>,
+    pub(crate) after: u32,
+    pub(crate) times: u32,
+    pub(crate) kind: Harm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Harm {
+    Throttle,
+    ServerError,
+    AccessDenied,
+    DropConnection,
+    LoseAnswer,
+    Slow,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ReconcilePlan {
+    pub(crate) phase_s: u64,
+    pub(crate) jitter_ms: u64,
+    /// Minutes in which it is not woken.
+    pub(crate) skipped: Vec<usize>,
+}
+
+pub(crate) fn plans() -> impl Strategy<Value = Plan> {
+    let hosts = prop_oneof![9 => vec(host(), 1..=3), 1 => vec(host(), 11..=13)];
+    let parts = (world(), policy(), hosts, vec(service(), 0..=2), vec(fault(), 0..=8));
+    let outage = weighted(0.15, (0_u64..300, 30_u64..600));
+    let kills = vec((0_usize..12, 0_u64..60_000), 0..=4);
+    (parts, outage, reconcile(), kills, any::<u64>()).prop_map(|(parts, outage, reconcile, kills, seed)| {
+        let (world, policy, hosts, services, faults) = parts;
+        Plan { world, policy, hosts, services, faults, outage, reconcile, kills, seed }
+    })
+}
+
+fn world() -> impl Strategy<Value = WorldPlan> {
+    let lists = (prop_oneof![Just(0_u64), 1_u64..1_900], prop_oneof![Just(100_usize), 1_usize..5], any::<bool>());
+    let shape = (1_usize..=3, weighted(0.3, Just(())), lists, 0_u64..200, any::<bool>(), 300_u64..1_200);
+    shape.prop_map(
+        |(clusters, only_first, (list_lag_ms, page_size, empty_pages), latency_ms, quotas, hook_timeout_s)| WorldPlan {
+            clusters,
+            only_first_watched: only_first.is_some(),
+            list_lag_ms,
+            page_size,
+            empty_pages,
+            latency_ms,
+            quotas,
+            hook_timeout_s,
+        },
+    )
+}
+
+fn policy() -> impl Strategy<Value = PolicyPlan> {
+    let then = prop_oneof![
+        3 => Just(OnDrainTimeout::StopTasks),
+        1 => Just(OnDrainTimeout::Proceed),
+        1 => Just(OnDrainTimeout::Abandon),
+        1 => Just(OnDrainTimeout::Wait),
+    ];
+    (60_u64..600, then, weighted(0.3, Just(())), 60_u64..240).prop_map(|(drain_timeout_s, then, stop, agent_lost_s)| {
+        PolicyPlan { drain_timeout_s, on_drain_timeout: then, stop_standalone: stop.is_some(), agent_lost_s }
+    })
+}
+
+fn host() -> impl Strategy<Value = HostPlan> {
+    let group = prop_oneof![
+        6 => Just(GroupPlan::Ours),
+        2 => (0_u64..900).prop_map(GroupPlan::OursAndTheirs),
+        1 => Just(GroupPlan::Theirs),
+    ];
+    let events = prop_oneof![2 => Just(vec![]), 4 => vec(0_u64..5, 1), 1 => vec(0_u64..180, 1..=2)];
+    let jobs = vec((of(0_u64..400), 0_u64..40), 0..=2);
+    let mishaps = (weighted(0.1, 0_u64..200), weighted(0.08, 0_u64..200), weighted(0.08, 0_u64..200));
+    (weighted(0.9, 0_usize..3), 0_u64..240, events, group, jobs, mishaps).prop_map(
+        |(cluster, leaves_at_s, events_after_s, group, jobs, mishaps)| HostPlan {
+            cluster,
+            leaves_at_s,
+            events_after_s,
+            group,
+            jobs,
+            dies_after_s: mishaps.0,
+            deregistered_after_s: mishaps.1,
+            undrained_after_s: mishaps.2,
+        },
+    )
+}
+
+fn service() -> impl Strategy<Value = ServicePlan> {
+    let percents = (prop_oneof![Just(0_u32), Just(50), Just(100)], prop_oneof![Just(100_u32), Just(150), Just(200)]);
+    let times = (weighted(0.4, 0_u64..60), 0_u64..20, 0_u64..40);
+    (0_usize..3, 1_usize..=4, percents, weighted(0.2, Just(())), times).prop_map(
+        |(cluster, desired, (minimum, maximum), daemon, (deregistration_s, start_s, stop_s))| ServicePlan {
+            cluster,
+            desired,
+            minimum_healthy_percent: minimum,
+            maximum_percent: maximum,
+            daemon: daemon.is_some(),
+            deregistration_s,
+            start_s,
+            stop_s,
+        },
+    )
+}
+
+fn fault() -> impl Strategy<Value = FaultPlan> {
+    let kind = prop_oneof![
+        Just(Harm::Throttle),
+        Just(Harm::ServerError),
+        Just(Harm::AccessDenied),
+        Just(Harm::DropConnection),
+        Just(Harm::LoseAnswer),
+        Just(Harm::Slow),
+    ];
+    (weighted(0.85, 0_usize..15), 0_u32..6, 1_u32..4, kind).prop_map(|(operation, after, times, kind)| FaultPlan {
+        operation,
+        after,
+        times,
+        kind,
+    })
+}
+
+fn reconcile() -> impl Strategy<Value = ReconcilePlan> {
+    (0_u64..60, 0_u64..3_000, vec(0_usize..20, 0..=2)).prop_map(|(phase_s, jitter_ms, skipped)| ReconcilePlan {
+        phase_s,
+        jitter_ms,
+        skipped,
+    })
+}

@@ -29,6 +29,7 @@ async fn drain_the_waiting(event: LambdaEvent<Value>, warm: &Warm) -> Result<Rep
     let clock = Clock::system();
     let budget = Budget::within(deadline(&event.context, clock.now()), POLL_FOR, clock.now());
     let context = Context { calls, config, remembered, clock };
-    let departures = scan::departures(&context).await?;
-    Ok(Report { drains: drain::run(&context, departures, budget, &mut fastrand::Rng::new()).await })
+    let mut rng = fastrand::Rng::new();
+    let departures = scan::departures(&context, budget, &mut rng).await?;
+    Ok(Report { drains: drain::run(&context, departures, budget, &mut rng).await })
 }

@@ -7,6 +7,7 @@ mod judge;
 mod plan;
 mod play;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -28,13 +29,20 @@ fn variable(name: &str) -> Option<u64> {
 
 /// Plays the history of one seed; shrinks it if it fails.
 fn play_seed(seed: u64) -> Result<Vec<&'static str>, String> {
+    play_seed_with(seed, |plan| Ok(play::played(plan)?.0.into_iter().collect()))
+}
+
+fn play_seed_with(
+    seed: u64,
+    play: impl FnMut(&Plan) -> Result<Vec<&'static str>, String>,
+) -> Result<Vec<&'static str>, String> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config { cases: 1, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let seen = std::cell::RefCell::new(Vec::new());
+    let (play, seen) = (RefCell::new(play), RefCell::new(Vec::new()));
     let played = runner.run(&plans(), |plan: Plan| {
-        let happened = play::play(&plan).map_err(TestCaseError::fail)?;
+        let happened = play.borrow_mut()(&plan).map_err(TestCaseError::fail)?;
         seen.borrow_mut().extend(happened);
         Ok(())
     });
@@ -42,6 +50,25 @@ fn play_seed(seed: u64) -> Result<Vec<&'static str>, String> {
         Ok(()) => Ok(seen.into_inner()),
         Err(TestError::Fail(why, plan)) => Err(format!("HISTORY_SEED={seed}: {why}\n{plan:#?}")),
         Err(TestError::Abort(why)) => Err(format!("HISTORY_SEED={seed}: {why}")),
+    }
+}
+
+#[test]
+fn the_same_seed_plays_the_same_history() {
+    let requests = |seed: u64| {
+        let mut log = Vec::new();
+        play_seed_with(seed, |plan| {
+            let (_, requests) = play::played(plan)?;
+            log = requests;
+            Ok(Vec::new())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+        log
+    };
+    for seed in 0..40 {
+        let first = requests(seed);
+        assert!(!first.is_empty());
+        assert_eq!(first, requests(seed), "HISTORY_SEED={seed}");
     }
 }
 

@@ -13,7 +13,7 @@ use shared::ids::InstanceId;
 use simulator::world::{Attribute, Fault, FaultKind, Operation, Quotas, Request, Settings, TaskSpec, World};
 
 use crate::support::model::Model;
-use crate::support::{CLUSTER, LEAVING, bare_world, host, secs, service, world};
+use crate::support::{CLUSTER, HOOK, LEAVING, STAYING, bare_world, host, secs, service, world, world_with_hooks};
 
 fn config(variables: &[(&str, &str)]) -> Config {
     Config::read(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())).unwrap()
@@ -170,15 +170,18 @@ async fn hosts_of_a_cluster_are_looked_at_together_and_handed_over_together() {
 
 #[tokio::test(start_paused = true)]
 async fn an_hour_without_any_answer_releases_nothing_and_ends_well_after_it() {
-    let mut world = world();
+    let mut world = world_with_hooks(&[(HOOK, 7_200.0)]);
+    host(&mut world, STAYING, Some(CLUSTER));
     service(&mut world, 3, 5.0, 10.0);
     world.plan(Fault::always(FaultKind::ServerError));
     let model = leaving(world);
     let config = config(&[]);
-    for minute in 0..4 {
+    for minute in 0..60 {
+        let next = after(model.clock().now(), secs(60.0));
         assert_eq!(invocation(&model, &config, minute).await.outcome, Outcome::HandedOver);
+        tokio::time::sleep_until(model.clock().instant(next)).await;
     }
-    assert!(model.world(|world| world.releases().is_empty()));
+    assert!(model.world(|world| world.releases().is_empty() && world.hook_timeouts().is_empty()));
     model.world(World::forget_faults);
 
     let (_, drain) = minute_by_minute(&model, &config, 5).await;

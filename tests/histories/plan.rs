@@ -108,7 +108,7 @@ pub(crate) struct ReconcilePlan {
 }
 
 pub(crate) fn plans() -> impl Strategy<Value = Plan> {
-    let hosts = prop_oneof![9 => vec(host(), 1..=3), 1 => vec(host(), 11..=13)];
+    let hosts = prop_oneof![6 => vec(host(), 1..=3), 1 => vec(host(), 11..=13)];
     let parts = (world(), policy(), hosts, vec(service(), 0..=2), vec(fault(), 0..=8));
     let outage = weighted(0.15, (0_u64..300, 30_u64..600));
     let kills = vec((0_usize..12, 0_u64..60_000), 0..=4);

@@ -62,13 +62,16 @@ enum Happening {
     Minute(usize),
 }
 
+/// What was seen in a history, and each of its requests: when, and what.
+pub(crate) type Played = (BTreeSet<&'static str>, Vec<(Timestamp, Request)>);
+
 /// Plays it; answers what was seen in it, or what went wrong.
-pub(crate) fn play(plan: &Plan) -> Result<BTreeSet<&'static str>, String> {
+pub(crate) fn played(plan: &Plan) -> Result<Played, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     LocalSet::new().block_on(&runtime.unwrap(), story(plan))
 }
 
-async fn story(plan: &Plan) -> Result<BTreeSet<&'static str>, String> {
+async fn story(plan: &Plan) -> Result<Played, String> {
     let start: Timestamp = START.parse().unwrap();
     let world = world(plan, start);
     let hosts = plan.hosts.iter().enumerate();
@@ -101,7 +104,8 @@ async fn story(plan: &Plan) -> Result<BTreeSet<&'static str>, String> {
     for invocation in invocations {
         invocation.await.map_err(|panicked| format!("an invocation panicked: {panicked}"))?;
     }
-    stage.verdict(seen)
+    let requests = stage.model.world(|world| world.requests().iter().map(|r| (r.at, r.request.clone())).collect());
+    Ok((stage.verdict(seen)?, requests))
 }
 
 /// In the order of their time, up to the `end`, in milliseconds.
@@ -217,15 +221,16 @@ impl Stage {
         let context = Context { calls: &*self.model, config: &self.config, remembered: &remembered, clock };
         let (lasts, polls) = if host.is_some() { (150, 120) } else { (60, 55) };
         let budget = Budget::within(after(clock.now(), secs(lasts)), secs(polls), clock.now());
+        let mut rng = fastrand::Rng::with_seed(seed);
         let known = match host {
             Some(host) => {
                 let instance = InstanceId::parse(&instance_id(host)).unwrap();
                 Ok(vec![Known::new(Departure::of_termination(instance, NoticedBy::Event), clock.now())])
             }
-            None => scan::departures(&context).await,
+            None => scan::departures(&context, budget, &mut rng).await,
         };
         match known {
-            Ok(known) => drain::run(&context, known, budget, &mut fastrand::Rng::with_seed(seed)).await,
+            Ok(known) => drain::run(&context, known, budget, &mut rng).await,
             Err(_) => Vec::new(),
         }
     }

@@ -8,9 +8,11 @@ use tracing::info;
 
 use super::decide::waits_on_a_termination_hook;
 use super::known::{Cause, Departure, HeldBy, Hold, Known, NoticedBy};
-use super::{Context, chain, log_failure, observe};
-use crate::aws::batch::{PAGES_MAX, few_at_once};
-use crate::aws::{AutoScalingInstance, CallError, Calls};
+use super::tries::backoff;
+use super::{Budget, Context, chain, log_failure, observe};
+use crate::aws::batch::PAGES_MAX;
+use crate::aws::{AutoScalingInstance, CallError, Calls, ErrorClass};
+use crate::clock::after;
 use crate::ids::GroupName;
 
 /// A scan cannot see into warm pools: their instances are listed elsewhere (Auto Scaling user guide, warm pools).
@@ -30,31 +32,28 @@ impl From<ScanError> for Diagnostic {
 /// Every instance that waits on a termination hook, in a group that has one of ours.
 ///
 /// One request per page of groups, and one for each group in which an instance waits. Of a page only the waiting
-/// instances are kept: an account may hold tens of thousands that are not.
+/// instances are kept: an account may hold tens of thousands that are not. What fails is tried again until the `budget`
+/// ends: the next scan is a minute away, and a hook may not be.
 ///
 /// # Errors
 /// When a page of groups cannot be read. A group whose hooks alone cannot be read is left out, and logged: the next scan
 /// finds it.
-pub async fn departures<C: Calls>(context: &Context<'_, C>) -> Result<Vec<Known>, ScanError> {
-    let waiting = waiting_by_group(context.calls).await?;
-    let reads = waiting.keys().map(|group| context.calls.describe_lifecycle_hooks(group));
-    let hooks = few_at_once(reads).await;
-    let now = context.clock.now();
+pub async fn departures<C: Calls>(
+    context: &Context<'_, C>,
+    budget: Budget,
+    rng: &mut fastrand::Rng,
+) -> Result<Vec<Known>, ScanError> {
     let mut departures = Vec::new();
-    for ((_, instances), hooks) in waiting.into_iter().zip(hooks) {
-        let hooks = match hooks {
-            Ok(hooks) => hooks,
-            Err(error) => {
-                log_failure("reading the hooks of a group", &error);
-                continue;
-            }
-        };
+    for (group, instances) in waiting_by_group(context, budget, rng).await? {
+        let read = async || context.calls.describe_lifecycle_hooks(&group).await;
+        let Ok(hooks) = patiently(context, budget, rng, "reading the hooks of a group", read).await else { continue };
+        let now = context.clock.now();
         for instance in instances {
             let by = observe::held_by(&instance, &hooks, context.config);
             if !matches!(by, HeldBy::Ours(_)) {
                 continue;
             }
-            info!(instance = %instance.instance, group = %instance.group, "found waiting");
+            info!(instance = %instance.instance, %group, "found waiting");
             let departure = Departure::of_termination(instance.instance, NoticedBy::Scan);
             departures.push(Known { hold: Some(Hold { read_at: now, by }), ..Known::new(departure, now) });
         }
@@ -62,11 +61,16 @@ pub async fn departures<C: Calls>(context: &Context<'_, C>) -> Result<Vec<Known>
     Ok(departures)
 }
 
-async fn waiting_by_group(calls: &impl Calls) -> Result<BTreeMap<GroupName, Vec<AutoScalingInstance>>, CallError> {
+async fn waiting_by_group<C: Calls>(
+    context: &Context<'_, C>,
+    budget: Budget,
+    rng: &mut fastrand::Rng,
+) -> Result<BTreeMap<GroupName, Vec<AutoScalingInstance>>, CallError> {
     let mut waiting: BTreeMap<GroupName, Vec<AutoScalingInstance>> = BTreeMap::new();
-    let mut token = None;
+    let mut token: Option<String> = None;
     for _ in 0..PAGES_MAX {
-        let page = Box::pin(calls.describe_auto_scaling_groups(token)).await?;
+        let read = async || context.calls.describe_auto_scaling_groups(token.clone()).await;
+        let page = patiently(context, budget, rng, "reading the groups", read).await?;
         let waits = |it: &AutoScalingInstance| waits_on_a_termination_hook(&it.lifecycle_state, TERMINATION);
         for instance in page.items.into_iter().filter(waits) {
             waiting.entry(instance.group.clone()).or_default().push(instance);
@@ -78,4 +82,27 @@ async fn waiting_by_group(calls: &impl Calls) -> Result<BTreeMap<GroupName, Vec<
     }
     let what = format!("more than {PAGES_MAX} pages");
     Err(CallError::Incomplete { operation: "DescribeAutoScalingGroups", what })
+}
+
+/// Tries again what fails, until the budget ends.
+async fn patiently<C, T>(
+    context: &Context<'_, C>,
+    budget: Budget,
+    rng: &mut fastrand::Rng,
+    doing: &str,
+    request: impl AsyncFn() -> Result<T, CallError>,
+) -> Result<T, CallError> {
+    for times in 0.. {
+        let error = match Box::pin(request()).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        log_failure(doing, &error);
+        let again = after(context.clock.now(), backoff(times, context.config.policy.pace, rng));
+        if again >= budget.hand_over_at || error.class() == ErrorClass::Absent {
+            return Err(error);
+        }
+        tokio::time::sleep_until(context.clock.instant(again)).await;
+    }
+    Err(CallError::Incomplete { operation: "a scan", what: doing.to_owned() })
 }

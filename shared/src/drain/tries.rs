@@ -70,13 +70,19 @@ impl Tries {
         self.0.remove(&what);
     }
 
-    /// It failed: the wait doubles each time from the pace's shortest to its longest, less up to half of it at random.
+    /// It failed, and may be tried again after a [`backoff`].
     pub fn failed(&mut self, what: Try, error: String, now: Timestamp, pace: Pace, rng: &mut fastrand::Rng) {
         let times = self.0.get(&what).map_or(0, |failed| failed.times);
-        let wait = pace.min.saturating_mul(2_u32.saturating_pow(times)).min(pace.max);
-        let not_before = clock::after(now, scattered(wait, 0.5..1.0, rng));
+        let not_before = clock::after(now, backoff(times, pace, rng));
         self.0.insert(what, Failed { times: times.saturating_add(1), not_before, error });
     }
+}
+
+/// How long to wait after the last of `times` + 1 failures: it doubles each time from the pace's shortest to its longest,
+/// less up to half of it at random.
+pub(crate) fn backoff(times: u32, pace: Pace, rng: &mut fastrand::Rng) -> Duration {
+    let wait = pace.min.saturating_mul(2_u32.saturating_pow(times)).min(pace.max);
+    scattered(wait, 0.5..1.0, rng)
 }
 
 /// `duration` times a random factor, so that many do not come at once.

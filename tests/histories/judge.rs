@@ -16,16 +16,50 @@ const GRACE: Duration = Duration::from_secs(600);
 const HEARTBEATS_MAX: u32 = 100;
 /// Attributes are written to the millisecond, and a request is seen when it is sent.
 const TOLERANCE: Duration = Duration::from_millis(2);
-/// Somebody who sets a host ACTIVE again may do so between our last look and our completion.
-const RACE: Duration = Duration::from_secs(60);
+/// Somebody who sets a host ACTIVE again may do so between our last look and our completion: a look is at most 18 s old,
+/// and the proof for a completion that is tried again at most 30 s.
+const RACE: Duration = Duration::from_secs(35);
+/// What each failed request may cost: the longest pause before the next try, and a slow answer.
+const FAULT_COSTS: Duration = Duration::from_secs(20);
+/// What a drain may cost in requests, each minute and host, far above what it does and far below a hot loop.
+const REQUESTS_A_MINUTE: usize = 90;
 
 /// What is true of a host, whoever knows it.
 #[derive(Debug, Clone)]
 struct Truth {
     plan: HostPlan,
     watched: bool,
+    start: Timestamp,
     leaves_at: Timestamp,
+    /// When it was first seen DRAINING. Of two invocations at once, one may never see that somebody set it ACTIVE between.
     drained_at: Option<Timestamp>,
+    /// Whether it was released with tasks running, as policy allows.
+    given_up: bool,
+}
+
+impl Truth {
+    fn is_ours(&self) -> bool {
+        self.watched && self.plan.group != GroupPlan::Theirs
+    }
+
+    /// Whether nobody meddles with it.
+    fn is_plain(&self) -> bool {
+        let HostPlan { lost, deregistered_after_s, undrained_after_s, .. } = &self.plan;
+        lost.is_none() && deregistered_after_s.is_none() && undrained_after_s.is_none()
+    }
+
+    /// Whether somebody set it ACTIVE so lately that nobody need have seen it.
+    fn just_undrained(&self, now: Timestamp) -> bool {
+        let undrained = self.plan.undrained_after_s.map(|s| self.leaves_at + Duration::from_secs(s));
+        undrained.is_some_and(|at| at <= now && now < at + RACE)
+    }
+
+    /// From when to when it is dead to ECS and unhealthy to Auto Scaling.
+    fn dead(&self) -> Option<(Timestamp, Timestamp)> {
+        let lost = self.plan.lost.filter(|lost| lost.unhealthy)?;
+        let since = self.leaves_at + Duration::from_secs(lost.after_s);
+        Some((since, lost.back_after_s.map_or(Timestamp::MAX, |s| since + Duration::from_secs(s))))
+    }
 }
 
 pub(crate) struct Judge {
@@ -41,7 +75,7 @@ impl Judge {
     pub(crate) fn new(plan: &Plan, hosts: impl IntoIterator<Item = (String, bool)>, start: Timestamp) -> Self {
         let truth = |((id, watched), host): ((String, bool), &HostPlan)| {
             let leaves_at = start + Duration::from_secs(host.leaves_at_s);
-            (id, Truth { plan: host.clone(), watched, leaves_at, drained_at: None })
+            (id, Truth { plan: host.clone(), watched, start, leaves_at, drained_at: None, given_up: false })
         };
         let hosts = hosts.into_iter().zip(&plan.hosts).map(truth).collect();
         Self { plan: plan.clone(), hosts, violations: Vec::new(), seen: BTreeSet::new() }
@@ -67,7 +101,11 @@ impl Judge {
             return self.blame(world, "released out of a cluster that is not watched", instance_id);
         }
         let waits = world.host(instance_id).is_some_and(|host| host.waits_on().any(|waits| waits == HOOK));
-        if !waits || world.unstopped_on(instance_id) == 0 || self.may_go_with_tasks(world, &truth) {
+        if !waits || world.unstopped_on(instance_id) == 0 {
+            return;
+        }
+        if self.may_go_with_tasks(world, &truth) {
+            self.hosts.entry(instance_id.to_owned()).and_modify(|truth| truth.given_up = true);
             return;
         }
         let left: Vec<_> = world.tasks_on(instance_id).iter().map(|t| (t.group(), t.last_status)).collect();
@@ -76,10 +114,11 @@ impl Judge {
 
     fn may_go_with_tasks(&mut self, world: &World, truth: &Truth) -> bool {
         let now = world.now();
-        let since = |seconds: Option<u64>| seconds.map(|s| truth.leaves_at + Duration::from_secs(s));
-        let host_gone = since(truth.plan.dies_after_s)
-            .is_some_and(|died| now + TOLERANCE >= died + Duration::from_secs(self.plan.policy.agent_lost_s));
-        let undrained = since(truth.plan.undrained_after_s).is_some_and(|at| at <= now && now < at + RACE);
+        let agent_lost = Duration::from_secs(self.plan.policy.agent_lost_s);
+        // Our last look at it may be a little older than its return.
+        let host_gone = truth
+            .dead()
+            .is_some_and(|(died, back)| now + TOLERANCE >= died + agent_lost && now < shared::clock::after(back, RACE));
         let given_up = match (self.stop_at(truth), self.plan.policy.on_drain_timeout) {
             (Some(stop_at), OnDrainTimeout::Proceed | OnDrainTimeout::Abandon) => now + TOLERANCE >= stop_at,
             (Some(stop_at), OnDrainTimeout::StopTasks) => now + TOLERANCE >= stop_at + GRACE,
@@ -88,7 +127,7 @@ impl Judge {
         if given_up {
             self.seen.insert("deadlines");
         }
-        host_gone || undrained || given_up
+        host_gone || truth.just_undrained(now) || given_up
     }
 
     /// The earliest deadline that anybody could reckon with.
@@ -100,11 +139,8 @@ impl Judge {
 
     /// Promise 2: a write goes to a host that our hook may hold, in a cluster that we watch.
     fn judge_write(&mut self, world: &World, instance_id: &str, what: &str) {
-        let allowed = self.hosts.get(instance_id).is_some_and(|truth| {
-            let left = truth.leaves_at <= world.now();
-            truth.watched && left && truth.plan.group != GroupPlan::Theirs
-        });
-        if !allowed {
+        let allowed = |truth: &Truth| truth.is_ours() && truth.leaves_at <= world.now();
+        if !self.hosts.get(instance_id).is_some_and(allowed) {
             self.blame(world, what, instance_id);
         }
     }
@@ -120,7 +156,7 @@ impl Judge {
         if late {
             self.seen.insert("deadlines");
         }
-        if !by_deadline && !(standalone && self.plan.policy.stop_standalone) {
+        if !by_deadline && !truth.just_undrained(world.now()) && !(standalone && self.plan.policy.stop_standalone) {
             self.blame(world, "stopped a task before its time", &task.id);
         }
     }
@@ -143,6 +179,12 @@ impl Witness for Judge {
                     self.blame(world, "kept another's hook alive", instance_id);
                 }
                 self.judge_write(world, instance_id, "kept alive what it may not touch");
+                let was_draining =
+                    self.hosts.get(instance_id).is_some_and(|truth| truth.plan.undrained_after_s.is_some());
+                let registrations: Vec<_> = world.registrations(instance_id).collect();
+                if !was_draining && !registrations.iter().any(|r| r.status == "DRAINING" || r.status == "INACTIVE") {
+                    self.blame(world, "kept alive what was never set DRAINING", instance_id);
+                }
             }
             Request::UpdateContainerInstancesState { container_instances, .. } => {
                 for id in container_instances {
@@ -161,8 +203,8 @@ impl Witness for Judge {
 
     fn after(&mut self, world: &World, request: &Request, reply: &Reply) {
         for (id, truth) in &mut self.hosts {
-            let draining = || world.registrations(id).any(|registration| registration.status == "DRAINING");
-            if truth.drained_at.is_none() && draining() {
+            let stands = |status| world.registrations(id).any(|registration| registration.status == status);
+            if truth.drained_at.is_none() && stands("DRAINING") {
                 truth.drained_at = Some(world.now());
             }
         }
@@ -185,26 +227,94 @@ impl Witness for Judge {
             }
             Err(RequestError::ConnectionLost) => {
                 let took_effect = world.requests().last().is_some_and(|r| r.outcome == Outcome::Lost { effect: true });
-                self.seen.insert(if took_effect { "lost answers" } else { "dropped requests" });
+                let reads = ["List", "Describe"].iter().any(|verb| request.operation().name().starts_with(verb));
+                self.seen.insert(if took_effect && !reads { "lost answers" } else { "dropped requests" });
             }
             Ok(_) => {}
         }
-        let size = match request {
-            Request::UpdateContainerInstancesState { container_instances, .. } => container_instances.len(),
-            _ => 0,
-        };
-        if size > 0 && reply.answer.is_err() && self.hosts.len() > size {
+        // Of a crowd that takes two requests to set DRAINING, one fails.
+        let drains = matches!(request, Request::UpdateContainerInstancesState { .. });
+        if drains && reply.answer.is_err() && self.hosts.len() > 10 {
             self.seen.insert("partial chunks");
         }
     }
 }
 
-/// Whether our hook still holds a host at the end.
-pub(crate) fn still_held(world: &World, instance_id: &str) -> bool {
-    world.host(instance_id).is_some_and(|host| host.waits_on().any(|waits| waits == HOOK))
+impl Judge {
+    /// Promises 3 and 5, at the end of a history: everybody whom we may release was, soon, and no hook had to time out.
+    pub(crate) fn verdict(&self, world: &World) -> Result<(), String> {
+        if let Some(violation) = self.violations.first() {
+            return Err(violation.clone());
+        }
+        let minutes = usize::try_from(world.now().duration_since(self.start()).as_secs() / 60).unwrap() + 1;
+        // Lists in small pages take so many more.
+        let pages = 1 + 40 / self.plan.world.page_size;
+        let most = 200 + REQUESTS_A_MINUTE * pages * minutes * self.hosts.len();
+        if world.requests().len() > most {
+            return Err(format!("{} requests in {minutes} minutes", world.requests().len()));
+        }
+        self.hosts
+            .iter()
+            .filter(|(_, truth)| truth.is_ours())
+            .try_for_each(|(id, truth)| self.ended_well(world, id, truth))
+    }
+
+    fn start(&self) -> Timestamp {
+        self.hosts.values().map(|truth| truth.start).min().unwrap_or_default()
+    }
+
+    fn ended_well(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
+        let may_wait = self.plan.policy.on_drain_timeout == OnDrainTimeout::Wait;
+        let all_stopped = world.tasks_on(id).iter().all(|task| task.last_status == LastStatus::Stopped);
+        let dead = truth.dead().is_some_and(|(_, back)| back == Timestamp::MAX);
+        if still_held(world, id) && (!may_wait || all_stopped || dead) {
+            return Err(format!("{id} still waits at the end, {:?}", world.lifecycle_state(id)));
+        }
+        if self.plan.outage.is_some() {
+            return Ok(());
+        }
+        if let Some(timeout) = world.hook_timeouts().iter().find(|t| t.instance_id == id && t.hook == HOOK) {
+            return Err(format!("our hook on {id} timed out at {}", timeout.at));
+        }
+        if !truth.is_plain() {
+            return Ok(());
+        }
+        if let Some(killed) = world.killed().iter().find(|killed| killed.instance_id == id && !truth.given_up) {
+            return Err(format!("{} was killed at {}", killed.task, killed.at));
+        }
+        let Some(release) = world.releases().iter().find(|r| r.instance_id == id && r.hook == HOOK) else {
+            return Ok(());
+        };
+        let due = self.due(world, id, truth);
+        if release.at > due {
+            return Err(format!("{id} was released at {}, and could have been at {due}", release.at));
+        }
+        Ok(())
+    }
+
+    /// The latest time for a release: when all had stopped, or the deadline's grace was over, plus two minutes for the next
+    /// invocation and its looks, plus what the history put in the way.
+    fn due(&self, world: &World, id: &str, truth: &Truth) -> Timestamp {
+        let faults: u32 = self.plan.faults.iter().map(|fault| fault.times).sum();
+        let in_the_way = FAULT_COSTS * faults + Duration::from_secs(60) * u32::try_from(self.hindrances()).unwrap();
+        let slack = Duration::from_secs(120) + in_the_way;
+        let stopped = world.last_stopped_at(id).unwrap_or(truth.leaves_at).max(truth.leaves_at);
+        let given_up = self.stop_at(truth).map(|stop_at| stop_at + GRACE);
+        let may_wait = self.plan.policy.on_drain_timeout == OnDrainTimeout::Wait;
+        let natural = match given_up.filter(|_| !may_wait) {
+            Some(given_up) if truth.given_up => given_up,
+            Some(given_up) => stopped.min(given_up.max(truth.leaves_at)),
+            None => stopped,
+        };
+        natural + slack
+    }
+
+    fn hindrances(&self) -> usize {
+        self.plan.kills.len() + self.plan.reconcile.skipped.len()
+    }
 }
 
-/// Whether every task on a host has stopped.
-pub(crate) fn all_stopped(world: &World, instance_id: &str) -> bool {
-    world.tasks_on(instance_id).iter().all(|task| task.last_status == LastStatus::Stopped)
+/// Whether our hook still holds a host.
+pub(crate) fn still_held(world: &World, instance_id: &str) -> bool {
+    world.host(instance_id).is_some_and(|host| host.waits_on().any(|waits| waits == HOOK))
 }

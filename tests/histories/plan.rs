@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use shared::config::OnDrainTimeout;
+use simulator::world::Operation;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -12,8 +13,8 @@ pub(crate) struct Plan {
     pub(crate) hosts: Vec<HostPlan>,
     pub(crate) services: Vec<ServicePlan>,
     pub(crate) faults: Vec<FaultPlan>,
-    /// When AWS stops answering, and for how long, in seconds.
-    pub(crate) outage: Option<(u64, u64)>,
+    /// When AWS stops answering, for how long, in seconds, and how it does not answer.
+    pub(crate) outage: Option<(u64, u64, Harm)>,
     pub(crate) reconcile: ReconcilePlan,
     /// Invocations that die: which, in the order of their start, and after how many milliseconds.
     pub(crate) kills: Vec<(usize, u64)>,
@@ -52,12 +53,23 @@ pub(crate) struct HostPlan {
     pub(crate) group: GroupPlan,
     /// Tasks that no service owns: when they end by themselves, and how long they take to stop, in seconds.
     pub(crate) jobs: Vec<(Option<u64>, u64)>,
-    /// When its agent is disconnected for good and Auto Scaling finds out, after it leaves.
-    pub(crate) dies_after_s: Option<u64>,
+    /// When its agent is disconnected, after it leaves.
+    pub(crate) lost: Option<AgentLost>,
     /// When somebody deregisters its container instance, after it leaves.
     pub(crate) deregistered_after_s: Option<u64>,
     /// When somebody sets it ACTIVE again, after it leaves.
     pub(crate) undrained_after_s: Option<u64>,
+    /// How long before the history an earlier drain of it began, that left all of its attributes.
+    pub(crate) drained_before_s: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AgentLost {
+    pub(crate) after_s: u64,
+    /// Whether Auto Scaling finds it unhealthy.
+    pub(crate) unhealthy: bool,
+    /// When it is connected again.
+    pub(crate) back_after_s: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,12 +120,15 @@ pub(crate) struct ReconcilePlan {
 }
 
 pub(crate) fn plans() -> impl Strategy<Value = Plan> {
-    let hosts = prop_oneof![6 => vec(host(), 1..=3), 1 => vec(host(), 11..=13)];
+    let hosts =
+        prop_oneof![4 => vec(host(), 1..=3).prop_map(|hosts| (hosts, None)), 1 => (crowd(), of(broken_chunk()))];
     let parts = (world(), policy(), hosts, vec(service(), 0..=2), vec(fault(), 0..=8));
-    let outage = weighted(0.15, (0_u64..300, 30_u64..600));
-    let kills = vec((0_usize..12, 0_u64..60_000), 0..=4);
+    let silence = prop_oneof![Just(Harm::ServerError), Just(Harm::Throttle), Just(Harm::DropConnection)];
+    let outage = weighted(0.15, (0_u64..300, 30_u64..600, silence));
+    let kills = vec((0_usize..12, prop_oneof![0_u64..1_500, 0_u64..60_000]), 0..=4);
     (parts, outage, reconcile(), kills, any::<u64>()).prop_map(|(parts, outage, reconcile, kills, seed)| {
-        let (world, policy, hosts, services, faults) = parts;
+        let (world, policy, (hosts, broken_chunk), services, mut faults) = parts;
+        faults.extend(broken_chunk);
         Plan { world, policy, hosts, services, faults, outage, reconcile, kills, seed }
     })
 }
@@ -147,6 +162,26 @@ fn policy() -> impl Strategy<Value = PolicyPlan> {
     })
 }
 
+/// More hosts than one UpdateContainerInstancesState takes, which leave one cluster in the same second, most of them
+/// with their events in one batch.
+fn crowd() -> impl Strategy<Value = Vec<HostPlan>> {
+    (vec(host(), 11..=13), 0_u64..60, any::<bool>()).prop_map(|(mut hosts, leaves_at_s, events_come)| {
+        for host in &mut hosts {
+            host.leaves_at_s = leaves_at_s;
+            host.cluster = host.cluster.map(|_| 0);
+            host.events_after_s = if events_come { vec![1] } else { vec![] };
+        }
+        hosts
+    })
+}
+
+/// Of the requests that set a crowd DRAINING, the first or the second fails.
+fn broken_chunk() -> impl Strategy<Value = FaultPlan> {
+    let update = Operation::ALL.iter().position(|operation| *operation == Operation::UpdateContainerInstancesState);
+    let kind = prop_oneof![Just(Harm::Throttle), Just(Harm::ServerError), Just(Harm::LoseAnswer)];
+    (0_u32..=1, kind).prop_map(move |(after, kind)| FaultPlan { operation: update, after, times: 1, kind })
+}
+
 fn host() -> impl Strategy<Value = HostPlan> {
     let group = prop_oneof![
         6 => Just(GroupPlan::Ours),
@@ -155,17 +190,24 @@ fn host() -> impl Strategy<Value = HostPlan> {
     ];
     let events = prop_oneof![2 => Just(vec![]), 4 => vec(0_u64..5, 1), 1 => vec(0_u64..180, 1..=2)];
     let jobs = vec((of(0_u64..400), 0_u64..40), 0..=2);
-    let mishaps = (weighted(0.1, 0_u64..200), weighted(0.08, 0_u64..200), weighted(0.08, 0_u64..200));
-    (weighted(0.9, 0_usize..3), 0_u64..240, events, group, jobs, mishaps).prop_map(
-        |(cluster, leaves_at_s, events_after_s, group, jobs, mishaps)| HostPlan {
+    let lost = (0_u64..200, any::<bool>(), of(1_u64..300)).prop_map(|(after_s, unhealthy, back_after_s)| AgentLost {
+        after_s,
+        unhealthy,
+        back_after_s,
+    });
+    let mishaps = (weighted(0.15, lost), weighted(0.08, 0_u64..200), weighted(0.08, 0_u64..200));
+    let before = weighted(0.15, 60_u64..150_000);
+    (weighted(0.9, 0_usize..3), 0_u64..240, events, group, jobs, mishaps, before).prop_map(
+        |(cluster, leaves_at_s, events_after_s, group, jobs, mishaps, drained_before_s)| HostPlan {
             cluster,
             leaves_at_s,
             events_after_s,
             group,
             jobs,
-            dies_after_s: mishaps.0,
+            lost: mishaps.0,
             deregistered_after_s: mishaps.1,
             undrained_after_s: mishaps.2,
+            drained_before_s,
         },
     )
 }

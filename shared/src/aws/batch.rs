@@ -178,7 +178,7 @@ async fn each_attribute(
     };
     let chunks = attributes.chunks(ATTRIBUTES_MAX).map(async |chunk| match request(chunk).await {
         Ok(()) => Vec::new(),
-        Err(error) if chunk.len() > 1 && matches!(error.class(), ErrorClass::Absent | ErrorClass::Unknown) => {
+        Err(error) if chunk.len() > 1 && error.blames_a_target() => {
             let mut unwritten = Vec::new();
             for single in chunk.chunks(1) {
                 if let Err(error) = request(single).await {

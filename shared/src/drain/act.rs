@@ -38,7 +38,7 @@ pub(super) async fn urgent<C: Calls>(
     take_in(context, drainees, attempts, rng);
 }
 
-/// Releases, then heartbeats and attributes, then every read, the reads side by side.
+/// Releases, then heartbeats, then attributes and every read, side by side.
 pub(super) async fn others_and_read<C: Calls>(
     context: &Context<'_, C>,
     drainees: &mut [Drainee],
@@ -57,8 +57,10 @@ pub(super) async fn others_and_read<C: Calls>(
     let of_hosts = join(observe::holds(context, readers, &hooks), observe::locations(context, readers, &locations));
     let of_tasks =
         join(observe::instances(context, readers, &instances, idle), observe::tasks(context, readers, &tasks));
-    let ((holds, locations), (instances, tasks)) = join(of_hosts, of_tasks).await;
-    take_in(context, drainees, holds.into_iter().chain(locations).chain(instances).chain(tasks), rng);
+    let reads = join(of_hosts, of_tasks);
+    let (remembered, ((holds, locations), (instances, tasks))) = join(remember(context, work), reads).await;
+    let attempts = remembered.into_iter().chain(holds).chain(locations).chain(instances).chain(tasks);
+    take_in(context, drainees, attempts, rng);
 }
 
 fn indexes(work: &[(usize, Work)], fits: impl Fn(&Work) -> bool) -> Vec<usize> {
@@ -129,19 +131,37 @@ fn stop_reason(known: &Known) -> String {
     format!("ecs-drainer: {cause} its host {}", known.departure.instance)
 }
 
-/// Releases before heartbeats before attributes.
+/// Releases before heartbeats.
 fn actions_on_hooks<'a>(drainees: &'a [Drainee], work: &'a [(usize, Work)]) -> Vec<(usize, &'a Known, &'a Action)> {
     let due = work.iter().filter_map(|(index, work)| match work {
-        Work::Act(Action::Drain | Action::StopTasks(_)) | Work::Read(_) => None,
-        Work::Act(action) => Some((*index, &drainees.get(*index)?.known, action)),
+        Work::Act(action @ (Action::Complete { .. } | Action::Heartbeat)) => {
+            Some((*index, &drainees.get(*index)?.known, action))
+        }
+        _ => None,
     });
     let mut due: Vec<_> = due.collect();
-    due.sort_by_key(|(_, _, action)| match action {
-        Action::Complete { .. } => 0,
-        Action::Heartbeat => 1,
-        _ => 2,
-    });
+    due.sort_by_key(|(_, _, action)| matches!(action, Action::Heartbeat));
     due
+}
+
+/// Writes the attributes of all in as few requests as they fit into.
+async fn remember<C: Calls>(context: &Context<'_, C>, work: &[(usize, Work)]) -> Vec<Attempt> {
+    let wanted: Vec<_> = work
+        .iter()
+        .filter_map(|(index, work)| match work {
+            Work::Act(Action::Remember(changes)) => Some((*index, changes)),
+            _ => None,
+        })
+        .collect();
+    let all: Vec<_> = wanted.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
+    let (written, error) = write_attributes(context.calls, &all).await;
+    let attempt = |(index, changes): (usize, &Vec<AttributeChanges>)| {
+        let written: Vec<_> = changes.iter().filter(|change| written.contains(change)).cloned().collect();
+        let error = error.clone().filter(|_| written.len() < changes.len());
+        let findings = written.into_iter().map(Finding::Remembered).collect();
+        Attempt { findings, error, ..Attempt::new(index, Try::Remember) }
+    };
+    wanted.into_iter().map(attempt).collect()
 }
 
 async fn hook_action<C: Calls>(context: &Context<'_, C>, index: usize, known: &Known, action: &Action) -> Attempt {
@@ -150,11 +170,6 @@ async fn hook_action<C: Calls>(context: &Context<'_, C>, index: usize, known: &K
             complete(context, index, known, ours, *result, settled).await
         }
         (Action::Heartbeat, Some(ours)) => heartbeat(context, index, known, ours).await,
-        (Action::Remember(changes), _) => {
-            let (written, error) = write_attributes(context.calls, changes).await;
-            let findings = written.into_iter().map(Finding::Remembered).collect();
-            Attempt { findings, error, ..Attempt::new(index, Try::Remember) }
-        }
         // decide completes and keeps alive only what we hold.
         _ => Attempt::new(index, Try::Complete),
     }
@@ -182,10 +197,17 @@ async fn complete<C: Calls>(
             attempt.error = Some(error.to_string());
         }
     }
-    if attempt.error.is_none() && ours.others_hold_too && result == LifecycleActionResult::Continue {
-        write_attributes(context.calls, &attributes::released(known, context.clock.now())).await;
+    if attempt.error.is_none() && result == LifecycleActionResult::Continue {
+        remember_release(context, known, ours).await;
     }
     attempt
+}
+
+/// Where another's hook still holds the instance, so that a scan need not ask every minute whether ours does.
+async fn remember_release<C: Calls>(context: &Context<'_, C>, known: &Known, ours: &Ours) {
+    if ours.others_hold_too {
+        write_attributes(context.calls, &attributes::released(known, context.clock.now())).await;
+    }
 }
 
 async fn heartbeat<C: Calls>(context: &Context<'_, C>, index: usize, known: &Known, ours: &Ours) -> Attempt {
@@ -197,7 +219,10 @@ async fn heartbeat<C: Calls>(context: &Context<'_, C>, index: usize, known: &Kno
             info!(%instance, group = %ours.group, "heartbeat");
             attempt.findings.push(Finding::Heartbeat);
         }
-        Ok(InForce::None) => attempt.findings.push(Finding::Ended(already_released("its tasks may still run"))),
+        Ok(InForce::None) => {
+            remember_release(context, known, ours).await;
+            attempt.findings.push(Finding::Ended(already_released("its tasks may still run")));
+        }
         Err(error) => {
             log_failure("the heartbeat", &error);
             attempt.error = Some(error.to_string());

@@ -95,7 +95,7 @@ fn learn(drainee: &mut Drainee, finding: Finding, now: Timestamp) -> Option<Stri
             warn_of_mistakes(known, &hold);
             known.hold = Some(hold);
         }
-        Finding::Located(Located::At(place, registrations)) => known.learn_place(place, registrations),
+        Finding::Located(Located::At(place, registrations)) => known.learn_place(place, registrations, now),
         Finding::Located(Located::SomebodySilent { answered, error }) => {
             known.searched = answered;
             return Some(error);

@@ -104,7 +104,7 @@ fn changes_of(known: &Known, registration: &Registration, occasion: Occasion) ->
     let stands = |name: &str| registration.attributes.0.get(name);
     if registration.status == InstanceStatus::Active {
         // Another drain's, which must not be taken for the one about to begin, whoever goes on with that.
-        let old = [DRAIN_STARTED_AT, RELEASED_AT].into_iter().filter(|name| stands(name).is_some());
+        let old = [DRAIN_STARTED_AT, AGENT_LOST_AT, RELEASED_AT].into_iter().filter(|name| stands(name).is_some());
         return of(registration, Vec::new(), old.collect());
     }
     let mut put = Vec::new();
@@ -165,7 +165,7 @@ mod tests {
             attributes: attributes.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
         };
         let prod = ClusterName::parse("prod").unwrap();
-        known.learn_place(Place::Registered, vec![Registration::new(prod, &found, now)]);
+        known.learn_place(Place::Registered, vec![Registration::new(prod, &found, now)], now);
         known
     }
 

@@ -16,6 +16,11 @@ use crate::ids::TaskArn;
 
 /// Auto Scaling's word on an instance's health is asked again when it is older than this and matters.
 const HEALTH_VALID_FOR: Duration = Duration::from_secs(60);
+/// What proves that a host may go is read again when it is older than this, while the completion fails: meanwhile
+/// somebody may have set it ACTIVE. Longer than any look takes to come.
+const PROOF_VALID_FOR: Duration = Duration::from_secs(30);
+/// How often what another drain left on an ACTIVE host is tried to be deleted before the host is set DRAINING anyway.
+const CLEANING_TRIES: u32 = 3;
 /// How often tasks are listed only to see whether there is a new one to stop.
 const RELIST_TASKS_AFTER: Duration = Duration::from_secs(30);
 
@@ -130,6 +135,9 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
         Place::Unwatched(cluster) => {
             return settled(Outcome::Ignored, format!("registered in cluster {cluster}, which is not watched"));
         }
+        Place::Nowhere if older_than(known.located_at, PROOF_VALID_FOR, now) => {
+            return once_ready(known, Try::Location, now, Step::Read(Need::Location));
+        }
         Place::Nowhere => {
             let detail = "registered in no cluster of this account and region".to_owned();
             return release(known, LifecycleActionResult::Continue, Outcome::NotInEcs, detail, now);
@@ -185,8 +193,9 @@ fn urgent(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
     let active = known.registrations.iter().any(|r| r.status == InstanceStatus::Active);
     if active && known.tries.ready(Try::Drain, now) {
         // What another drain left goes first, or nobody could tell it from ours once the host is DRAINING.
-        let clean = changes.is_empty() || known.tries.has_failed(Try::Remember);
-        return Some(Step::Act(if clean { Action::Drain } else { Action::Remember(changes) }));
+        if changes.is_empty() || known.tries.times(Try::Remember) >= CLEANING_TRIES {
+            return Some(Step::Act(Action::Drain));
+        }
     }
     let heartbeat = next_heartbeat(known, deadlines).filter(|_| !policy.dry_run);
     if heartbeat.is_some_and(|due| due <= now) && known.tries.ready(Try::Heartbeat, now) {
@@ -201,7 +210,7 @@ fn urgent(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
 /// Rules 7, 5 and 6: every way in which a drain ends.
 fn ending(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
     let go = |result, outcome, detail| Some(release(known, result, outcome, detail, now));
-    if known.registrations.iter().all(|r| proven_stopped(r, policy)) {
+    if known.registrations.iter().all(|r| proven_stopped(r, policy, now)) {
         let late = if now >= deadlines.stop_at { ", after its deadline" } else { "" };
         return go(LifecycleActionResult::Continue, Outcome::Drained, format!("every task has stopped{late}"));
     }
@@ -231,15 +240,17 @@ fn ending(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
 }
 
 /// Rule 7 for one registration: counts prove nothing, and one read of lists that lag proves too little.
-fn proven_stopped(registration: &Registration, policy: &Policy) -> bool {
+fn proven_stopped(registration: &Registration, policy: &Policy, now: Timestamp) -> bool {
     let Some(tasks) = &registration.tasks else { return false };
     registration.status == InstanceStatus::Draining
         && tasks.all_stopped_since.is_some_and(|since| after(since, policy.pace.min) <= tasks.read_at)
+        && !older_than(tasks.read_at, PROOF_VALID_FOR, now)
 }
 
 /// Rule 5 for one registration.
 fn agent_lost(registration: &Registration, policy: &Policy, now: Timestamp) -> bool {
     registration.agent_lost_at.is_some_and(|since| after(since, policy.agent_lost) <= now)
+        && !older_than(registration.read_at, PROOF_VALID_FOR, now)
 }
 
 enum Health {

@@ -70,6 +70,8 @@ pub struct Known {
     pub hold: Option<Hold>,
     /// Where it is registered.
     pub place: Place,
+    /// When a search last told.
+    pub located_at: Timestamp,
     /// The clusters that answered that it is not registered there, in the search under way.
     pub searched: Vec<ClusterName>,
     /// Its registrations, when [`Place::Registered`].
@@ -185,6 +187,7 @@ impl Known {
             met_at: now,
             hold: None,
             place: Place::Unknown,
+            located_at: now,
             searched: Vec::new(),
             registrations: Vec::new(),
             started_at: None,
@@ -226,8 +229,9 @@ impl Known {
     }
 
     /// Takes in where a search found it. A search that somebody did not answer leaves the place unknown.
-    pub fn learn_place(&mut self, place: Place, registrations: Vec<Registration>) {
+    pub fn learn_place(&mut self, place: Place, registrations: Vec<Registration>, now: Timestamp) {
         self.place = place;
+        self.located_at = now;
         self.registrations = registrations;
         self.searched.clear();
         self.learn_start();
@@ -318,7 +322,8 @@ impl Registration {
         self.agent_lost_at = if found.agent_connected {
             None
         } else {
-            self.agent_lost_at.or_else(|| self.attributes.agent_lost_at(read_at)).or(Some(read_at))
+            let told = self.attributes.agent_lost_at(read_at).filter(|_| !self.was_active);
+            self.agent_lost_at.or(told).or(Some(read_at))
         };
         let draining = found.status == InstanceStatus::Draining;
         self.draining_since = self.draining_since.or(Some(read_at)).filter(|_| draining);

@@ -1,7 +1,9 @@
 //! Finding every departure in AWS's own state: what `reconcile` works from, whether or not an event ever came.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use thiserror::Error;
 use tracing::info;
@@ -10,11 +12,13 @@ use super::decide::waits_on_a_termination_hook;
 use super::known::{Cause, Departure, HeldBy, Hold, Known, NoticedBy};
 use super::tries::backoff;
 use super::{Budget, Context, chain, log_failure, observe};
-use crate::aws::batch::PAGES_MAX;
+use crate::aws::batch::{PAGES_MAX, few_at_once};
 use crate::aws::{AutoScalingInstance, CallError, Calls, ErrorClass};
 use crate::clock::after;
 use crate::ids::GroupName;
 
+/// One group whose hooks cannot be read holds up all the others for so long at most.
+const HOOKS_PATIENCE: Duration = Duration::from_secs(10);
 /// A scan cannot see into warm pools: their instances are listed elsewhere (Auto Scaling user guide, warm pools).
 const TERMINATION: Cause = Cause::Termination { to_warm_pool: false };
 
@@ -43,18 +47,25 @@ pub async fn departures<C: Calls>(
     budget: Budget,
     rng: &mut fastrand::Rng,
 ) -> Result<Vec<Known>, ScanError> {
+    let waiting = waiting_by_group(context, budget, rng).await?;
+    let until = budget.hand_over_at.min(after(context.clock.now(), HOOKS_PATIENCE));
+    let seeds: Vec<_> = waiting.keys().map(|_| rng.u64(..)).collect();
+    let reads = waiting.keys().zip(seeds).map(|(group, seed)| async move {
+        let read = async || context.calls.describe_lifecycle_hooks(group).await;
+        patiently(context, until, &mut fastrand::Rng::with_seed(seed), "reading the hooks of a group", read).await
+    });
+    let hooks = few_at_once(reads).await;
     let mut departures = Vec::new();
-    for (group, instances) in waiting_by_group(context, budget, rng).await? {
-        let read = async || context.calls.describe_lifecycle_hooks(&group).await;
-        let Ok(hooks) = patiently(context, budget, rng, "reading the hooks of a group", read).await else { continue };
+    for ((group, instances), hooks) in waiting.iter().zip(hooks) {
+        let Ok(hooks) = hooks else { continue };
         let now = context.clock.now();
         for instance in instances {
-            let by = observe::held_by(&instance, &hooks, context.config);
+            let by = observe::held_by(instance, &hooks, context.config);
             if !matches!(by, HeldBy::Ours(_)) {
                 continue;
             }
             info!(instance = %instance.instance, %group, "found waiting");
-            let departure = Departure::of_termination(instance.instance, NoticedBy::Scan);
+            let departure = Departure::of_termination(instance.instance.clone(), NoticedBy::Scan);
             departures.push(Known { hold: Some(Hold { read_at: now, by }), ..Known::new(departure, now) });
         }
     }
@@ -70,12 +81,12 @@ async fn waiting_by_group<C: Calls>(
     let mut token: Option<String> = None;
     for _ in 0..PAGES_MAX {
         let read = async || context.calls.describe_auto_scaling_groups(token.clone()).await;
-        let page = patiently(context, budget, rng, "reading the groups", read).await?;
+        let page = patiently(context, budget.hand_over_at, rng, "reading the groups", read).await?;
         let waits = |it: &AutoScalingInstance| waits_on_a_termination_hook(&it.lifecycle_state, TERMINATION);
         for instance in page.items.into_iter().filter(waits) {
             waiting.entry(instance.group.clone()).or_default().push(instance);
         }
-        token = page.next_token;
+        token = page.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
             return Ok(waiting);
         }
@@ -84,10 +95,10 @@ async fn waiting_by_group<C: Calls>(
     Err(CallError::Incomplete { operation: "DescribeAutoScalingGroups", what })
 }
 
-/// Tries again what fails, until the budget ends.
+/// Tries again what fails, for as long as another try would begin before `until`.
 async fn patiently<C, T>(
     context: &Context<'_, C>,
-    budget: Budget,
+    until: Timestamp,
     rng: &mut fastrand::Rng,
     doing: &str,
     request: impl AsyncFn() -> Result<T, CallError>,
@@ -99,7 +110,7 @@ async fn patiently<C, T>(
         };
         log_failure(doing, &error);
         let again = after(context.clock.now(), backoff(times, context.config.policy.pace, rng));
-        if again >= budget.hand_over_at || error.class() == ErrorClass::Absent {
+        if again >= until || error.class() == ErrorClass::Absent {
             return Err(error);
         }
         tokio::time::sleep_until(context.clock.instant(again)).await;

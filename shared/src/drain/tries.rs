@@ -55,6 +55,12 @@ impl Tries {
         self.0.contains_key(&what)
     }
 
+    /// How often it has failed since it last succeeded.
+    #[must_use]
+    pub fn times(&self, what: Try) -> u32 {
+        self.0.get(&what).map_or(0, |failed| failed.times)
+    }
+
     /// When something may be tried again.
     pub fn not_before(&self) -> impl Iterator<Item = Timestamp> {
         self.0.values().map(|failed| failed.not_before)
@@ -72,7 +78,7 @@ impl Tries {
 
     /// It failed, and may be tried again after a [`backoff`].
     pub fn failed(&mut self, what: Try, error: String, now: Timestamp, pace: Pace, rng: &mut fastrand::Rng) {
-        let times = self.0.get(&what).map_or(0, |failed| failed.times);
+        let times = self.times(what);
         let not_before = clock::after(now, backoff(times, pace, rng));
         self.0.insert(what, Failed { times: times.saturating_add(1), not_before, error });
     }

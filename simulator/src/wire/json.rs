@@ -111,7 +111,7 @@ fn task(task: &TaskDescription) -> Value {
         "containers": [],
         "attachments": [],
         "tags": [],
-        "version": 1,
+        "version": task.version,
     }))
 }
 

@@ -17,13 +17,11 @@ pub(super) const CONTENT_TYPE: &str = "text/xml";
 // Auto Scaling API reference, "Using the Query API": the API version of every request.
 const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
 
-/// Where the made-up instances of a world stand; AWS always says so.
-const ZONE_SUFFIX: &str = "a";
-
 /// Reads a request.
 pub(super) fn decode(body: &Bytes) -> Result<Request, ApiError> {
     let fields = fields(body).ok_or_else(|| malformed("the body is not form-encoded"))?;
     let operation = operation(&fields)?;
+    check_modelled(operation, &fields)?;
     let optional = |name: &str| fields.get(name).cloned();
     let required = |name: &str| {
         optional(name).ok_or_else(|| {
@@ -93,6 +91,35 @@ fn operation(fields: &BTreeMap<String, String>) -> Result<Operation, ApiError> {
         .ok_or_else(|| invalid_action(action))
 }
 
+/// A parameter that is not modelled is refused, as ECS's members are: to ignore a filter would be a wrong answer.
+fn check_modelled(operation: Operation, fields: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    let (names, lists): (&[&str], &[&str]) = match operation {
+        Operation::DescribeAutoScalingInstances => (&["MaxRecords", "NextToken"], &["InstanceIds"]),
+        Operation::DescribeAutoScalingGroups => (&["MaxRecords", "NextToken"], &["AutoScalingGroupNames"]),
+        Operation::DescribeLifecycleHooks => (&["AutoScalingGroupName"], &["LifecycleHookNames"]),
+        _ => (
+            &[
+                "AutoScalingGroupName",
+                "LifecycleHookName",
+                "InstanceId",
+                "LifecycleActionToken",
+                "LifecycleActionResult",
+            ],
+            &[],
+        ),
+    };
+    let modelled = |field: &str| {
+        matches!(field, "Action" | "Version")
+            || names.contains(&field)
+            // An empty list is sent as its bare name.
+            || lists.iter().any(|list| field == *list || field.strip_prefix(list).is_some_and(|rest| rest.starts_with(".member.")))
+    };
+    match fields.keys().find(|field| !modelled(field)) {
+        Some(field) => Err(ApiError::new("ValidationError", format!("{field} is not modelled"))),
+        None => Ok(()),
+    }
+}
+
 fn content(response: &Response) -> String {
     match response {
         Response::AutoScalingInstances { instances, next_token } => {
@@ -122,12 +149,11 @@ fn group(group: &AutoScalingGroup) -> String {
         text("MaxSize", &count),
         text("DesiredCapacity", &count),
         text("DefaultCooldown", "300"),
-        element("AvailabilityZones", &text("member", &zone(&group.arn))),
+        element("AvailabilityZones", &text("member", &group.availability_zone)),
         text("HealthCheckType", "EC2"),
         text("HealthCheckGracePeriod", "0"),
         list("Instances", &group.instances, described),
         text("CreatedTime", &group.created_at.to_string()),
-        text("VPCZoneIdentifier", ""),
         text("NewInstancesProtectedFromScaleIn", "false"),
     ]
     .concat()
@@ -137,6 +163,7 @@ fn described(instance: &AutoScalingInstance) -> String {
     [
         text("InstanceId", &instance.instance_id),
         text("InstanceType", "m7g.large"),
+        text("AvailabilityZone", &instance.availability_zone),
         text("LifecycleState", &instance.lifecycle_state),
         text("HealthStatus", &instance.health_status),
         text("ProtectedFromScaleIn", "false"),
@@ -155,11 +182,6 @@ fn hook(hook: &LifecycleHook) -> String {
         text("DefaultResult", &hook.default_result),
     ]
     .concat()
-}
-
-fn zone(arn: &str) -> String {
-    let region = arn.split(':').nth(3).unwrap_or_default();
-    format!("{region}{ZONE_SUFFIX}")
 }
 
 // Auto Scaling API reference, "Common errors".

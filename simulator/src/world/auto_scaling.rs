@@ -13,6 +13,11 @@ const MAX_INSTANCE_IDS: usize = 50;
 const DEFAULT_GROUPS: usize = 50;
 const MAX_GROUPS: usize = 100;
 
+const MAX_HOOK_NAMES: usize = 50;
+
+// Where the made-up instances of a world stand.
+const ZONE_SUFFIX: &str = "a";
+
 impl World {
     pub(super) fn serve_auto_scaling(&mut self, request: &Request) -> Result<Response, ApiError> {
         match request {
@@ -53,7 +58,7 @@ impl World {
         // An id Auto Scaling does not know is left out without a word.
         let instances = (self.hosts.values())
             .filter(|host| instance_ids.is_empty() || instance_ids.contains(&host.instance_id))
-            .filter_map(described)
+            .filter_map(|host| self.described(host))
             .map(|instance| (instance.instance_id.clone(), in_capitals(instance)));
         let page = self.auto_scaling_page(instances, "DescribeAutoScalingInstances", size, token)?;
         Ok(Response::AutoScalingInstances { instances: page.items, next_token: page.next_token })
@@ -66,6 +71,12 @@ impl World {
         token: Option<&str>,
     ) -> Result<Response, ApiError> {
         let size = records(max_records, DEFAULT_GROUPS, MAX_GROUPS)?;
+        // Auto Scaling API reference: "By default, you can only specify up to 50 names. You can optionally increase this limit using the MaxRecords property."
+        if names.len() > size {
+            return Err(ApiError::validation(format!(
+                "The number of group names that may be passed in is limited to {size}"
+            )));
+        }
         let groups = (self.groups.values())
             .filter(|group| names.is_empty() || names.contains(&group.name))
             .map(|group| (group.name.clone(), self.described_group(group)));
@@ -77,6 +88,10 @@ impl World {
         let group = self.groups.get(group).ok_or_else(|| {
             ApiError::validation(format!("AutoScalingGroup name not found - AutoScalingGroup '{group}' not found"))
         })?;
+        // Auto Scaling API reference, DescribeLifecycleHooks: "Maximum number of 50 items."
+        if names.len() > MAX_HOOK_NAMES {
+            return Err(ApiError::validation(format!("At most {MAX_HOOK_NAMES} hook names can be given")));
+        }
         let hooks = (group.hooks.values()).filter(|hook| names.is_empty() || names.contains(&hook.name)).map(|hook| {
             LifecycleHook {
                 name: hook.name.clone(),
@@ -96,11 +111,26 @@ impl World {
             name: group.name.clone(),
             arn: group.arn.clone(),
             created_at: group.created_at,
+            availability_zone: self.zone(),
             instances: (self.hosts.values())
                 .filter(|host| host.group.as_deref() == Some(&group.name))
-                .filter_map(described)
+                .filter_map(|host| self.described(host))
                 .collect(),
         }
+    }
+
+    fn described(&self, host: &Host) -> Option<AutoScalingInstance> {
+        Some(AutoScalingInstance {
+            instance_id: host.instance_id.clone(),
+            group: host.group.clone()?,
+            availability_zone: self.zone(),
+            lifecycle_state: host.lifecycle_state()?.to_owned(),
+            health_status: host.health.clone(),
+        })
+    }
+
+    fn zone(&self) -> String {
+        format!("{}{ZONE_SUFFIX}", self.settings.region)
     }
 
     fn auto_scaling_page<T>(
@@ -114,15 +144,6 @@ impl World {
         // Auto Scaling API reference, InvalidNextToken.
         cut(items, wanted).ok_or_else(|| ApiError::new("InvalidNextToken", "The NextToken value is not valid."))
     }
-}
-
-fn described(host: &Host) -> Option<AutoScalingInstance> {
-    Some(AutoScalingInstance {
-        instance_id: host.instance_id.clone(),
-        group: host.group.clone()?,
-        lifecycle_state: host.lifecycle_state()?.to_owned(),
-        health_status: host.health.clone(),
-    })
 }
 
 // AWS CLI reference, examples: describe-auto-scaling-instances says "HEALTHY" where describe-auto-scaling-groups says "Healthy".

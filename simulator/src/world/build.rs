@@ -186,6 +186,7 @@ impl World {
             stopped_at: None,
             stop_code: None,
             stopped_reason: None,
+            version: 1,
             timing,
             next_step: None,
             waits_for_agent: false,

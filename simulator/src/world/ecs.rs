@@ -13,7 +13,7 @@ mod attributes;
 // ECS API reference, DescribeContainerInstances and DescribeTasks: up to 100 entries.
 const MAX_DESCRIBED: usize = 100;
 
-// Not in the API reference; the error is "instanceIds can have at most 10 items."
+// ECS API reference, UpdateContainerInstancesState: "A list of up to 10"; the error is "instanceIds can have at most 10 items."
 const MAX_UPDATED: usize = 10;
 
 // ECS API reference, ListContainerInstances: status.
@@ -233,6 +233,7 @@ impl World {
             stopped_at: task.stopped_at,
             stopped_reason: task.stopped_reason.clone(),
             stop_code: task.stop_code.clone(),
+            version: task.version,
         }
     }
 

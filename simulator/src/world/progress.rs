@@ -101,6 +101,7 @@ impl World {
         };
         let from = task.last_status;
         task.last_status = status;
+        task.version += 1;
         task.waits_for_agent = false;
         match status {
             LastStatus::Running => task.started_at = Some(now),
@@ -165,6 +166,7 @@ impl World {
 
 fn want_stopped(task: &mut Task, cause: StopCause<'_>, now: Timestamp) {
     task.desired_status = DesiredStatus::Stopped;
+    task.version += 1;
     task.stopping_at = Some(now);
     task.stop_code = Some(cause.code().to_owned());
     task.stopped_reason = Some(cause.reason(task));

@@ -146,6 +146,7 @@ pub struct TaskDescription {
     pub stopped_at: Option<Timestamp>,
     pub stopped_reason: Option<String>,
     pub stop_code: Option<String>,
+    pub version: i64,
 }
 
 /// An instance as Auto Scaling describes it.
@@ -154,6 +155,7 @@ pub struct TaskDescription {
 pub struct AutoScalingInstance {
     pub instance_id: String,
     pub group: String,
+    pub availability_zone: String,
     pub lifecycle_state: String,
     pub health_status: String,
 }
@@ -165,6 +167,7 @@ pub struct AutoScalingGroup {
     pub name: String,
     pub arn: String,
     pub created_at: Timestamp,
+    pub availability_zone: String,
     pub instances: Vec<AutoScalingInstance>,
 }
 

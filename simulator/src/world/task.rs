@@ -124,6 +124,8 @@ pub struct Task {
     pub stop_code: Option<String>,
     /// Why, in words.
     pub stopped_reason: Option<String>,
+    /// Counts its changes.
+    pub version: i64,
     pub(super) timing: Timing,
     pub(super) next_step: Option<Timestamp>,
     pub(super) waits_for_agent: bool,

@@ -66,7 +66,7 @@ fn found(instance: &ContainerInstance, seconds: u64) -> Known {
 
 fn place(known: &mut Known, instance: &ContainerInstance, seconds: u64) {
     let prod = ClusterName::parse("prod").unwrap();
-    known.learn_place(Place::Registered, vec![Registration::new(prod, instance, at(seconds))]);
+    known.learn_place(Place::Registered, vec![Registration::new(prod, instance, at(seconds))], at(seconds));
     known.next_look = at(seconds + 10);
 }
 
@@ -161,7 +161,7 @@ fn it_searches_until_every_cluster_answered_and_only_then_releases_what_is_in_no
     fail(&mut known, Try::Location, 1);
     assert!(matches!(step(&known, 1), Step::WaitUntil(until) if until > at(1)));
     assert_eq!(step(&known, 6), Step::Read(Need::Location));
-    known.learn_place(Place::Nowhere, vec![]);
+    known.learn_place(Place::Nowhere, vec![], at(0));
     assert_eq!(outcome(&step(&known, 7)), Some(Outcome::NotInEcs));
     assert_eq!(released(&step(&known, 7)), Some(LifecycleActionResult::Continue));
 }
@@ -178,7 +178,7 @@ fn what_was_never_located_is_not_kept_alive() {
 #[test]
 fn what_is_only_in_an_unwatched_cluster_is_ignored() {
     let mut known = held(HeldBy::Ours(ours()));
-    known.learn_place(Place::Unwatched(ClusterName::parse("theirs").unwrap()), vec![]);
+    known.learn_place(Place::Unwatched(ClusterName::parse("theirs").unwrap()), vec![], at(0));
     assert!(
         matches!(step(&known, 0), Step::Settled(s) if s.outcome == Outcome::Ignored && s.detail.contains("theirs"))
     );
@@ -224,7 +224,7 @@ fn all_registrations_count() {
     second.arn = "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/2".into();
     let mut registrations = known.registrations.clone();
     registrations.push(Registration::new(ClusterName::parse("prod").unwrap(), &second, at(0)));
-    known.learn_place(Place::Registered, registrations);
+    known.learn_place(Place::Registered, registrations, at(0));
     assert_eq!(step(&known, 0), Step::Act(Action::Drain));
     second.status = InstanceStatus::Draining;
     look(&mut known, &second, 1);
@@ -259,6 +259,17 @@ fn an_earlier_invocations_word_on_a_lost_agent_counts() {
     let mut known = found(&lost, 0);
     known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { unhealthy: true, ..ours() }) });
     assert_eq!(outcome(&step(&known, 0)), Some(Outcome::HostGone));
+}
+
+#[test]
+fn what_an_earlier_drain_knew_of_the_agent_does_not_count_for_a_host_that_was_active() {
+    let mut lost = container_instance("ACTIVE", 2);
+    lost.agent_connected = false;
+    lost.attributes.insert(AGENT_LOST_AT.into(), "2026-01-15T19:50:00Z".into());
+    let known = found(&lost, 0);
+    let Step::Act(Action::Remember(changes)) = step(&known, 0) else { panic!("it stands") };
+    assert_eq!(changes[0].delete, [AGENT_LOST_AT]);
+    assert_eq!(known.registrations[0].agent_lost_at, Some(at(0)));
 }
 
 // Rule 6.
@@ -402,7 +413,10 @@ fn whoever_turns_active_into_draining_overwrites_an_old_start() {
     let Step::Act(Action::Remember(changes)) = step(&known, 0) else { panic!("the old start stands") };
     assert_eq!(changes[0].delete, [DRAIN_STARTED_AT], "before DRAINING, or whoever comes next believes it");
     fail(&mut known, Try::Remember, 0);
-    assert_eq!(step(&known, 0), Step::Act(Action::Drain), "but nothing hangs on it");
+    assert!(matches!(step(&known, 0), Step::WaitUntil(_)));
+    fail(&mut known, Try::Remember, 0);
+    fail(&mut known, Try::Remember, 0);
+    assert_eq!(step(&known, 0), Step::Act(Action::Drain), "but nothing hangs on it for long");
     known.tries.succeeded(Try::Remember);
     instance.status = InstanceStatus::Draining;
     look(&mut known, &instance, 1);
@@ -502,6 +516,11 @@ fn a_refused_completion_is_tried_again_later() {
     fail(&mut known, Try::Complete, 4);
     assert!(matches!(step(&known, 4), Step::WaitUntil(_)));
     assert_eq!(released(&step(&known, 9)), Some(LifecycleActionResult::Continue));
+    assert_eq!(step(&known, 35), Step::Read(Need::Instance), "its proof is too old by then");
+    let mut nowhere = held(HeldBy::Ours(ours()));
+    nowhere.learn_place(Place::Nowhere, vec![], at(0));
+    assert_eq!(released(&step(&nowhere, 30)), Some(LifecycleActionResult::Continue));
+    assert_eq!(step(&nowhere, 31), Step::Read(Need::Location));
 }
 
 // What a scan finds again.
@@ -540,7 +559,7 @@ fn spot_stops_stragglers_ahead_of_the_power_and_settles_without_a_hook() {
     assert_eq!(step(&known, 2), Step::WaitUntil(at(75)), "120 s less SPOT_STOP_LEAD_SECONDS");
     assert_eq!(step(&known, 75), Step::Act(Action::StopTasks(vec![standalone("job").arn])));
     assert!(matches!(step(&known, 120), Step::Settled(s) if s.outcome == Outcome::TimedOut));
-    known.learn_place(Place::Nowhere, vec![]);
+    known.learn_place(Place::Nowhere, vec![], at(0));
     assert!(matches!(step(&known, 3), Step::Settled(s) if s.outcome == Outcome::NotInEcs));
 }
 
@@ -564,6 +583,6 @@ fn a_dry_run_settles_instead_of_acting_or_waiting() {
     read_tasks(&mut empty, &[], 4);
     assert_eq!(would(&empty, 4), "would release it, drained: every task has stopped");
     let mut nowhere = held(HeldBy::Ours(ours()));
-    nowhere.learn_place(Place::Nowhere, vec![]);
+    nowhere.learn_place(Place::Nowhere, vec![], at(0));
     assert!(would(&nowhere, 0).starts_with("would release it, not-in-ecs"));
 }

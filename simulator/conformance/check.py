@@ -1,0 +1,66 @@
+"""Checks what the simulator says on the wire, with boto3 and against moto.
+
+One line for each group of checks; the exit status is 1 when one failed.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+# The sources stay as they are in the repository.
+sys.dont_write_bytecode = True
+
+# The settings of whoever runs this must not count: AWS_ENDPOINT_URL would send moto's clients elsewhere.
+for variable in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[variable]
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+
+import against_moto
+import auto_scaling
+import drain
+import ecs
+import throttling
+from clients import Aws
+from report import Checks
+from served import Simulator
+
+WORKSPACE = Path(__file__).resolve().parents[2]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "simulator", nargs="?", type=Path, default=WORKSPACE / "target/debug/simulator", help="the binary"
+    )
+    binary = parser.parse_args().simulator
+    if not binary.is_file():
+        sys.exit(f"{binary} is not there; build it with `cargo build -p simulator`")
+    passed = failed = 0
+    for checks in groups(binary):
+        print(checks.line(), flush=True)
+        failed += len(checks.failures)
+        passed += checks.count - len(checks.failures)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def groups(binary):
+    # Each has a world of its own, so none finds what another left.
+    for name, group in (ecs.GROUPS | auto_scaling.GROUPS).items():
+        yield checked(name, group, binary)
+    yield checked("a whole drain", drain.drain, binary, scale_in_after=0)
+    yield checked("throttling", throttling.throttling, binary)
+    yield from against_moto.groups(binary)
+
+
+def checked(name, group, binary, **options):
+    checks = Checks(name)
+    with checks.nothing_raised(), Simulator(binary, **options) as simulator:
+        group(checks, Aws(simulator.url, checks))
+    checks.close()
+    return checks
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,284 @@
+"""How moto differs from the simulator, and which of the two AWS's documentation bears out.
+
+What is not in this table fails the check, and so does what is in it and has gone.
+"""
+
+from dataclasses import dataclass
+
+ONLY_MOTO = "only moto has it"
+ONLY_SIMULATOR = "only the simulator has it"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`at` is a member of a structure, or the title of a case."""
+
+    operations: tuple
+    at: str
+    what: str
+    why: str
+
+
+def answers_instead_of(code):
+    """moto takes what the simulator refuses."""
+    return f"moto: answered, simulator: {code}"
+
+
+def only_moto(operations, structure, members, why):
+    return [Difference(operations, f"{structure}.{member}", ONLY_MOTO, why) for member in members.split()]
+
+
+def only_simulator(operations, structure, members, why):
+    return [Difference(operations, f"{structure}.{member}", ONLY_SIMULATOR, why) for member in members.split()]
+
+
+INSTANCES = ("DescribeContainerInstances", "UpdateContainerInstancesState")
+TASKS = ("DescribeTasks", "StopTask")
+
+# "API reference" is that of the service the operation belongs to.
+NOT_MODELLED = "The simulator does not model it; API reference, {}: Required: No."
+
+DIFFERENCES = [
+    # ECS: what the descriptions hold.
+    *only_simulator(
+        INSTANCES,
+        "ContainerInstance",
+        "version attachments tags",
+        "moto leaves it out; it is in the API reference, ContainerInstance.",
+    ),
+    *only_moto(
+        INSTANCES,
+        "ContainerInstance",
+        "registeredResources[] remainingResources[]",
+        NOT_MODELLED.format("ContainerInstance"),
+    ),
+    *only_moto(INSTANCES, "VersionInfo", "agentHash dockerVersion", NOT_MODELLED.format("VersionInfo")),
+    *only_simulator(
+        ("UpdateContainerInstancesState",),
+        "Attribute",
+        "name value",
+        "moto's attributes are empty in this answer; API reference, Attribute: name is required.",
+    ),
+    *only_simulator(
+        TASKS,
+        "Task",
+        "createdAt startedAt",
+        "moto keeps no times; API reference, Task: when it was created, and when it went from PENDING to RUNNING.",
+    ),
+    *only_simulator(TASKS, "Task", "version", "moto leaves it out; it is in the API reference, Task."),
+    *only_simulator(
+        ("StopTask",),
+        "Task",
+        "stoppingAt stopCode",
+        "moto leaves it out; API reference, Task: when it went from RUNNING to STOPPING, and why it was stopped.",
+    ),
+    *only_moto(TASKS, "Task", "containers[] overrides", NOT_MODELLED.format("Task")),
+    *only_moto(
+        ("DescribeTasks",),
+        "Task",
+        "stoppedReason",
+        'moto has "" for a task that runs; API reference, Task: "The reason that the task was stopped."',
+    ),
+    *only_simulator(
+        ("DescribeTasks",),
+        "Task",
+        "tags",
+        "An empty list. API reference, DescribeTasks: without include, tags are not in the response; AWS CLI"
+        ' reference, describe-tasks: "tags": [] in the example without it.',
+    ),
+    *only_simulator(
+        ("DescribeTasks",),
+        "DescribeTasksResponse",
+        "failures[]",
+        'moto is silent about tasks there are not; developer guide, "API failure reasons": MISSING.',
+    ),
+    # ECS: pages.
+    *only_simulator(
+        ("ListContainerInstances",), "ListContainerInstancesResponse", "nextToken", "moto ignores maxResults."
+    ),
+    *only_simulator(("ListTasks",), "ListTasksResponse", "nextToken", "moto ignores maxResults."),
+    Difference(
+        ("ListClusters",),
+        "a page of none",
+        answers_instead_of("InvalidParameterException"),
+        'moto ignores maxResults; API reference: "This value can be between 1 and 100."',
+    ),
+    Difference(
+        ("ListClusters",),
+        "a token that is none",
+        answers_instead_of("InvalidParameterException"),
+        "moto ignores nextToken; API reference: it is one that an earlier ListClusters returned.",
+    ),
+    # ECS: what is refused.
+    Difference(
+        ("ListContainerInstances",),
+        "a filter that is none",
+        answers_instead_of("InvalidParameterException"),
+        "moto ignores the filter; API reference: it is a statement of the cluster query language.",
+    ),
+    Difference(
+        ("ListContainerInstances",),
+        "a status that is none",
+        answers_instead_of("InvalidParameterException"),
+        "moto finds nothing; API reference: the valid values of status.",
+    ),
+    Difference(
+        ("ListContainerInstances",),
+        "no such cluster",
+        answers_instead_of("ClusterNotFoundException"),
+        "moto finds nothing; API reference, ListContainerInstances: ClusterNotFoundException.",
+    ),
+    Difference(
+        ("DescribeContainerInstances",),
+        "none",
+        "moto: ClientException, simulator: InvalidParameterException",
+        'AWS says InvalidParameterException, "Container instance cannot be empty." (gchq/sleeper#3387).',
+    ),
+    Difference(
+        ("DescribeContainerInstances",),
+        "too many",
+        answers_instead_of("InvalidParameterException"),
+        'moto takes any number; API reference: "up to 100 container instance IDs".',
+    ),
+    Difference(
+        ("UpdateContainerInstancesState",),
+        "none",
+        answers_instead_of("InvalidParameterException"),
+        "moto does nothing; API reference: containerInstances is required.",
+    ),
+    Difference(
+        ("UpdateContainerInstancesState",),
+        "too many",
+        answers_instead_of("InvalidParameterException"),
+        'moto takes any number; API reference: "up to 10 container instance IDs".',
+    ),
+    Difference(
+        ("ListTasks",),
+        "a status that is none",
+        answers_instead_of("InvalidParameterException"),
+        "moto finds nothing; API reference: the valid values of desiredStatus.",
+    ),
+    Difference(
+        ("DescribeTasks",),
+        "one with its tags",
+        answers_instead_of("InvalidParameterException"),
+        "The simulator does not model tags, and refuses what it does not model.",
+    ),
+    Difference(
+        ("DescribeTasks",),
+        "too many",
+        answers_instead_of("InvalidParameterException"),
+        'moto takes any number; API reference: "up to 100 task IDs".',
+    ),
+    Difference(
+        ("StopTask",),
+        "one there is not",
+        "moto: raises Exception, simulator: InvalidParameterException",
+        "moto does not foresee it; API reference, StopTask: InvalidParameterException.",
+    ),
+    Difference(
+        ("PutAttributes",),
+        "without a target",
+        answers_instead_of("InvalidParameterException"),
+        "moto sets it on every instance; API reference, PutAttributes: it is for a resource, and targetId names which.",
+    ),
+    Difference(
+        ("PutAttributes",),
+        "a name that is none",
+        answers_instead_of("InvalidParameterException"),
+        "moto takes any name; API reference, Attribute: letters, numbers, and five others.",
+    ),
+    Difference(
+        ("PutAttributes", "DeleteAttributes"),
+        "none",
+        answers_instead_of("InvalidParameterException"),
+        "moto does nothing; API reference: attributes is required.",
+    ),
+    Difference(
+        ("PutAttributes",),
+        "too many",
+        answers_instead_of("InvalidParameterException"),
+        'moto takes any number; API reference: "up to 10 attributes in a single call".',
+    ),
+    Difference(
+        ("PutAttributes",),
+        "more than an instance takes",
+        answers_instead_of("AttributeLimitExceededException"),
+        'moto takes any number; API reference: "up to 10 custom attributes for each resource".',
+    ),
+    # Auto Scaling: what the descriptions hold.
+    *only_moto(
+        ("DescribeAutoScalingInstances",),
+        "AutoScalingInstanceDetails",
+        "LaunchTemplate",
+        NOT_MODELLED.format("AutoScalingInstanceDetails"),
+    ),
+    *only_moto(("DescribeAutoScalingGroups",), "Instance", "LaunchTemplate", NOT_MODELLED.format("Instance")),
+    *only_moto(
+        ("DescribeAutoScalingGroups",),
+        "AutoScalingGroup",
+        "CapacityRebalance EnabledMetrics LaunchTemplate LoadBalancerNames ServiceLinkedRoleARN SuspendedProcesses Tags"
+        " TargetGroupARNs TerminationPolicies TerminationPolicies[]",
+        NOT_MODELLED.format("AutoScalingGroup"),
+    ),
+    *only_moto(
+        ("DescribeLifecycleHooks",),
+        "LifecycleHook",
+        "NotificationTargetARN RoleARN",
+        "moto makes them up; API reference, PutLifecycleHook: Required: No, and the hook has none.",
+    ),
+    *only_simulator(
+        ("DescribeLifecycleHooks",),
+        "LifecycleHook",
+        "NotificationMetadata",
+        "moto drops it; it is in the API reference, LifecycleHook.",
+    ),
+    # Auto Scaling: pages.
+    *only_simulator(
+        ("DescribeAutoScalingInstances",), "AutoScalingInstancesType", "NextToken", "moto ignores MaxRecords."
+    ),
+    Difference(
+        ("DescribeAutoScalingInstances",),
+        "a token that is none",
+        answers_instead_of("InvalidNextToken"),
+        "moto ignores NextToken; API reference, DescribeAutoScalingInstances: InvalidNextToken.",
+    ),
+    Difference(
+        ("DescribeAutoScalingGroups",),
+        "a token that is none",
+        "moto: raises ValueError, simulator: InvalidNextToken",
+        "moto does not foresee it; API reference, DescribeAutoScalingGroups: InvalidNextToken.",
+    ),
+    Difference(
+        ("DescribeAutoScalingGroups",),
+        "too large a page",
+        "moto: raises ValueError, simulator: ValidationError",
+        'moto does not foresee it; API reference: "the maximum value is 100"; Common Error Types: ValidationError.',
+    ),
+    # Auto Scaling: what is refused.
+    Difference(
+        ("DescribeAutoScalingInstances",),
+        "too many",
+        answers_instead_of("ValidationError"),
+        'moto takes any number; API reference: "Maximum number of 50 items."',
+    ),
+    Difference(
+        ("DescribeAutoScalingGroups",),
+        "too many",
+        answers_instead_of("ValidationError"),
+        'moto takes any number; API reference: "By default, you can only specify up to 50 names."',
+    ),
+    Difference(
+        ("DescribeLifecycleHooks",),
+        "no such group",
+        answers_instead_of("ValidationError"),
+        "moto finds nothing. AWS documents no error of its own for it; terraform-provider-aws, findLifecycleHooks, "
+        'knows ValidationError, "not found".',
+    ),
+    Difference(
+        ("CompleteLifecycleAction", "RecordLifecycleActionHeartbeat"),
+        "one there is not",
+        "moto: raises NotImplementedError, simulator: ValidationError",
+        "moto has no lifecycle actions.",
+    ),
+]

@@ -8,6 +8,7 @@ use shared::drain::decide::Outcome;
 use shared::drain::known::{Departure, Known, NoticedBy};
 use shared::drain::locate::ClusterOfGroup;
 use shared::drain::report::Drain;
+use shared::drain::scan::{self, ScanError};
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
 use simulator::world::{Attribute, Fault, FaultKind, Operation, Quotas, Request, Settings, TaskSpec, World};
@@ -48,6 +49,14 @@ async fn invocation(model: &Model, config: &Config, seed: u64) -> Drain {
         drain::run(&context, vec![Known::new(departure, clock.now())], budget, &mut fastrand::Rng::with_seed(seed))
             .await;
     drains.into_iter().next().unwrap()
+}
+
+/// What a cold `reconcile` finds within its minute.
+async fn scan(model: &Model, config: &Config) -> Result<Vec<Known>, ScanError> {
+    let clock = model.clock();
+    let budget = Budget::within(after(clock.now(), secs(60.0)), secs(50.0), clock.now());
+    let context = Context { calls: model, config, remembered: &ClusterOfGroup::default(), clock };
+    scan::departures(&context, budget, &mut fastrand::Rng::with_seed(0)).await
 }
 
 /// An invocation a minute until one ends it.
@@ -178,12 +187,17 @@ async fn an_hour_without_any_answer_releases_nothing_and_ends_well_after_it() {
     let config = config(&[]);
     for minute in 0..60 {
         let next = after(model.clock().now(), secs(60.0));
-        assert_eq!(invocation(&model, &config, minute).await.outcome, Outcome::HandedOver);
+        if minute % 2 == 0 {
+            assert_eq!(invocation(&model, &config, minute).await.outcome, Outcome::HandedOver);
+        } else {
+            assert!(scan(&model, &config).await.is_err(), "it says so, and not that nobody waits");
+        }
         tokio::time::sleep_until(model.clock().instant(next)).await;
     }
     assert!(model.world(|world| world.releases().is_empty() && world.hook_timeouts().is_empty()));
     model.world(World::forget_faults);
 
+    assert_eq!(scan(&model, &config).await.unwrap().len(), 1, "the scan finds it again");
     let (_, drain) = minute_by_minute(&model, &config, 5).await;
 
     assert_eq!((drain.outcome, drain.tasks_stopped), (Outcome::Drained, 3), "{drain:?}");

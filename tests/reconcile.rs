@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use simulator::lambda::Outcome;
-use simulator::world::{GroupSpec, HostSpec, Operation, Settings};
+use simulator::world::{Attribute, Fault, FaultKind, GroupSpec, HostSpec, Operation, Request, Settings};
 
 use crate::support::{
     CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, bare_world, host, only, secs, service, standalone, world,
@@ -95,6 +95,56 @@ async fn where_anothers_hook_still_holds_ours_is_completed_once_and_not_every_mi
     assert_eq!(before[0], 1);
     assert_eq!(calls.map(|operation| stage.count(operation)), before);
     assert_eq!(stage.released_empty().hook, HOOK);
+}
+
+#[tokio::test]
+async fn attributes_that_cannot_be_written_or_deleted_stop_nothing() {
+    let full: Vec<_> = (0..10).map(|n| format!("owner.{n}")).collect();
+    for (kind, names) in [(None, full), (Some(FaultKind::AccessDenied), vec!["ecs-drainer.drain-started-at".into()])] {
+        let mut world = world();
+        standalone(&mut world, Some(2.0), 0.3);
+        let target = world.registrations(LEAVING).next().unwrap().arn.clone();
+        let attribute = |name: &String| Attribute {
+            name: name.clone(),
+            value: Some("2026-01-15T20:00:00Z".into()),
+            target_type: Some("container-instance".into()),
+            target_id: Some(target.clone()),
+        };
+        let attributes = names.iter().map(attribute).collect();
+        let request = Request::PutAttributes { cluster: Some(CLUSTER.into()), attributes };
+        let now = world.now();
+        assert!(world.request(now, "their-owner", request).answer.is_ok());
+        for operation in [Operation::PutAttributes, Operation::DeleteAttributes] {
+            kind.map(|kind| world.plan(Fault { operation: Some(operation), ..Fault::always(kind) }));
+        }
+        let stage = Stage::scaling_in(world);
+
+        let drain = only(&stage.reconcile(&[], secs(60.0)).invoke(&json!({})).await);
+
+        assert_eq!(drain["outcome"], "drained", "{drain}");
+        stage.released_empty();
+        assert!(stage.count(Operation::PutAttributes) > 1, "it was tried");
+    }
+}
+
+#[tokio::test]
+async fn a_new_drain_does_not_inherit_the_start_of_one_that_was_undone() {
+    let mut world = world();
+    standalone(&mut world, None, 0.3);
+    let stage = Stage::scaling_in(world);
+    let variables = [("DRAIN_TIMEOUT_SECONDS", "6"), ("ON_DRAIN_TIMEOUT", "proceed")];
+    let first = only(&stage.function_with(&variables, secs(6.0)).invoke(&stage.event).await);
+    assert_eq!(first["outcome"], "handed-over", "{first}");
+    let old = stage.attribute("ecs-drainer.drain-started-at").expect("written at hand-over");
+    stage.simulator.world(|world| world.set_status(LEAVING, "ACTIVE")).unwrap();
+    tokio::time::sleep(secs(4.0)).await;
+
+    let second = only(&stage.reconcile(&variables, secs(6.0)).invoke(&json!({})).await);
+
+    assert_eq!(second["outcome"], "handed-over", "by the old start its deadline was over: {second}");
+    assert!(stage.releases().is_empty());
+    let new = stage.attribute("ecs-drainer.drain-started-at").expect("written anew");
+    assert!(new > old, "{new} after {old}");
 }
 
 #[tokio::test]

@@ -115,7 +115,9 @@ async fn attributes_that_cannot_be_written_or_deleted_stop_nothing() {
         let now = world.now();
         assert!(world.request(now, "their-owner", request).answer.is_ok());
         for operation in [Operation::PutAttributes, Operation::DeleteAttributes] {
-            kind.map(|kind| world.plan(Fault { operation: Some(operation), ..Fault::always(kind) }));
+            if let Some(kind) = kind {
+                world.plan(Fault { operation: Some(operation), ..Fault::always(kind) });
+            }
         }
         let stage = Stage::scaling_in(world);
 

@@ -185,24 +185,24 @@ async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee])
 }
 
 fn finished(drainee: &Drainee, now: Timestamp) -> Drain {
-    let handed_over = || {
-        let known = &drainee.known;
-        let waiting = match (&known.hold, &known.place) {
-            (_, Place::Nowhere | Place::Unwatched(_)) => "it may go, but could not be released",
-            (None, _) if matches!(known.departure.cause, Cause::Termination { .. }) => "who holds it is not known yet",
-            (_, Place::Registered) => "waiting for its tasks to stop",
-            _ => "where it is registered is not known yet",
-        };
-        let errors: Vec<_> = known.tries.errors().collect();
-        let detail = if errors.is_empty() { waiting.into() } else { format!("{waiting}, last: {}", errors.join("; ")) };
-        Settled { outcome: Outcome::HandedOver, detail }
-    };
     let settled = drainee.settled.clone().unwrap_or_else(|| {
-        let settled = handed_over();
+        let settled = handed_over(&drainee.known);
         info!(instance = %drainee.known.departure.instance, detail = settled.detail, "handed over");
         settled
     });
     report(&drainee.known, settled, drainee.settled_at.unwrap_or(now))
+}
+
+fn handed_over(known: &Known) -> Settled {
+    let waiting = match (&known.hold, &known.place) {
+        (_, Place::Nowhere | Place::Unwatched(_)) => "it may go, but could not be released",
+        (None, _) if matches!(known.departure.cause, Cause::Termination { .. }) => "who holds it is not known yet",
+        (_, Place::Registered) => "waiting for its tasks to stop",
+        _ => "where it is registered is not known yet",
+    };
+    let errors: Vec<_> = known.tries.errors().collect();
+    let detail = if errors.is_empty() { waiting.into() } else { format!("{waiting}, last: {}", errors.join("; ")) };
+    Settled { outcome: Outcome::HandedOver, detail }
 }
 
 /// Logs a failed request once, where it is handled, with its whole chain.

@@ -156,7 +156,8 @@ impl Judge {
         if late {
             self.seen.insert("deadlines");
         }
-        if !by_deadline && !truth.just_undrained(world.now()) && !(standalone && self.plan.policy.stop_standalone) {
+        let by_setting = standalone && self.plan.policy.stop_standalone;
+        if !(by_deadline || by_setting || truth.just_undrained(world.now())) {
             self.blame(world, "stopped a task before its time", &task.id);
         }
     }

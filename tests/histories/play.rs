@@ -45,7 +45,7 @@ fn cluster(plan: &Plan, index: usize) -> String {
 }
 
 fn is_watched(plan: &Plan, index: usize) -> bool {
-    !plan.world.only_first_watched || index % plan.world.clusters == 0
+    !plan.world.only_first_watched || index.is_multiple_of(plan.world.clusters)
 }
 
 /// What happens, besides the world's own doings.

@@ -53,7 +53,7 @@ pub(crate) fn world() -> World {
 /// A cluster with [`LEAVING`] alone, in a group with these termination hooks.
 pub(crate) fn world_with_hooks(hooks: &[(&str, f64)]) -> World {
     let mut world = bare_world(Settings::default());
-    let hooks = hooks.iter().map(|(name, timeout)| HookSpec::terminating(*name, secs(*timeout))).collect();
+    let hooks = hooks.iter().map(|(name, timeout)| HookSpec::terminating(name, secs(*timeout))).collect();
     world.add_group(GroupSpec { name: "other-asg".into(), hooks }).unwrap();
     let spec = HostSpec {
         instance_id: Some(LEAVING.into()),

@@ -76,7 +76,7 @@ impl Tries {
         self.0.remove(&what);
     }
 
-    /// It failed, and may be tried again after a [`backoff`].
+    /// It failed, and may be tried again after a pause that doubles each time.
     pub fn failed(&mut self, what: Try, error: String, now: Timestamp, pace: Pace, rng: &mut fastrand::Rng) {
         let times = self.times(what);
         let not_before = clock::after(now, backoff(times, pace, rng));

@@ -41,7 +41,7 @@ async fn a_broken_chunk_leaves_the_others_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_missing_is_absent_and_what_the_answer_leaves_out_is_unknown() {
+async fn what_is_missing_is_absent() {
     let (world, _) = hosts(Settings::default(), 2);
     let mut arns = arns(&world);
     let missing: ContainerInstanceArn = format!("{}f", arns[0]).into();

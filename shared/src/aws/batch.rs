@@ -295,3 +295,34 @@ fn same<K: std::fmt::Display>(arn: &str, key: &K) -> bool {
     let key = key.to_string();
     key == arn || (!arn.is_empty() && key.ends_with(&format!("/{arn}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Failure;
+
+    fn arn(id: &str) -> ContainerInstanceArn {
+        format!("arn:aws:ecs:us-west-2:123456789012:container-instance/prod/{id}").into()
+    }
+
+    #[test]
+    fn every_key_is_found_absent_or_unknown_whatever_the_answer_leaves_out() {
+        let chunk = ["found", "missing", "inactive", "bare", "odd", "left-out"].map(arn);
+        let failure = |arn: &str, reason: &str| Failure { arn: arn.into(), reason: reason.into() };
+        let failures = vec![
+            failure(chunk[1].as_str(), "MISSING"),
+            failure(chunk[2].as_str(), "INACTIVE"),
+            failure("bare", "MISSING"),
+            failure(chunk[4].as_str(), "NEW_REASON"),
+            failure("", "MISSING"),
+        ];
+        let answer = Ok(Found { items: vec![chunk[0].clone()], failures });
+
+        let answers = accounted("Op", &chunk, answer, Clone::clone);
+
+        assert_eq!(answers.found, chunk[..1]);
+        assert_eq!(answers.absent, chunk[1..4]);
+        let unknown: Vec<_> = answers.unknown.iter().flat_map(|unknown| unknown.keys.clone()).collect();
+        assert_eq!(unknown, chunk[4..]);
+    }
+}

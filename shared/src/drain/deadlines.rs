@@ -79,7 +79,7 @@ pub fn next_heartbeat(known: &Known, deadlines: Deadlines) -> Option<Timestamp> 
     let end = end.min(after(started_at, action_limit(ours)));
     let period =
         i128::try_from((ours.heartbeat_timeout / HEARTBEATS_PER_TIMEOUT).as_nanos()).ok().filter(|p| *p > 0)?;
-    let phase = i128::from(hash(known.departure.instance.as_str())) % period;
+    let phase = i128::from(hash(known.departure.instance.as_str()));
     let since = known.heartbeat_at.as_nanosecond() + phase;
     let due = Timestamp::from_nanosecond((since.div_euclid(period) + 1) * period - phase).ok()?;
     (due < end).then_some(due)
@@ -106,6 +106,9 @@ pub fn older_than(time: Timestamp, age: Duration, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Overrides};
+    use crate::drain::known::{Departure, HeldBy, Hold, NoticedBy};
+    use crate::ids::InstanceId;
 
     const PACE: Pace = Pace { min: Duration::from_secs(2), max: Duration::from_secs(15) };
 
@@ -123,6 +126,33 @@ mod tests {
             assert!(least.as_secs_f64() >= expected * 0.8 && most.as_secs_f64() <= expected * 1.2, "{elapsed}");
             assert!(most.as_secs_f64() - least.as_secs_f64() > expected * 0.3, "jitter: {least:?} to {most:?}");
         }
+    }
+
+    #[test]
+    fn instances_send_their_heartbeats_at_different_times() {
+        let ours = Ours {
+            group: "web".into(),
+            hooks: vec!["ecs-drainer".into()],
+            heartbeat_timeout: Duration::from_secs(300),
+            others_hold_too: false,
+            unhealthy: false,
+            overrides: Overrides::default(),
+        };
+        let now: Timestamp = "2026-01-15T20:00:00Z".parse().unwrap();
+        let due = |n: u32| {
+            let instance = InstanceId::parse(&format!("i-{n:017x}")).unwrap();
+            let mut known = Known::new(Departure::of_termination(instance, NoticedBy::Event), now);
+            known.hold = Some(Hold { read_at: now, by: HeldBy::Ours(ours.clone()) });
+            (known.started_at, known.heartbeat_at) = (Some(now), now);
+            let policy = Config::read(|_| None).unwrap().policy;
+            between(now, next_heartbeat(&known, deadlines(&known, &policy)).unwrap())
+        };
+        let mut tenths = [0; 10];
+        for wait in (0..1_000).map(due) {
+            assert!(wait <= Duration::from_secs(100), "{wait:?}");
+            tenths[usize::try_from(wait.as_millis() / 10_001).unwrap()] += 1;
+        }
+        assert!(tenths.iter().all(|count| (50..=200).contains(count)), "{tenths:?}");
     }
 
     #[test]

@@ -389,6 +389,10 @@ fn the_deadline_leaves_room_before_awss_own_limit() {
     let deadlines = deadlines(&known, &policy());
     assert_eq!(deadlines.stop_at, at(3_000 - 600));
     assert_eq!(deadlines.give_up_at, Some(at(3_000)));
+    let short = Ours { heartbeat_timeout: Duration::from_secs(4), ..ours() };
+    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(short) });
+    let deadlines = self::deadlines(&known, &policy());
+    assert_eq!((deadlines.stop_at, deadlines.give_up_at), (at(300), Some(at(400))), "a quarter of a short limit");
 }
 
 #[test]

@@ -14,7 +14,9 @@ use shared::ids::InstanceId;
 use simulator::world::{Attribute, Fault, FaultKind, Operation, Quotas, Request, Settings, TaskSpec, World};
 
 use crate::support::model::Model;
-use crate::support::{CLUSTER, HOOK, LEAVING, STAYING, bare_world, host, secs, service, world, world_with_hooks};
+use crate::support::{
+    CLUSTER, GROUP, HOOK, LEAVING, STAYING, bare_world, host, secs, service, world, world_with_hooks,
+};
 
 fn config(variables: &[(&str, &str)]) -> Config {
     Config::read(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())).unwrap()
@@ -175,6 +177,24 @@ async fn hosts_of_a_cluster_are_looked_at_together_and_handed_over_together() {
     assert!((10..=60).contains(&looks), "one for all of them, each 2 s to 15 s: {looks}");
     assert_eq!(count(Operation::PutAttributes), 10, "ten hosts to a request");
     assert_eq!(count(Operation::ListTasks), 20, "ten hosts' tasks are named");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_tries_again_what_fails_and_no_group_holds_up_the_others() {
+    let mut world = world_with_hooks(&[(HOOK, 300.0)]);
+    host(&mut world, STAYING, Some(CLUSTER));
+    let now = world.now();
+    world.scale_in(STAYING, now).unwrap();
+    world.plan(Fault::times(Operation::DescribeAutoScalingGroups, 2, FaultKind::Throttle));
+    let mute = Fault { operation: Some(Operation::DescribeLifecycleHooks), ..Fault::always(FaultKind::ServerError) };
+    world.plan(Fault { matching: Some(GROUP.into()), ..mute });
+    let model = leaving(world);
+    let started = model.clock().now();
+
+    let found = scan(&model, &config(&[])).await.unwrap();
+
+    assert_eq!(found.iter().map(|known| known.departure.instance.as_str()).collect::<Vec<_>>(), [LEAVING]);
+    assert!(model.clock().now().duration_since(started).as_secs() < 30, "half of its minute is left for the drains");
 }
 
 #[tokio::test(start_paused = true)]

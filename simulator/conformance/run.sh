@@ -20,4 +20,6 @@ if [ ! -x "$python" ] || [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     # Last, so that an install that broke off is done again.
     printf '%s\n' "$wanted" >"$stamp"
 fi
+# What it starts unless told otherwise; a stale one would be checked without a word.
+cargo build --quiet --locked --package simulator
 exec "$python" "$here/check.py" "$@"

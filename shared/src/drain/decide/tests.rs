@@ -243,6 +243,9 @@ fn a_host_whose_agent_is_long_lost_goes_when_auto_scaling_calls_it_unhealthy() {
     assert!(matches!(step(&known, 5), Step::WaitUntil(_)));
     look(&mut known, &lost, 600);
     assert_eq!(step(&known, 600), Step::Read(Need::Hook), "health is asked anew");
+    fail(&mut known, Try::Hold, 600);
+    assert!(matches!(step(&known, 600), Step::WaitUntil(_)), "but not without a pause");
+    known.tries.succeeded(Try::Hold);
     known.hold = Some(Hold { read_at: at(600), by: HeldBy::Ours(ours()) });
     assert!(matches!(step(&known, 600), Step::WaitUntil(_)), "healthy: its network may be back");
     known.hold = Some(Hold { read_at: at(600), by: HeldBy::Ours(Ours { unhealthy: true, ..ours() }) });
@@ -364,6 +367,7 @@ fn proceed_and_abandon_release_at_the_deadline_and_wait_never_does() {
     assert_eq!(step(&known, 99), Step::WaitUntil(at(100)));
     assert_eq!(released(&step(&known, 100)), Some(LifecycleActionResult::Continue));
     assert_eq!(outcome(&step(&known, 100)), Some(Outcome::TimedOut));
+    assert_eq!(step(&at_deadline(OnDrainTimeout::Abandon), 99), Step::WaitUntil(at(100)));
     assert_eq!(released(&step(&at_deadline(OnDrainTimeout::Abandon), 100)), Some(LifecycleActionResult::Abandon));
     let mut waiting = at_deadline(OnDrainTimeout::Wait);
     for seconds in [100, 701, 170_000, 180_000] {

@@ -282,6 +282,10 @@ fn it_waits_while_tasks_are_counted_without_listing_them() {
     let known = draining(3);
     assert_eq!(step(&known, 1), Step::WaitUntil(at(10)));
     assert_eq!(step(&known, 10), Step::Read(Need::Instance));
+    let mut listed = draining(3);
+    read_tasks(&mut listed, &[task("a", "RUNNING", "RUNNING")], 1);
+    look(&mut listed, &container_instance("DRAINING", 3), 10);
+    assert_eq!(step(&listed, 10), Step::WaitUntil(at(20)), "nor again where they were listed");
 }
 
 #[test]
@@ -445,6 +449,13 @@ fn standalone_tasks_are_stopped_at_once_where_asked() {
     assert_eq!(step(&known, 1), Step::Read(Need::Tasks));
     read_tasks(&mut known, &[standalone("job"), task("web", "RUNNING", "RUNNING")], 1);
     assert_eq!(step(&known, 1), Step::Act(Action::StopTasks(vec![standalone("job").arn])));
+    read_tasks(&mut known, &[task("web", "RUNNING", "RUNNING")], 1);
+    look(&mut known, &container_instance("DRAINING", 1), 10);
+    assert_eq!(step(&known, 10), Step::WaitUntil(at(20)), "a list is not asked for at every look");
+    look(&mut known, &container_instance("DRAINING", 1), 40);
+    assert_eq!(step(&known, 40), Step::Read(Need::Tasks), "but now and then, for a new one");
+    read_tasks(&mut known, &[standalone("job"), task("web", "RUNNING", "RUNNING")], 1);
+    look(&mut known, &container_instance("DRAINING", 2), 0);
     known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(ours()) });
     assert_eq!(step(&known, 1), Step::WaitUntil(at(10)), "the default waits");
 }

@@ -213,7 +213,8 @@ fn host() -> impl Strategy<Value = HostPlan> {
 }
 
 fn service() -> impl Strategy<Value = ServicePlan> {
-    let percents = (prop_oneof![Just(0_u32), Just(50), Just(100)], prop_oneof![Just(100_u32), Just(150), Just(200)]);
+    let minimum = prop_oneof![Just(0_u32), Just(100), 0_u32..=100];
+    let percents = (minimum, prop_oneof![Just(100_u32), Just(200), 100_u32..=200]);
     let times = (weighted(0.4, 0_u64..60), 0_u64..20, 0_u64..40);
     (0_usize..3, 1_usize..=4, percents, weighted(0.2, Just(())), times).prop_map(
         |(cluster, desired, (minimum, maximum), daemon, (deregistration_s, start_s, stop_s))| ServicePlan {

@@ -1,0 +1,124 @@
+//! What a rule is tried on: an instance, as far as it is known.
+
+use std::collections::BTreeMap;
+
+use super::super::*;
+use crate::aws::ContainerInstance;
+use crate::config::{Config, Overrides, Pace};
+use crate::drain::known::{Departure, Hold, NoticedBy, Ours};
+use crate::ids::{ClusterName, InstanceId};
+
+pub(super) const POLL_MIN: u64 = 2;
+
+/// The time: seconds since some start.
+pub(super) fn at(seconds: u64) -> Timestamp {
+    after("2026-01-15T20:00:00Z".parse().unwrap(), Duration::from_secs(seconds))
+}
+
+pub(super) fn policy() -> Policy {
+    Config::read(|_| None).unwrap().policy
+}
+
+pub(super) fn termination() -> Cause {
+    Cause::Termination { to_warm_pool: false }
+}
+
+pub(super) fn met(cause: Cause) -> Known {
+    Known::new(
+        Departure { instance: InstanceId::parse("i-1234567890abcdef0").unwrap(), cause, noticed_by: NoticedBy::Event },
+        at(0),
+    )
+}
+
+pub(super) fn ours() -> Ours {
+    Ours {
+        group: "web".into(),
+        hooks: vec!["ecs-drainer".into()],
+        heartbeat_timeout: Duration::from_secs(3600),
+        others_hold_too: false,
+        unhealthy: false,
+        overrides: Overrides::default(),
+    }
+}
+
+pub(super) fn held(by: HeldBy) -> Known {
+    Known { hold: Some(Hold { read_at: at(0), by }), heartbeat_at: at(0), ..met(termination()) }
+}
+
+pub(super) fn container_instance(status: &str, counted: u32) -> ContainerInstance {
+    ContainerInstance {
+        arn: "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/1".into(),
+        instance: InstanceId::parse("i-1234567890abcdef0"),
+        status: status.into(),
+        agent_connected: true,
+        running_tasks: counted,
+        pending_tasks: 0,
+        attributes: BTreeMap::new(),
+    }
+}
+
+/// Held by our hook, found in cluster prod at `seconds`, to be looked at next 10 s later.
+pub(super) fn found(instance: &ContainerInstance, seconds: u64) -> Known {
+    let mut known = held(HeldBy::Ours(ours()));
+    place(&mut known, instance, seconds);
+    known
+}
+
+pub(super) fn place(known: &mut Known, instance: &ContainerInstance, seconds: u64) {
+    let prod = ClusterName::parse("prod").unwrap();
+    known.learn_place(Place::Registered, vec![Registration::new(prod, instance, at(seconds))], at(seconds));
+    known.next_look = at(seconds + 10);
+}
+
+pub(super) fn draining(counted: u32) -> Known {
+    found(&container_instance("DRAINING", counted), 0)
+}
+
+pub(super) fn task(name: &str, last_status: &str, desired_status: &str) -> Task {
+    Task {
+        arn: format!("arn:aws:ecs:us-west-2:123456789012:task/prod/{name}").into(),
+        container_instance: None,
+        last_status: last_status.into(),
+        desired_status: desired_status.into(),
+        group: "service:web".into(),
+        started_by: "ecs-svc/1".into(),
+        stopped_at: None,
+    }
+}
+
+pub(super) fn standalone(name: &str) -> Task {
+    Task { group: "family:job".into(), started_by: String::new(), ..task(name, "RUNNING", "RUNNING") }
+}
+
+pub(super) fn read_tasks(known: &mut Known, tasks: &[Task], seconds: u64) {
+    let arn = known.registrations[0].arn.clone();
+    known.learn_tasks(&arn, tasks.iter().map(|task| (task.arn.clone(), task.clone())).collect(), at(seconds));
+}
+
+pub(super) fn look(known: &mut Known, instance: &ContainerInstance, seconds: u64) {
+    known.learn_instance(&instance.arn.clone(), Some(instance), at(seconds));
+    known.next_look = at(seconds + 10);
+}
+
+pub(super) fn step(known: &Known, seconds: u64) -> Step {
+    decide(known, &known.policy(policy()), at(seconds))
+}
+
+pub(super) fn outcome(step: &Step) -> Option<Outcome> {
+    match step {
+        Step::Settled(settled) | Step::Act(Action::Complete { settled, .. }) => Some(settled.outcome),
+        _ => None,
+    }
+}
+
+pub(super) fn released(step: &Step) -> Option<LifecycleActionResult> {
+    match step {
+        Step::Act(Action::Complete { result, .. }) => Some(*result),
+        _ => None,
+    }
+}
+
+pub(super) fn fail(known: &mut Known, what: Try, seconds: u64) {
+    let pace = Pace { min: Duration::from_secs(5), max: Duration::from_secs(5) };
+    known.tries.failed(what, "throttled".into(), at(seconds), pace, &mut fastrand::Rng::with_seed(0));
+}

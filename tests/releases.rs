@@ -206,3 +206,15 @@ async fn a_host_that_is_itself_gone_does_not_hold_its_own_termination() {
     assert_eq!(drain["outcome"], "host-gone", "{drain}");
     assert_eq!(stage.releases().len(), 1);
 }
+
+#[tokio::test]
+async fn where_two_hooks_of_ours_hold_it_both_are_completed() {
+    let stage = Stage::scaling_in(world_with_hooks(&[(HOOK, 300.0), ("second", 300.0)]));
+
+    let drain = stage.drain(&[("LIFECYCLE_HOOK_NAMES", "ecs-drainer,second")]).await;
+
+    assert_eq!(drain["outcome"], "drained", "{drain}");
+    let hooks: Vec<_> = stage.releases().into_iter().map(|release| release.hook).collect();
+    assert_eq!(hooks, [HOOK, "second"]);
+    assert_eq!(stage.count(Operation::PutAttributes), 0, "nobody else holds it");
+}

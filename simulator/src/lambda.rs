@@ -1,6 +1,7 @@
 //! Runs a real function binary as Lambda would: one execution environment, one invocation at a time.
 
 mod environment;
+mod event_source;
 mod runtime_api;
 #[cfg(test)]
 mod tests;
@@ -14,11 +15,12 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::clock::{Stopwatch, wall_now};
 
 use environment::Environment;
+pub use event_source::{EventSource, sqs_batch};
 use runtime_api::{Finished, Work};
 
 /// What Lambda is told of a function.
@@ -243,33 +245,6 @@ impl Function {
     fn current(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Wraps bodies as Lambda hands over a batch of an SQS queue, in their order as `message-1`, `message-2`, …
-// Lambda developer guide, "Example Amazon SQS event".
-pub fn sqs_batch(bodies: impl IntoIterator<Item = String>) -> Value {
-    let now = wall_now().as_millisecond().to_string();
-    let records: Vec<Value> = (bodies.into_iter().zip(1..))
-        .map(|(body, number): (String, usize)| {
-            json!({
-                "messageId": format!("message-{number}"),
-                "receiptHandle": format!("receipt-{number}"),
-                "body": body,
-                "attributes": {
-                    "ApproximateReceiveCount": "1",
-                    "SentTimestamp": now,
-                    "SenderId": "AIDAIENQZJOLO23YVJ4VO",
-                    "ApproximateFirstReceiveTimestamp": now,
-                },
-                "messageAttributes": {},
-                "md5OfBody": "00000000000000000000000000000000",
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-west-2:123456789012:drain-queue",
-                "awsRegion": "us-west-2",
-            })
-        })
-        .collect();
-    json!({ "Records": records })
 }
 
 fn init_failed(error_type: &str, why: &impl ToString) -> Outcome {

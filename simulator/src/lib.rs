@@ -1,11 +1,12 @@
 //! ECS, Auto Scaling and the Lambda Runtime API on loopback, as far as draining depends on them.
 //!
 //! [`world`] is the model, with an explicit clock and no I/O; [`wire`] speaks the AWS protocols over it;
-//! [`lambda`] runs a real function binary as Lambda would.
+//! [`lambda`] runs a real function binary as Lambda would, and feeds it from a queue, [`sqs`].
 
 pub mod clock;
 mod http;
 pub mod lambda;
 pub mod scenario;
+pub mod sqs;
 pub mod wire;
 pub mod world;

@@ -16,6 +16,7 @@ mod requests;
 mod response;
 mod scheduler;
 mod spec;
+mod spot;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -35,11 +36,12 @@ pub use quota::{ASSUMED_ATTRIBUTES, ASSUMED_AUTO_SCALING, Bucket, Quotas};
 pub use request::{Attribute, Operation, Outcome, Recorded, Request, Service};
 pub use response::{
     ApiError, AutoScalingGroup, AutoScalingInstance, ContainerInstanceDescription, Failure, LifecycleHook, Reply,
-    RequestError, Response, TaskDescription,
+    RequestError, Response, ServiceDescription, TaskDescription,
 };
 pub use spec::{
     ActionResult, GroupSpec, HookSpec, HostSpec, MAX_PAGE, ServiceKind, ServiceSpec, Settings, TaskSpec, Transition,
 };
+pub use spot::{SPOT_NOTICE, SpotAction};
 pub use task::{DEPROVISIONING, DesiredStatus, LastStatus, Owner, STOPPED_TASKS_STAY, Task, TaskChange};
 
 use log::Log;

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::*;
+use crate::sqs::QueueSpec;
 
 fn spec() -> FunctionSpec {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lambda/tests/function.sh");
@@ -139,4 +142,18 @@ fn a_batch_wraps_bodies_in_their_order() {
     assert_eq!(record(1, "messageId"), "message-2");
     assert_eq!(record(1, "body"), "[]");
     assert_eq!(record(1, "eventSource"), "aws:sqs");
+}
+
+#[tokio::test]
+async fn a_queue_feeds_a_function_and_what_fails_comes_again_until_it_is_a_dead_letter() {
+    let function = Function::start(spec()).unwrap();
+    let queue = QueueSpec { visibility_timeout: Duration::from_millis(300), max_receive_count: 2, batch_size: 1 };
+    let source = EventSource::new(queue);
+    for wish in ["answer", "fail", "exit"] {
+        source.send(wish.to_owned());
+    }
+    // The script looks for its wish in the whole event, in quotes.
+    let invocations = source.feed(&function).await;
+    assert_eq!(invocations.len(), 5, "{invocations:#?}");
+    assert_eq!(source.dead_letters(), ["fail", "exit"]);
 }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::world::{
-    ApiError, Attribute, ContainerInstanceDescription, Failure, Operation, Request, Response, Service, TaskDescription,
+    ApiError, Attribute, ContainerInstanceDescription, Failure, Operation, Request, Response, Service,
+    ServiceDescription, TaskDescription,
 };
 
 pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -56,6 +57,10 @@ pub(super) fn encode(operation: Operation, response: &Response) -> String {
             "failures": failures.iter().map(failure).collect::<Vec<_>>(),
         }),
         Response::Task(stopped) => json!({ "task": task(stopped) }),
+        Response::Services { services, failures } => json!({
+            "services": services.iter().map(service).collect::<Vec<_>>(),
+            "failures": failures.iter().map(failure).collect::<Vec<_>>(),
+        }),
         Response::Attributes(attributes) => json!({
             "attributes": attributes.iter().map(attribute).collect::<Vec<_>>(),
         }),
@@ -113,6 +118,28 @@ fn task(task: &TaskDescription) -> Value {
         "tags": [],
         "version": task.version,
     }))
+}
+
+fn service(service: &ServiceDescription) -> Value {
+    json!({
+        "serviceArn": service.service_arn,
+        "serviceName": service.service_name,
+        "clusterArn": service.cluster_arn,
+        "status": "ACTIVE",
+        "launchType": "EC2",
+        "schedulingStrategy": service.scheduling_strategy,
+        "desiredCount": service.desired_count,
+        "runningCount": service.running_count,
+        "pendingCount": service.pending_count,
+        "deploymentConfiguration": {
+            "minimumHealthyPercent": service.minimum_healthy_percent,
+            "maximumPercent": service.maximum_percent,
+        },
+        "loadBalancers": [],
+        "serviceRegistries": [],
+        "deployments": [],
+        "events": [],
+    })
 }
 
 fn attribute(attribute: &Attribute) -> Value {

@@ -136,6 +136,7 @@ fn content(response: &Response) -> String {
         | Response::ContainerInstances { .. }
         | Response::Tasks { .. }
         | Response::Task(_)
+        | Response::Services { .. }
         | Response::Attributes(_) => String::new(),
     }
 }

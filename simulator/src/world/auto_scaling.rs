@@ -129,7 +129,7 @@ impl World {
         })
     }
 
-    fn zone(&self) -> String {
+    pub(super) fn zone(&self) -> String {
         format!("{}{ZONE_SUFFIX}", self.settings.region)
     }
 

@@ -60,6 +60,7 @@ impl World {
             group: spec.group,
             health: "Healthy".to_owned(),
             powered: true,
+            interrupted_at: None,
             lifecycle_state: "InService",
             registrations: BTreeSet::new(),
             actions: BTreeMap::new(),

@@ -13,6 +13,9 @@ mod attributes;
 // ECS API reference, DescribeContainerInstances and DescribeTasks: up to 100 entries.
 const MAX_DESCRIBED: usize = 100;
 
+// ECS API reference, DescribeServices: "You may specify up to 10 services to describe in a single operation."
+const MAX_SERVICES: usize = 10;
+
 // ECS API reference, UpdateContainerInstancesState: "A list of up to 10"; the error is "instanceIds can have at most 10 items."
 const MAX_UPDATED: usize = 10;
 
@@ -51,6 +54,10 @@ impl World {
             Request::StopTask { cluster, task, reason } => {
                 let cluster = self.cluster(cluster)?;
                 self.stop_task(&cluster, task, reason.as_deref())
+            }
+            Request::DescribeServices { cluster, services } => {
+                let cluster = self.cluster(cluster)?;
+                self.describe_services(&cluster, services)
             }
             Request::PutAttributes { cluster, attributes } => {
                 let cluster = self.cluster(cluster)?;
@@ -206,6 +213,19 @@ impl World {
         self.stop(id, StopCause::User(reason));
         let task = self.task_in(cluster, id).ok_or_else(not_found)?;
         Ok(Response::Task(Box::new(self.describe_task(task))))
+    }
+
+    fn describe_services(&self, cluster: &str, names: &[String]) -> Result<Response, ApiError> {
+        check_count(names, MAX_SERVICES, "Services")?;
+        let (mut services, mut failures) = (Vec::new(), Vec::new());
+        for name in names {
+            let name = bare(name, "service", cluster)?;
+            match self.describe_service(cluster, name) {
+                Some(service) => services.push(service),
+                None => failures.push(self.missing("service", cluster, name)),
+            }
+        }
+        Ok(Response::Services { services, failures })
     }
 
     fn describe_task(&self, task: &Task) -> TaskDescription {

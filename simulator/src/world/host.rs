@@ -22,6 +22,8 @@ pub struct Host {
     pub health: String,
     /// Whether it runs.
     pub powered: bool,
+    /// When EC2 gave notice of its interruption.
+    pub interrupted_at: Option<Timestamp>,
     pub(super) lifecycle_state: &'static str,
     pub(super) registrations: BTreeSet<String>,
     pub(super) actions: BTreeMap<String, Action>,
@@ -236,7 +238,7 @@ impl World {
     /// The host is gone: what was not STOPPED is killed, Auto Scaling forgets it, ECS notices if its agent was there to be missed.
     pub(super) fn go_away(&mut self, instance_id: &str) {
         let at = self.now;
-        let Some(host) = self.hosts.get_mut(instance_id) else {
+        let Some(host) = self.hosts.get_mut(instance_id).filter(|host| host.powered) else {
             return;
         };
         host.powered = false;
@@ -282,7 +284,7 @@ impl World {
         }
     }
 
-    fn running_host(&self, instance_id: &str) -> Result<&Host, WorldError> {
+    pub(super) fn running_host(&self, instance_id: &str) -> Result<&Host, WorldError> {
         (self.hosts.get(instance_id)).filter(|host| host.powered).ok_or_else(|| unknown("running host", instance_id))
     }
 

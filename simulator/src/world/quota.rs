@@ -24,6 +24,8 @@ pub struct Quotas {
     pub resource_read: Option<Bucket>,
     /// ListClusters.
     pub cluster_read: Option<Bucket>,
+    /// DescribeServices.
+    pub service_read: Option<Bucket>,
     /// PutAttributes, DeleteAttributes.
     pub attributes: Option<Bucket>,
     /// Every Auto Scaling action.
@@ -34,6 +36,7 @@ pub struct Quotas {
 const RESOURCE_MODIFY: Bucket = bucket(100.0, 40.0);
 const RESOURCE_READ: Bucket = bucket(100.0, 20.0);
 const CLUSTER_READ: Bucket = bucket(50.0, 20.0);
+const SERVICE_READ: Bucket = bucket(100.0, 20.0);
 
 /// AWS documents no bucket for attributes; taken to be as large as that of the other writes.
 pub const ASSUMED_ATTRIBUTES: Bucket = bucket(100.0, 40.0);
@@ -48,6 +51,7 @@ impl Quotas {
             resource_modify: Some(RESOURCE_MODIFY),
             resource_read: Some(RESOURCE_READ),
             cluster_read: Some(CLUSTER_READ),
+            service_read: Some(SERVICE_READ),
             attributes: Some(ASSUMED_ATTRIBUTES),
             auto_scaling: Some(ASSUMED_AUTO_SCALING),
         }
@@ -55,7 +59,14 @@ impl Quotas {
 
     /// No limits at all.
     pub fn unlimited() -> Quotas {
-        Quotas { resource_modify: None, resource_read: None, cluster_read: None, attributes: None, auto_scaling: None }
+        Quotas {
+            resource_modify: None,
+            resource_read: None,
+            cluster_read: None,
+            service_read: None,
+            attributes: None,
+            auto_scaling: None,
+        }
     }
 
     fn bucket(&self, category: Category) -> Option<Bucket> {
@@ -63,6 +74,7 @@ impl Quotas {
             Category::ResourceModify => self.resource_modify,
             Category::ResourceRead => self.resource_read,
             Category::ClusterRead => self.cluster_read,
+            Category::ServiceRead => self.service_read,
             Category::Attributes => self.attributes,
             Category::AutoScaling => self.auto_scaling,
         }
@@ -103,6 +115,7 @@ enum Category {
     ResourceModify,
     ResourceRead,
     ClusterRead,
+    ServiceRead,
     Attributes,
     AutoScaling,
 }
@@ -115,6 +128,7 @@ fn category(operation: Operation) -> Category {
         | Operation::ListTasks
         | Operation::DescribeTasks => Category::ResourceRead,
         Operation::ListClusters => Category::ClusterRead,
+        Operation::DescribeServices => Category::ServiceRead,
         Operation::PutAttributes | Operation::DeleteAttributes => Category::Attributes,
         Operation::DescribeAutoScalingInstances
         | Operation::DescribeAutoScalingGroups

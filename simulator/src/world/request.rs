@@ -16,6 +16,7 @@ pub enum Operation {
     ListTasks,
     DescribeTasks,
     StopTask,
+    DescribeServices,
     PutAttributes,
     DeleteAttributes,
     DescribeAutoScalingInstances,
@@ -36,7 +37,7 @@ pub enum Service {
 
 impl Operation {
     /// Every operation that is modelled.
-    pub const ALL: [Operation; 14] = [
+    pub const ALL: [Operation; 15] = [
         Operation::ListClusters,
         Operation::ListContainerInstances,
         Operation::DescribeContainerInstances,
@@ -44,6 +45,7 @@ impl Operation {
         Operation::ListTasks,
         Operation::DescribeTasks,
         Operation::StopTask,
+        Operation::DescribeServices,
         Operation::PutAttributes,
         Operation::DeleteAttributes,
         Operation::DescribeAutoScalingInstances,
@@ -63,6 +65,7 @@ impl Operation {
             Operation::ListTasks => "ListTasks",
             Operation::DescribeTasks => "DescribeTasks",
             Operation::StopTask => "StopTask",
+            Operation::DescribeServices => "DescribeServices",
             Operation::PutAttributes => "PutAttributes",
             Operation::DeleteAttributes => "DeleteAttributes",
             Operation::DescribeAutoScalingInstances => "DescribeAutoScalingInstances",
@@ -83,6 +86,7 @@ impl Operation {
             | Operation::ListTasks
             | Operation::DescribeTasks
             | Operation::StopTask
+            | Operation::DescribeServices
             | Operation::PutAttributes
             | Operation::DeleteAttributes => Service::Ecs,
             Operation::DescribeAutoScalingInstances
@@ -156,6 +160,11 @@ pub enum Request {
         task: String,
         reason: Option<String>,
     },
+    DescribeServices {
+        cluster: Option<String>,
+        #[serde(default)]
+        services: Vec<String>,
+    },
     PutAttributes {
         cluster: Option<String>,
         #[serde(default)]
@@ -209,6 +218,7 @@ impl Request {
             Request::ListTasks { .. } => Operation::ListTasks,
             Request::DescribeTasks { .. } => Operation::DescribeTasks,
             Request::StopTask { .. } => Operation::StopTask,
+            Request::DescribeServices { .. } => Operation::DescribeServices,
             Request::PutAttributes { .. } => Operation::PutAttributes,
             Request::DeleteAttributes { .. } => Operation::DeleteAttributes,
             Request::DescribeAutoScalingInstances { .. } => Operation::DescribeAutoScalingInstances,
@@ -231,6 +241,7 @@ impl Request {
             Request::ListTasks { cluster, container_instance, .. } => present([cluster, container_instance]),
             Request::DescribeTasks { cluster, tasks } => with(present([cluster]), tasks),
             Request::StopTask { cluster, task, .. } => with(present([cluster]), [task]),
+            Request::DescribeServices { cluster, services } => with(present([cluster]), services),
             Request::PutAttributes { cluster, attributes } | Request::DeleteAttributes { cluster, attributes } => {
                 let targets = attributes.iter().filter_map(|a| a.target_id.as_ref());
                 with(present([cluster]), targets)

@@ -83,6 +83,13 @@ pub enum Response {
     },
     /// StopTask.
     Task(Box<TaskDescription>),
+    /// DescribeServices.
+    Services {
+        /// Those that were found.
+        services: Vec<ServiceDescription>,
+        /// Those that were not.
+        failures: Vec<Failure>,
+    },
     /// PutAttributes and DeleteAttributes.
     Attributes(Vec<Attribute>),
     /// DescribeAutoScalingInstances.
@@ -147,6 +154,21 @@ pub struct TaskDescription {
     pub stopped_reason: Option<String>,
     pub stop_code: Option<String>,
     pub version: i64,
+}
+
+/// A service as described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the ECS API reference")]
+pub struct ServiceDescription {
+    pub service_arn: String,
+    pub service_name: String,
+    pub cluster_arn: String,
+    pub scheduling_strategy: &'static str,
+    pub desired_count: usize,
+    pub running_count: usize,
+    pub pending_count: usize,
+    pub minimum_healthy_percent: u32,
+    pub maximum_percent: u32,
 }
 
 /// An instance as Auto Scaling describes it.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    LastStatus, Owner, ServiceKind, ServiceSpec, Task, World,
+    LastStatus, Owner, ServiceDescription, ServiceKind, ServiceSpec, Task, World,
     task::{StopCause, Timing},
 };
 
@@ -253,6 +253,31 @@ impl World {
         staying.sort();
         standing.staying = staying.into_iter().map(|(_, _, id)| id).collect();
         standing
+    }
+
+    /// A service as DescribeServices tells of it.
+    pub(super) fn describe_service(&self, cluster: &str, name: &str) -> Option<ServiceDescription> {
+        let ServiceSpec { kind, desired, minimum_healthy_percent, maximum_percent, .. } =
+            self.service(cluster, name)?.spec.clone();
+        let (pending, running): (Vec<&Task>, Vec<&Task>) =
+            self.alive_tasks(cluster, name).into_iter().partition(|task| task.is_pending());
+        Some(ServiceDescription {
+            service_arn: self.arn("ecs", &format!("service/{cluster}/{name}")),
+            service_name: name.to_owned(),
+            cluster_arn: self.clusters.get(cluster)?.arn.clone(),
+            scheduling_strategy: match kind {
+                ServiceKind::Daemon => "DAEMON",
+                ServiceKind::Replica => "REPLICA",
+            },
+            desired_count: match kind {
+                ServiceKind::Daemon => self.active_instances(cluster).len(),
+                ServiceKind::Replica => desired,
+            },
+            running_count: running.len(),
+            pending_count: pending.len(),
+            minimum_healthy_percent,
+            maximum_percent,
+        })
     }
 
     /// A service's tasks that should run; those on a deregistered host are nobody's any more.

@@ -6,6 +6,7 @@ mod hooks;
 mod hosts;
 mod lists;
 mod services;
+mod spot;
 mod states;
 mod tasks;
 

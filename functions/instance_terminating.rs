@@ -11,7 +11,7 @@ use shared::config::Config;
 use shared::drain::known::{Cause, Departure, Known, NoticedBy};
 use shared::drain::{self, Budget, Context};
 use shared::ids::Home;
-use shared::invocation::{Answer, Verdict, deadline, intake};
+use shared::invocation::{Answer, Unfinished, Verdict, deadline, intake};
 use shared::notice::{Notice, NoticeError};
 
 use crate::startup::{Warm, serve};
@@ -33,11 +33,11 @@ async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answe
         let known = departures.into_iter().map(|departure| Known::new(departure, clock.now())).collect();
         drain::run(&context, known, budget, &mut fastrand::Rng::new()).await
     };
-    Ok(intake.serve(drain).await)
+    Ok(intake.serve(Unfinished::ReconcileGoesOn, drain).await)
 }
 
-fn judge(notice: Notice, config: &Config) -> Verdict {
-    match notice {
+fn judge(notice: Notice, config: &Config) -> Result<Verdict, NoticeError> {
+    Ok(match notice {
         Notice::Terminating(it) if !config.hook_names.contains(&it.hook) => {
             Verdict::Ignore(Some(it.instance), format!("hook {} of group {} is not ours", it.hook, it.group))
         }
@@ -46,5 +46,6 @@ fn judge(notice: Notice, config: &Config) -> Verdict {
             Verdict::Depart(Departure { instance: it.instance, cause, noticed_by: NoticedBy::Event })
         }
         Notice::Nothing { instance, why } => Verdict::Ignore(instance, why),
-    }
+        Notice::SpotInterruption(_) | Notice::RebalanceRecommendation(_) => return Err(notice.misdirected()),
+    })
 }

@@ -9,14 +9,14 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
 use shared::config::Config;
-use shared::drain::locate::ClusterOfGroup;
+use shared::drain::remembered::Remembered;
 use shared::telemetry;
 
 /// What an execution environment keeps from one invocation to the next.
 pub(crate) struct Warm {
     pub(crate) calls: SdkCalls,
     pub(crate) config: Config,
-    pub(crate) remembered: ClusterOfGroup,
+    pub(crate) remembered: Remembered,
 }
 
 /// Serves invocations with `handle` until Lambda ends the process. Settings that are not allowed end it at once.
@@ -32,7 +32,7 @@ where
         Err(error) => return failed(&error),
     };
     let sdk = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
-    let warm = Warm { calls: SdkCalls::new(&sdk), config, remembered: ClusterOfGroup::default() };
+    let warm = Warm { calls: SdkCalls::new(&sdk), config, remembered: Remembered::default() };
 
     match lambda_runtime::run(service_fn(|event| handle(event, &warm))).await {
         Ok(()) => ExitCode::SUCCESS,

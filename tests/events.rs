@@ -20,6 +20,14 @@ fn said(payload: Value) -> &'static str {
             assert_eq!(it.hook.as_str(), "ecs-drainer");
             if it.to_warm_pool { "terminating, to a warm pool" } else { "terminating" }
         }
+        Ok(Notice::SpotInterruption(it)) => {
+            assert_eq!(it.instance.as_str(), "i-1234567890abcdef0");
+            if it.hibernates { "interrupted, hibernates" } else { "interrupted" }
+        }
+        Ok(Notice::RebalanceRecommendation(instance)) => {
+            assert_eq!(instance.as_str(), "i-1234567890abcdef0");
+            "may be interrupted"
+        }
         Ok(Notice::Nothing { .. }) => "nothing",
         Err(NoticeError::Unknown(_)) => "unknown",
         Err(error) => panic!("{error}"),
@@ -35,6 +43,10 @@ fn every_sample_is_read_as_what_it_is() {
         ("instance-launch-successful.json", "unknown"),
         ("instance-terminate-warm-pool.json", "terminating, to a warm pool"),
         ("instance-terminate.json", "terminating"),
+        ("rebalance-recommendation.json", "may be interrupted"),
+        ("spot-hibernation-warning.json", "interrupted, hibernates"),
+        ("spot-interruption-warning.json", "interrupted"),
+        ("spot-sqs-batch.json", "interrupted"),
         ("sqs-batch.json", "terminating"),
     ]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");

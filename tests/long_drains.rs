@@ -6,7 +6,7 @@ use shared::clock::after;
 use shared::config::Config;
 use shared::drain::decide::Outcome;
 use shared::drain::known::{Departure, Known, NoticedBy};
-use shared::drain::locate::ClusterOfGroup;
+use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
 use shared::drain::scan::{self, ScanError};
 use shared::drain::{self, Budget, Context};
@@ -45,7 +45,7 @@ fn leaving(mut world: World) -> Model {
 async fn invocation(model: &Model, config: &Config, seed: u64) -> Drain {
     let clock = model.clock();
     let budget = Budget::within(after(clock.now(), secs(60.0)), secs(50.0), clock.now());
-    let context = Context { calls: model, config, remembered: &ClusterOfGroup::default(), clock };
+    let context = Context { calls: model, config, remembered: &Remembered::default(), clock };
     let departure = Departure::of_termination(InstanceId::parse(LEAVING).unwrap(), NoticedBy::Event);
     let drains =
         drain::run(&context, vec![Known::new(departure, clock.now())], budget, &mut fastrand::Rng::with_seed(seed))
@@ -57,7 +57,7 @@ async fn invocation(model: &Model, config: &Config, seed: u64) -> Drain {
 async fn scan(model: &Model, config: &Config) -> Result<Vec<Known>, ScanError> {
     let clock = model.clock();
     let budget = Budget::within(after(clock.now(), secs(60.0)), secs(50.0), clock.now());
-    let context = Context { calls: model, config, remembered: &ClusterOfGroup::default(), clock };
+    let context = Context { calls: model, config, remembered: &Remembered::default(), clock };
     scan::departures(&context, budget, &mut fastrand::Rng::with_seed(0)).await
 }
 
@@ -162,7 +162,7 @@ async fn hosts_of_a_cluster_are_looked_at_together_and_handed_over_together() {
     let (model, config) = (Model::of(world), config(&[]));
     let clock = model.clock();
     let budget = Budget::within(after(clock.now(), secs(150.0)), secs(120.0), clock.now());
-    let context = Context { calls: &model, config: &config, remembered: &ClusterOfGroup::default(), clock };
+    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock };
     let known = ids
         .iter()
         .map(|id| Known::new(Departure::of_termination(InstanceId::parse(id).unwrap(), NoticedBy::Event), clock.now()));
@@ -176,7 +176,7 @@ async fn hosts_of_a_cluster_are_looked_at_together_and_handed_over_together() {
     let looks = count(Operation::DescribeContainerInstances);
     assert!((10..=60).contains(&looks), "one for all of them, each 2 s to 15 s: {looks}");
     assert_eq!(count(Operation::PutAttributes), 10, "ten hosts to a request");
-    assert_eq!(count(Operation::ListTasks), 20, "ten hosts' tasks are named");
+    assert_eq!(count(Operation::ListTasks), 2, "the cluster's two lists, for the ten hosts whose tasks are named");
 }
 
 #[tokio::test(start_paused = true)]

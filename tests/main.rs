@@ -21,4 +21,5 @@ mod reconcile;
 mod releases;
 mod search;
 mod settings;
+mod spot;
 mod support;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::error::{CallError, ErrorClass};
-use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
+use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
 
 /// One method, one AWS request: one page, one chunk. The caller keeps to the limits of each.
 ///
@@ -45,11 +45,11 @@ pub trait Calls {
         arns: &[ContainerInstanceArn],
     ) -> Result<Found<ContainerInstance>, CallError>;
 
-    /// ECS `ListTasks` of one container instance: a page of up to 100 ARNs.
+    /// ECS `ListTasks` of one container instance, or of the whole cluster: a page of up to 100 ARNs.
     async fn list_tasks(
         &self,
         cluster: &ClusterName,
-        container_instance: &ContainerInstanceArn,
+        container_instance: Option<&ContainerInstanceArn>,
         desired: DesiredStatus,
         token: Option<String>,
     ) -> Result<Page<TaskArn>, CallError>;
@@ -59,6 +59,13 @@ pub trait Calls {
 
     /// ECS `StopTask`; answers the task as it is now, already on its way out.
     async fn stop_task(&self, cluster: &ClusterName, arn: &TaskArn, reason: &str) -> Result<Task, CallError>;
+
+    /// ECS `DescribeServices`, at most [`batch::SERVICES_MAX`].
+    async fn describe_services(
+        &self,
+        cluster: &ClusterName,
+        names: &[ServiceName],
+    ) -> Result<Found<Service>, CallError>;
 
     /// ECS `PutAttributes`, at most [`batch::ATTRIBUTES_MAX`], each on a container instance of its own.
     async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError>;
@@ -236,6 +243,21 @@ impl Task {
     pub fn is_standalone(&self) -> bool {
         !self.started_by.starts_with("ecs-svc/") && !self.group.starts_with("service:")
     }
+
+    /// The service that owns it.
+    #[must_use]
+    pub fn service(&self) -> Option<ServiceName> {
+        self.group.strip_prefix("service:").map(ServiceName::from)
+    }
+}
+
+/// One service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name.
+    pub name: ServiceName,
+    /// Whether it keeps one task on every host, rather than a number of them anywhere.
+    pub is_daemon: bool,
 }
 
 /// An instance as Auto Scaling knows it.

@@ -10,10 +10,12 @@ pub mod attributes;
 pub mod deadlines;
 pub mod decide;
 pub mod known;
-pub mod locate;
+mod locate;
 mod observe;
+pub mod remembered;
 pub mod report;
 pub mod scan;
+mod tasks;
 pub mod tries;
 
 use std::collections::BTreeSet;
@@ -24,9 +26,9 @@ use jiff::Timestamp;
 use tokio::time::timeout_at;
 use tracing::{info, warn};
 
-use self::decide::{Action, Need, Outcome, Settled, Step, decide};
-use self::known::{Cause, Known, Place};
-use self::locate::ClusterOfGroup;
+use self::decide::{Action, Need, Outcome, Settled, Step, decide, next_stop};
+use self::known::{Cause, Known, Place, Unattended};
+use self::remembered::Remembered;
 use self::report::{Drain, report};
 use crate::aws::{CallError, Calls};
 use crate::clock::{Clock, after, before};
@@ -50,7 +52,7 @@ pub struct Context<'a, C> {
     /// Every setting.
     pub config: &'a Config,
     /// What this warm environment remembers.
-    pub remembered: &'a ClusterOfGroup,
+    pub remembered: &'a Remembered,
     /// The time.
     pub clock: Clock,
 }
@@ -62,6 +64,8 @@ pub struct Budget {
     pub hand_over_at: Timestamp,
     /// The report is given, whatever is still unknown.
     pub report_at: Timestamp,
+    /// When somebody surely looks again at what was handed over; none where nobody does.
+    pub resumed_at: Option<Timestamp>,
 }
 
 impl Budget {
@@ -71,7 +75,13 @@ impl Budget {
         let report_at = before(deadline, ANSWER_TAKES).max(now);
         let latest = before(deadline, HAND_OVER_TAKES).max(now);
         let hand_over_at = after(now, poll_for).min(latest);
-        Self { hand_over_at, report_at: report_at.min(after(hand_over_at, HAND_OVER_TAKES)) }
+        Self { hand_over_at, report_at: report_at.min(after(hand_over_at, HAND_OVER_TAKES)), resumed_at: None }
+    }
+
+    /// What is handed over is looked at again from `resumed_at` on.
+    #[must_use]
+    pub fn resumed_at(self, resumed_at: Timestamp) -> Self {
+        Self { resumed_at: Some(resumed_at), ..self }
     }
 }
 
@@ -84,7 +94,7 @@ struct Drainee {
 }
 
 /// Drains every departing instance as far as `budget` allows, from what is already known of it, and reports on each, in
-/// the order given; an instance named twice is drained once.
+/// the order given; a departure named twice is one.
 pub async fn run<C: Calls>(
     context: &Context<'_, C>,
     departures: Vec<Known>,
@@ -92,8 +102,10 @@ pub async fn run<C: Calls>(
     rng: &mut fastrand::Rng,
 ) -> Vec<Drain> {
     let mut seen = BTreeSet::new();
-    let first = departures.into_iter().filter(|known| seen.insert(known.departure.instance.clone()));
-    let mut drainees: Vec<_> = first.map(|known| Drainee { known, settled: None, settled_at: None }).collect();
+    let first = departures.into_iter().filter(|known| seen.insert(known.departure.clone()));
+    let unattended = Some(Unattended { from: budget.hand_over_at, until: budget.resumed_at });
+    let drainee = |known| Drainee { known: Known { unattended, ..known }, settled: None, settled_at: None };
+    let mut drainees: Vec<_> = first.map(drainee).collect();
 
     let clock = context.clock;
     if timeout_at(clock.instant(budget.hand_over_at), pursue(context, &mut drainees, rng)).await.is_err() {
@@ -124,12 +136,14 @@ async fn pursue<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], rn
     }
 }
 
-/// What is to be done now, Spot before the rest; who waits; and when to look again if nobody does anything.
+/// What is to be done now, Spot before the rest; who waits; when to look again if nobody does anything; and when tasks
+/// that are known are to be stopped next.
 #[derive(Debug, Default)]
 struct Steps {
     work: Vec<(usize, Work)>,
     idle: Vec<usize>,
     wake: Option<Timestamp>,
+    next_stop: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -143,6 +157,7 @@ fn next_steps<C>(drainees: &mut [Drainee], context: &Context<'_, C>) -> Steps {
     let mut steps = Steps::default();
     for (index, drainee) in drainees.iter_mut().enumerate().filter(|(_, drainee)| drainee.settled.is_none()) {
         let policy = drainee.known.policy(context.config.policy);
+        steps.next_stop = steps.next_stop.into_iter().chain(next_stop(&drainee.known, &policy, now)).min();
         match decide(&drainee.known, &policy, now) {
             Step::Read(need) => steps.work.push((index, Work::Read(need))),
             Step::Act(action) => steps.work.push((index, Work::Act(action))),
@@ -153,10 +168,9 @@ fn next_steps<C>(drainees: &mut [Drainee], context: &Context<'_, C>) -> Steps {
             Step::Settled(settled) => drainee.settle(settled, now),
         }
     }
-    let is_spot = |index: usize| {
-        drainees.get(index).is_some_and(|d| matches!(d.known.departure.cause, Cause::SpotInterruption { .. }))
-    };
-    steps.work.sort_by_key(|(index, _)| !is_spot(*index));
+    let waits =
+        |index: usize| drainees.get(index).is_none_or(|d| matches!(d.known.departure.cause, Cause::Termination { .. }));
+    steps.work.sort_by_key(|(index, _)| waits(*index));
     steps
 }
 

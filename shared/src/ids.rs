@@ -63,6 +63,10 @@ string_type! {
     TaskArn
 }
 string_type! {
+    /// The name of an ECS service, within its cluster.
+    ServiceName
+}
+string_type! {
     /// The name of an Auto Scaling group.
     GroupName
 }
@@ -70,7 +74,7 @@ string_type! {
     /// The name of a lifecycle hook.
     HookName
 }
-given_by_aws!(ContainerInstanceArn, TaskArn, GroupName, HookName);
+given_by_aws!(ContainerInstanceArn, TaskArn, ServiceName, GroupName, HookName);
 
 impl InstanceId {
     /// Takes `i-` and 8 or 17 lower-case hex digits, and nothing else.

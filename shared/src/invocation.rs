@@ -1,12 +1,15 @@
 //! From a Lambda invocation's payload to its answer: bare events are answered with a report, batches with the messages
 //! that should come again.
 
+use std::collections::BTreeMap;
+
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use tracing::{info, warn};
 
+use crate::drain::decide::Outcome;
 use crate::drain::known::Departure;
 use crate::drain::report::{Drain, Report, ignored};
 use crate::ids::{Home, InstanceId};
@@ -15,12 +18,19 @@ use crate::notice::{self, Notice, NoticeError, Payload};
 /// What an invocation is to do.
 #[derive(Debug, PartialEq)]
 pub struct Intake {
-    /// The instances about to leave.
-    pub departures: Vec<Departure>,
+    /// The instances about to leave, each once, with the messages that told of it.
+    departures: BTreeMap<Departure, Told>,
     /// What needs nothing done.
-    pub ignored: Vec<Drain>,
+    ignored: Vec<Drain>,
     /// For a batch, the messages that could not be read; none for a bare event.
     unreadable: Option<Vec<String>>,
+}
+
+/// When an invocation was first told of a departure, and by which messages; by none for a bare event.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    order: usize,
+    messages: Vec<String>,
 }
 
 /// What a function makes of a notice.
@@ -30,6 +40,15 @@ pub enum Verdict {
     Depart(Departure),
     /// To be left alone, and why.
     Ignore(Option<InstanceId>, String),
+}
+
+/// Who goes on with what a batch did not finish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfinished {
+    /// `reconcile` finds it in AWS's state; its message is done with.
+    ReconcileGoesOn,
+    /// Its message comes again.
+    ComesAgain,
 }
 
 /// A function's answer.
@@ -45,16 +64,21 @@ pub enum Answer {
 /// Reads a payload, and asks `judge` what each notice in it means to this function.
 ///
 /// # Errors
-/// For a bare event that cannot be read or is not known, or a batch that is none. A bad message inside a batch fails alone.
-pub fn intake(payload: Value, home: Option<&Home>, judge: impl Fn(Notice) -> Verdict) -> Result<Intake, NoticeError> {
-    let mut intake = Intake { departures: Vec::new(), ignored: Vec::new(), unreadable: None };
+/// For a bare event that cannot be read, is not known or is another function's, or a batch that is none. A bad message
+/// inside a batch fails alone.
+pub fn intake(
+    payload: Value,
+    home: Option<&Home>,
+    judge: impl Fn(Notice) -> Result<Verdict, NoticeError>,
+) -> Result<Intake, NoticeError> {
+    let mut intake = Intake { departures: BTreeMap::new(), ignored: Vec::new(), unreadable: None };
     match Payload::read(payload)? {
-        Payload::Bare(event) => intake.take(notice::read(&event, home)?, judge),
+        Payload::Bare(event) => intake.take(judge(notice::read(&event, home)?)?, None),
         Payload::Batch(messages) => {
             let mut unreadable = Vec::new();
             for message in messages {
-                match notice::read_body(&message.body, home) {
-                    Ok(notice) => intake.take(notice, &judge),
+                match notice::read_body(&message.body, home).and_then(&judge) {
+                    Ok(verdict) => intake.take(verdict, Some(message.id)),
                     Err(error) => {
                         warn!(message_id = message.id, kind = error.kind(), error = %error, "a message that cannot be served");
                         unreadable.push(message.id);
@@ -68,11 +92,19 @@ pub fn intake(payload: Value, home: Option<&Home>, judge: impl Fn(Notice) -> Ver
 }
 
 impl Intake {
-    fn take(&mut self, notice: Notice, judge: impl Fn(Notice) -> Verdict) {
-        match judge(notice) {
+    /// Whether it came as an SQS batch.
+    #[must_use]
+    pub fn is_batch(&self) -> bool {
+        self.unreadable.is_some()
+    }
+
+    fn take(&mut self, verdict: Verdict, message: Option<String>) {
+        match verdict {
             Verdict::Depart(departure) => {
                 info!(instance = %departure.instance, cause = ?departure.cause, "notice received");
-                self.departures.push(departure);
+                let order = self.departures.len();
+                let told = self.departures.entry(departure).or_insert(Told { order, messages: Vec::new() });
+                told.messages.extend(message);
             }
             Verdict::Ignore(instance, why) => {
                 info!(instance = instance.as_ref().map(ToString::to_string), why, "notice ignored");
@@ -81,17 +113,21 @@ impl Intake {
         }
     }
 
-    /// Drains the departures with `drain`, which tells how each ended, and answers the invocation.
-    pub async fn serve(self, drain: impl AsyncFnOnce(Vec<Departure>) -> Vec<Drain>) -> Answer {
-        let drains = drain(self.departures).await;
-        match self.unreadable {
-            None => Answer::Report(Report { drains: self.ignored.into_iter().chain(drains).collect() }),
-            Some(ids) => {
-                let mut answer = SqsBatchResponse::default();
-                answer.batch_item_failures = ids.into_iter().map(failure).collect();
-                Answer::Batch(answer)
-            }
-        }
+    /// Drains the departures with `drain`, which tells of each in its turn how it ended, and answers the invocation.
+    pub async fn serve(self, unfinished: Unfinished, drain: impl AsyncFnOnce(Vec<Departure>) -> Vec<Drain>) -> Answer {
+        let mut departures: Vec<_> = self.departures.into_iter().collect();
+        departures.sort_by_key(|(_, told)| told.order);
+        let (departures, messages): (Vec<_>, Vec<_>) =
+            departures.into_iter().map(|(d, told)| (d, told.messages)).unzip();
+        let drains = drain(departures).await;
+        let Some(unreadable) = self.unreadable else {
+            return Answer::Report(Report { drains: self.ignored.into_iter().chain(drains).collect() });
+        };
+        let again = |drain: &Drain| unfinished == Unfinished::ComesAgain && drain.outcome == Outcome::HandedOver;
+        let again = drains.iter().zip(messages).filter(|(drain, _)| again(drain)).flat_map(|(_, messages)| messages);
+        let mut answer = SqsBatchResponse::default();
+        answer.batch_item_failures = unreadable.into_iter().chain(again).map(failure).collect();
+        Answer::Batch(answer)
     }
 }
 

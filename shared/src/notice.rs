@@ -5,6 +5,7 @@
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use aws_lambda_events::event::sqs::SqsEvent;
+use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,6 +17,11 @@ use crate::ids::{GroupName, Home, HookName, InstanceId};
 const TERMINATING: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
 const LAUNCHING: &str = "autoscaling:EC2_INSTANCE_LAUNCHING";
 const TEST: &str = "autoscaling:TEST_NOTIFICATION";
+/// The `detail-type` of events that we serve (Auto Scaling and EC2 user guides, EventBridge events).
+const LIFECYCLE_ACTION: &str = "EC2 Instance-terminate Lifecycle Action";
+const SPOT_INTERRUPTION: &str = "EC2 Spot Instance Interruption Warning";
+const REBALANCE_RECOMMENDATION: &str = "EC2 Instance Rebalance Recommendation";
+const INSTANCE_ID: &str = "i- and 8 or 17 hex digits";
 
 /// One invocation's input.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +46,10 @@ pub struct Message {
 pub enum Notice {
     /// Auto Scaling is about to terminate an instance and waits on a lifecycle hook.
     Terminating(Terminating),
+    /// EC2 is about to interrupt a Spot instance.
+    SpotInterruption(SpotInterruption),
+    /// EC2 finds a Spot instance likely to be interrupted.
+    RebalanceRecommendation(InstanceId),
     /// Nothing to be done about it, and no error.
     Nothing {
         /// The instance it names, if it names one.
@@ -60,6 +70,31 @@ pub struct Terminating {
     pub hook: HookName,
     /// Whether it goes to a warm pool instead of its end.
     pub to_warm_pool: bool,
+}
+
+/// The `EC2 Spot Instance Interruption Warning`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpotInterruption {
+    /// The instance about to leave.
+    pub instance: InstanceId,
+    /// When the notice was given, to the second.
+    pub noticed_at: Timestamp,
+    /// Whether it hibernates, which begins with the notice, instead of being stopped or terminated two minutes after it.
+    pub hibernates: bool,
+}
+
+impl Notice {
+    /// The error for a function that this notice is not for: a rule or a queue is wired to the wrong one.
+    #[must_use]
+    pub fn misdirected(&self) -> NoticeError {
+        let what = match self {
+            Self::Terminating(_) => "a lifecycle action",
+            Self::SpotInterruption(_) => "a Spot interruption warning",
+            Self::RebalanceRecommendation(_) => "a rebalance recommendation",
+            Self::Nothing { .. } => "a notice of nothing",
+        };
+        NoticeError::Unknown(format!("{what} is another function's"))
+    }
 }
 
 /// Why a payload says nothing we can act on. [`NoticeError::kind`] is the stable `errorType` of the Lambda error.
@@ -183,13 +218,17 @@ fn read_eventbridge(event: &Value, home: Option<&Home>) -> Result<Notice, Notice
     // What it is, before the whole of it must be readable: an event of no interest may have any shape.
     let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default();
     match (text("source"), text("detail-type")) {
-        ("aws.autoscaling", "EC2 Instance-terminate Lifecycle Action") => {
-            let event =
-                EventBridgeEvent::<Value>::deserialize(event).map_err(|e| NoticeError::Unreadable(e.to_string()))?;
+        ("aws.autoscaling", LIFECYCLE_ACTION) => {
+            let event = envelope(event)?;
             read_lifecycle(&event.detail, event.account.as_deref(), event.region.as_deref(), home)
         }
+        ("aws.ec2", SPOT_INTERRUPTION | REBALANCE_RECOMMENDATION) => read_spot(event, home),
         (source, kind) => Err(NoticeError::Unknown(format!("{:?} from {:?}", shortened(kind), shortened(source)))),
     }
+}
+
+fn envelope(event: &Value) -> Result<EventBridgeEvent, NoticeError> {
+    EventBridgeEvent::deserialize(event).map_err(|e| NoticeError::Unreadable(e.to_string()))
 }
 
 #[derive(Deserialize)]
@@ -211,7 +250,7 @@ fn read_lifecycle(
     home: Option<&Home>,
 ) -> Result<Notice, NoticeError> {
     let detail = LifecycleDetail::deserialize(detail).map_err(|e| NoticeError::Unreadable(e.to_string()))?;
-    let instance = checked(InstanceId::parse, &detail.ec2_instance_id, "EC2InstanceId", "i- and 8 or 17 hex digits")?;
+    let instance = checked(InstanceId::parse, &detail.ec2_instance_id, "EC2InstanceId", INSTANCE_ID)?;
     let group = checked(GroupName::parse, &detail.auto_scaling_group_name, "AutoScalingGroupName", "a group's name")?;
     let hook = checked(HookName::parse, &detail.lifecycle_hook_name, "LifecycleHookName", "a hook's name")?;
 
@@ -230,6 +269,33 @@ fn read_lifecycle(
             Err(NoticeError::Invalid { field: "LifecycleTransition", value: shortened(other), expected: TERMINATING })
         }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct SpotDetail {
+    instance_id: String,
+    #[serde(default)]
+    instance_action: Option<String>,
+}
+
+/// `resources` may hold an Availability Zone where the region belongs, and is not read.
+fn read_spot(event: &Value, home: Option<&Home>) -> Result<Notice, NoticeError> {
+    let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default();
+    let noticed_at = checked(|text| text.parse::<Timestamp>().ok(), text("time"), "time", "a time as in RFC 3339")?;
+    let interruption = text("detail-type") == SPOT_INTERRUPTION;
+    let event = envelope(event)?;
+    let detail = SpotDetail::deserialize(&event.detail).map_err(|e| NoticeError::Unreadable(e.to_string()))?;
+    let instance = checked(InstanceId::parse, &detail.instance_id, "detail.instance-id", INSTANCE_ID)?;
+    if let Some(why) = elsewhere(event.account.as_deref(), event.region.as_deref(), home) {
+        return Ok(Notice::Nothing { instance: Some(instance), why });
+    }
+    if !interruption {
+        return Ok(Notice::RebalanceRecommendation(instance));
+    }
+    // What EC2 may add to terminate, stop and hibernate takes the instance as well, as far as anybody can tell.
+    let hibernates = detail.instance_action.as_deref() == Some("hibernate");
+    Ok(Notice::SpotInterruption(SpotInterruption { instance, noticed_at, hibernates }))
 }
 
 /// Why the event is another account's or region's; a notification that names neither is taken as ours.
@@ -374,5 +440,53 @@ mod tests {
             assert_eq!(read(&event, None).map_err(|e| e.kind()), Err(kind), "{event}");
         }
         assert_eq!(read_body("{", None).unwrap_err().kind(), "UnreadableEvent");
+    }
+
+    fn spot(action: &str) -> Value {
+        json!({
+            "version": "0", "id": "1", "detail-type": SPOT_INTERRUPTION, "source": "aws.ec2", "account": "123456789012",
+            "time": "2026-01-15T20:06:18Z", "region": "us-west-2",
+            "resources": ["arn:aws:ec2:us-west-2b:123456789012:instance/i-0badbadbadbadbad0"],
+            "detail": {"instance-id": "i-1234567890abcdef0", "instance-action": action},
+        })
+    }
+
+    #[test]
+    fn a_spot_notice_names_an_instance_and_a_time_and_whether_it_hibernates() {
+        let notice = |hibernates| {
+            Ok(Notice::SpotInterruption(SpotInterruption {
+                instance: InstanceId::parse("i-1234567890abcdef0").unwrap(),
+                noticed_at: "2026-01-15T20:06:18Z".parse().unwrap(),
+                hibernates,
+            }))
+        };
+        for (action, hibernates) in [("terminate", false), ("stop", false), ("hibernate", true), ("new", false)] {
+            assert_eq!(read(&spot(action), Some(&home())), notice(hibernates), "{action}");
+        }
+        let mut recommendation = spot("terminate");
+        recommendation["detail-type"] = json!(REBALANCE_RECOMMENDATION);
+        recommendation["detail"] = json!({"instance-id": "i-1234567890abcdef0"});
+        let instance = InstanceId::parse("i-1234567890abcdef0").unwrap();
+        assert_eq!(read(&recommendation, Some(&home())), Ok(Notice::RebalanceRecommendation(instance)));
+    }
+
+    #[test]
+    fn a_spot_notice_may_be_elsewheres_or_wrong() {
+        let with = |path: &str, value: Value| {
+            let mut event = spot("terminate");
+            *event.pointer_mut(path).unwrap() = value;
+            read(&event, Some(&home()))
+        };
+        assert!(why(with("/account", json!("999999999999")).unwrap()).contains("another account"));
+        assert!(why(with("/region", json!("eu-west-1")).unwrap()).contains("another region"));
+        for (path, value, kind) in [
+            ("/time", json!("yyyy-mm-ddThh:mm:ssZ"), "InvalidEvent"),
+            ("/time", json!(null), "InvalidEvent"),
+            ("/detail/instance-id", json!("i-1234abcd'] or ['"), "InvalidEvent"),
+            ("/detail", json!({}), "UnreadableEvent"),
+            ("/source", json!("mine"), "UnknownEvent"),
+        ] {
+            assert_eq!(with(path, value.clone()).map_err(|e| e.kind()), Err(kind), "{path} {value}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use shared::clock::after;
 use shared::config::{Config, OnDrainTimeout};
 use shared::drain::known::{Departure, Known, NoticedBy};
-use shared::drain::locate::ClusterOfGroup;
+use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
 use shared::drain::{self, Budget, Context, scan};
 use shared::ids::InstanceId;
@@ -247,7 +247,7 @@ impl Stage {
 
     async fn run(&self, hosts: Option<Vec<usize>>, seed: u64) -> Vec<Drain> {
         let clock = self.model.clock();
-        let remembered = ClusterOfGroup::default();
+        let remembered = Remembered::default();
         let context = Context { calls: &*self.model, config: &self.config, remembered: &remembered, clock };
         let (lasts, polls) = if hosts.is_some() { (150, 120) } else { (60, 55) };
         let budget = Budget::within(after(clock.now(), secs(lasts)), secs(polls), clock.now());

@@ -143,6 +143,11 @@ impl Stage {
         self.start("reconcile", env!("CARGO_BIN_EXE_reconcile"), variables, timeout)
     }
 
+    /// One warm environment of `spot-interruption`, polling fast enough for a test.
+    pub(crate) fn spot(&self, variables: &[(&str, &str)], timeout: Duration) -> Function {
+        self.start("spot-interruption", env!("CARGO_BIN_EXE_spot-interruption"), variables, timeout)
+    }
+
     fn start(&self, name: &str, binary: &str, variables: &[(&str, &str)], timeout: Duration) -> Function {
         let url = self.simulator.url();
         let paced = [("AWS_ENDPOINT_URL", url.as_str()), ("POLL_MIN_SECONDS", "0.2"), ("POLL_MAX_SECONDS", "0.5")];

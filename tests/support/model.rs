@@ -5,12 +5,13 @@ use std::rc::Rc;
 
 use shared::aws::{
     Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
-    LifecycleActionResult, LifecycleHook, Page, Task,
+    LifecycleActionResult, LifecycleHook, Page, Service, Task,
 };
 use shared::clock::Clock;
-use shared::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
+use shared::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
 use simulator::world::{
-    ContainerInstanceDescription, Reply, Request, RequestError, Response, TaskDescription, Transition, World,
+    ContainerInstanceDescription, Reply, Request, RequestError, Response, ServiceDescription, TaskDescription,
+    Transition, World,
 };
 
 /// Sees each request at the moment the world does, whatever becomes of the answer.
@@ -132,13 +133,13 @@ impl Calls for Model {
     async fn list_tasks(
         &self,
         cluster: &ClusterName,
-        container_instance: &ContainerInstanceArn,
+        container_instance: Option<&ContainerInstanceArn>,
         desired: DesiredStatus,
         token: Option<String>,
     ) -> Result<Page<TaskArn>, CallError> {
         let request = Request::ListTasks {
             cluster: Some(cluster.to_string()),
-            container_instance: Some(container_instance.to_string()),
+            container_instance: container_instance.map(ToString::to_string),
             desired_status: Some(desired.as_str().into()),
             max_results: None,
             next_token: token,
@@ -160,6 +161,24 @@ impl Calls for Model {
         let reason = Some(reason.into());
         let request = Request::StopTask { cluster: Some(cluster.to_string()), task: arn.to_string(), reason };
         answer!(self.ask(request).await?, Response::Task(described) => task(*described))
+    }
+
+    async fn describe_services(
+        &self,
+        cluster: &ClusterName,
+        names: &[ServiceName],
+    ) -> Result<Found<Service>, CallError> {
+        let services = names.iter().map(ToString::to_string).collect();
+        let request = Request::DescribeServices { cluster: Some(cluster.to_string()), services };
+        answer!(self.ask(request).await?, Response::Services { services, failures } => {
+            let service = |it: ServiceDescription| {
+                Service { name: it.service_name.into(), is_daemon: it.scheduling_strategy == "DAEMON" }
+            };
+            Found {
+                items: services.into_iter().map(service).collect(),
+                failures: failures.into_iter().map(failure).collect(),
+            }
+        })
     }
 
     async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {

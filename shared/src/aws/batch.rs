@@ -9,9 +9,9 @@ use futures_util::stream::{self, StreamExt};
 
 use super::{
     Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Found,
-    InstanceStatus, Page, Task,
+    InstanceStatus, Page, Service, Task,
 };
-use crate::ids::{ClusterName, ContainerInstanceArn, InstanceId, TaskArn};
+use crate::ids::{ClusterName, ContainerInstanceArn, InstanceId, ServiceName, TaskArn};
 
 /// Ids in one `DescribeContainerInstances` or `DescribeTasks` (ECS API reference).
 pub const DESCRIBE_MAX: usize = 100;
@@ -19,6 +19,8 @@ pub const DESCRIBE_MAX: usize = 100;
 pub const UPDATE_STATE_MAX: usize = 10;
 /// Ids in one `DescribeAutoScalingInstances` (Auto Scaling API reference).
 pub const AUTO_SCALING_INSTANCES_MAX: usize = 50;
+/// Services in one `DescribeServices` (ECS API reference).
+pub const SERVICES_MAX: usize = 10;
 /// Ids in one filter: as many as one page of the answer holds.
 pub const FILTER_MAX: usize = 100;
 /// Attributes in one `PutAttributes` (ECS API reference).
@@ -204,10 +206,43 @@ pub async fn tasks_on(
 ) -> Result<BTreeSet<TaskArn>, CallError> {
     let mut arns = BTreeSet::new();
     for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
-        let page = |token| calls.list_tasks(cluster, container_instance, desired, token);
+        let page = |token| calls.list_tasks(cluster, Some(container_instance), desired, token);
         arns.extend(every_page("ListTasks", page).await?);
     }
     Ok(arns)
+}
+
+/// The tasks of a whole cluster, as far as they were worth listing.
+#[derive(Debug)]
+pub enum ClusterTasks {
+    /// Every one, desired RUNNING and desired STOPPED, and how many pages they took.
+    All(BTreeSet<TaskArn>, usize),
+    /// They take more pages than wanted.
+    TooMany,
+}
+
+/// Every task of a cluster, unless that takes more than `pages`.
+///
+/// # Errors
+/// When any page of either list fails: a part of a cluster's tasks proves nothing.
+pub async fn tasks_in(calls: &impl Calls, cluster: &ClusterName, pages: usize) -> Result<ClusterTasks, CallError> {
+    let (mut arns, mut read) = (BTreeSet::new(), 0);
+    for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
+        let mut token = None;
+        loop {
+            if read == pages {
+                return Ok(ClusterTasks::TooMany);
+            }
+            let page = Box::pin(calls.list_tasks(cluster, None, desired, token)).await?;
+            read += 1;
+            arns.extend(page.items);
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(ClusterTasks::All(arns, read))
 }
 
 /// Tasks of one cluster, of any of its hosts, as they are now.
@@ -215,6 +250,19 @@ pub async fn tasks(calls: &impl Calls, cluster: &ClusterName, arns: &[TaskArn]) 
     let requests = arns.chunks(DESCRIBE_MAX).map(|chunk| async move {
         let answer = calls.describe_tasks(cluster, chunk).await;
         accounted("DescribeTasks", chunk, answer, |found| found.arn.clone())
+    });
+    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+}
+
+/// Services of one cluster.
+pub async fn services(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    names: &[ServiceName],
+) -> Answers<ServiceName, Service> {
+    let requests = names.chunks(SERVICES_MAX).map(|chunk| async move {
+        let answer = calls.describe_services(cluster, chunk).await;
+        accounted("DescribeServices", chunk, answer, |found| found.name.clone())
     });
     few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
 }
@@ -290,10 +338,11 @@ fn accounted<K: Clone + Ord + std::fmt::Display, T>(
     answers
 }
 
-/// `failures[]` may name a key by its bare id.
+/// `failures[]` may name by its bare id what was asked for by its ARN, and the other way round.
 fn same<K: std::fmt::Display>(arn: &str, key: &K) -> bool {
-    let key = key.to_string();
-    key == arn || (!arn.is_empty() && key.ends_with(&format!("/{arn}")))
+    let (arn, key) = (arn.to_owned(), key.to_string());
+    let ends = |long: &str, short: &str| !short.is_empty() && long.ends_with(&format!("/{short}"));
+    key == arn || ends(&key, &arn) || ends(&arn, &key)
 }
 
 #[cfg(test)]

@@ -14,12 +14,14 @@ use jiff::Timestamp;
 
 use super::{
     Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
-    LifecycleActionResult, LifecycleHook, Page, Task,
+    LifecycleActionResult, LifecycleHook, Page, Service, Task,
 };
-use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
+use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
 
 /// One second try hides a single lost packet; all further patience is the engine's, which knows what is urgent.
 const ATTEMPTS: u32 = 2;
+/// The longest pause before it, of which a random part is taken; AWS's own second would hold up what stands behind it.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 /// These calls answer in tens of milliseconds; one that takes this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Two attempts: the longest that the engine can be held up by one request.
@@ -41,7 +43,7 @@ impl SdkCalls {
     /// Clients with the credentials, region and endpoints of `config`, and few, short tries.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+        let retry = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF);
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
@@ -101,11 +103,12 @@ impl Calls for SdkCalls {
     async fn list_tasks(
         &self,
         cluster: &ClusterName,
-        container_instance: &ContainerInstanceArn,
+        container_instance: Option<&ContainerInstanceArn>,
         desired: DesiredStatus,
         token: Option<String>,
     ) -> Result<Page<TaskArn>, CallError> {
-        let request = self.ecs.list_tasks().cluster(cluster.as_str()).container_instance(container_instance.as_str());
+        let container_instance = container_instance.map(ToString::to_string);
+        let request = self.ecs.list_tasks().cluster(cluster.as_str()).set_container_instance(container_instance);
         let request = request.desired_status(desired.as_str().into()).set_next_token(token);
         let answer = request.send().await.map_err(failed("ListTasks"))?;
         let items = answer.task_arns.unwrap_or_default().into_iter().map(Into::into).collect();
@@ -125,6 +128,18 @@ impl Calls for SdkCalls {
         let request = self.ecs.stop_task().cluster(cluster.as_str()).task(arn.as_str()).reason(reason);
         let answer = request.send().await.map_err(failed(OPERATION))?;
         answer.task.and_then(task).ok_or_else(|| incomplete(OPERATION, "the task".into()))
+    }
+
+    async fn describe_services(
+        &self,
+        cluster: &ClusterName,
+        names: &[ServiceName],
+    ) -> Result<Found<Service>, CallError> {
+        const OPERATION: &str = "DescribeServices";
+        let request = self.ecs.describe_services().cluster(cluster.as_str());
+        let answer = request.set_services(Some(strings(names, ServiceName::as_str))).send().await;
+        let answer = answer.map_err(failed(OPERATION))?;
+        found(OPERATION, answer.services, answer.failures, service)
     }
 
     async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
@@ -297,6 +312,13 @@ fn task(task: model::Task) -> Option<Task> {
         group: task.group.unwrap_or_default(),
         started_by: task.started_by.unwrap_or_default(),
         stopped_at: task.stopped_at.and_then(timestamp),
+    })
+}
+
+fn service(service: model::Service) -> Option<Service> {
+    Some(Service {
+        name: service.service_name?.into(),
+        is_daemon: service.scheduling_strategy? == model::SchedulingStrategy::Daemon,
     })
 }
 

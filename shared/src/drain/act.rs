@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::join;
+use futures_util::future::{join, join3, join4};
+use tokio::time::timeout_at;
 use tracing::info;
 
 use super::attempt::{Attempt, Finding, already_released, take_in};
@@ -11,13 +12,10 @@ use super::decide::{Action, Need, Settled};
 use super::known::{Cause, Known, Ours};
 use super::observe::{self, attempts, by_cluster, take_container_instances};
 use super::tries::Try;
-use super::{Context, Drainee, Steps, Work, log_failure};
+use super::{Context, Drainee, Steps, Work, log_failure, tasks};
 use crate::aws::batch::{self, few_at_once};
 use crate::aws::{Attribute, CallError, Calls, ErrorClass, InstanceStatus, LifecycleActionResult};
 use crate::ids::{ClusterName, HookName, TaskArn};
-
-/// Hosts whose tasks are listed before anybody asks again what is urgent: a slow list may take seconds.
-const TASK_READS_A_ROUND: usize = 40;
 
 /// DRAINING and StopTask: what somebody's grace depends on goes before everything else.
 pub(super) async fn urgent<C: Calls>(
@@ -42,7 +40,7 @@ pub(super) async fn urgent<C: Calls>(
 pub(super) async fn others_and_read<C: Calls>(
     context: &Context<'_, C>,
     drainees: &mut [Drainee],
-    Steps { work, idle, .. }: &Steps,
+    Steps { work, idle, next_stop, .. }: &Steps,
     rng: &mut fastrand::Rng,
 ) {
     let due = actions_on_hooks(drainees, work);
@@ -51,15 +49,25 @@ pub(super) async fn others_and_read<C: Calls>(
     take_in(context, drainees, attempts, rng);
 
     let needs = |need: Need| indexes(work, move |w| matches!(w, Work::Read(n) if *n == need));
-    let [hooks, locations, instances, mut tasks] = [Need::Hook, Need::Location, Need::Instance, Need::Tasks].map(needs);
-    tasks.truncate(TASK_READS_A_ROUND);
+    let [hooks, locations, instances] = [Need::Hook, Need::Location, Need::Instance].map(needs);
+    let [every, stragglers, services] = [Need::Tasks, Need::Stragglers, Need::Services].map(needs);
     let readers: &[Drainee] = drainees;
     let of_hosts = join(observe::holds(context, readers, &hooks), observe::locations(context, readers, &locations));
-    let of_tasks =
-        join(observe::instances(context, readers, &instances, idle), observe::tasks(context, readers, &tasks));
-    let reads = join(of_hosts, of_tasks);
-    let (remembered, ((holds, locations), (instances, tasks))) = join(remember(context, work), reads).await;
-    let attempts = remembered.into_iter().chain(holds).chain(locations).chain(instances).chain(tasks);
+    let of_instances = observe::instances(context, readers, &instances, idle);
+    let of_tasks = join3(
+        tasks::every(context, readers, &every),
+        tasks::stragglers(context, readers, &stragglers),
+        tasks::services(context, readers, &services),
+    );
+    let reads = join4(remember(context, work), of_hosts, of_instances, of_tasks);
+    let read = match next_stop {
+        // No read is worth a late SIGTERM: what is cut off is read again.
+        Some(stop_at) => timeout_at(context.clock.instant(*stop_at), reads).await.ok(),
+        None => Some(reads.await),
+    };
+    let Some((remembered, (holds, locations), instances, (every, stragglers, services))) = read else { return };
+    let of_hosts = remembered.into_iter().chain(holds).chain(locations).chain(instances);
+    let attempts = of_hosts.chain(every).chain(stragglers).chain(services);
     take_in(context, drainees, attempts, rng);
 }
 
@@ -108,6 +116,7 @@ async fn stop_tasks<C: Calls>(
                 info!(instance = %known.departure.instance, %cluster, task = %arn, group = task.group, "told a task to stop");
                 attempt.findings.push(Finding::Stopping(task));
             }
+            Err(error) if error.class() == ErrorClass::Absent => attempt.findings.push(Finding::Forgotten(arn.clone())),
             Err(error) => {
                 log_failure("stopping a task", &error);
                 attempt.error = Some(error.to_string());
@@ -126,7 +135,7 @@ fn cluster_of<'a>(known: &'a Known, task: &TaskArn) -> Option<&'a ClusterName> {
 fn stop_reason(known: &Known) -> String {
     let cause = match known.departure.cause {
         Cause::Termination { .. } => "Auto Scaling is about to terminate",
-        Cause::SpotInterruption { .. } => "a Spot interruption is about to end",
+        _ => "a Spot interruption is about to end",
     };
     format!("ecs-drainer: {cause} its host {}", known.departure.instance)
 }

@@ -1,6 +1,6 @@
 //! What came of one instance's part in a round of requests, and how it is taken in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tracing::{info, warn};
@@ -14,7 +14,7 @@ use super::tries::Try;
 use super::{Context, Drainee};
 use crate::aws::{ContainerInstance, Task};
 use crate::clock::after;
-use crate::ids::{ContainerInstanceArn, TaskArn};
+use crate::ids::{ContainerInstanceArn, ServiceName, TaskArn};
 
 /// What was tried for one instance, what it told, and what of it failed.
 #[derive(Debug)]
@@ -38,8 +38,19 @@ pub(super) enum Finding {
         each: BTreeMap<TaskArn, Task>,
         read_at: Timestamp,
     },
+    /// Those of a container instance's known tasks that had not stopped; some may be known no more.
+    Stragglers {
+        arn: ContainerInstanceArn,
+        found: Vec<Task>,
+        absent: BTreeSet<TaskArn>,
+        read_at: Timestamp,
+    },
+    /// Whether services that own tasks of a container instance are daemons.
+    Services(ContainerInstanceArn, BTreeMap<ServiceName, bool>),
     /// A task that was told to stop.
     Stopping(Task),
+    /// A task that ECS knows no more.
+    Forgotten(TaskArn),
     Heartbeat,
     Remembered(AttributeChanges),
     /// It ended like this.
@@ -104,7 +115,14 @@ fn learn(drainee: &mut Drainee, finding: Finding, now: Timestamp) -> Option<Stri
         }
         Finding::Instance(arn, found) => known.learn_instance(&arn, found.as_ref(), now),
         Finding::Tasks { arn, each, read_at } => known.learn_tasks(&arn, each, read_at),
+        Finding::Stragglers { arn, found, absent, read_at } => known.learn_stragglers(&arn, found, &absent, read_at),
+        Finding::Services(arn, daemons) => {
+            if let Some(registration) = known.registrations.iter_mut().find(|r| r.arn == arn) {
+                registration.daemons.extend(daemons);
+            }
+        }
         Finding::Stopping(task) => known.learn_task(&task),
+        Finding::Forgotten(task) => known.forget_task(&task),
         Finding::Heartbeat => known.heartbeat_at = now,
         Finding::Remembered(changes) => {
             if let Some(registration) = known.registrations.iter_mut().find(|r| r.arn == changes.target) {

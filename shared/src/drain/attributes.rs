@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::known::{Known, NoticedBy, Registration};
+use super::known::{Cause, Known, NoticedBy, Registration};
 use crate::aws::InstanceStatus;
 use crate::clock;
 use crate::ids::{ClusterName, ContainerInstanceArn};
@@ -111,7 +111,9 @@ fn changes_of(known: &Known, registration: &Registration, occasion: Occasion) ->
     let mut want = |name: &'static str, time: Option<Timestamp>| {
         let Some(value) = time.map(written) else { return };
         // An event's drain is mostly over before anybody would read it; one that a scan found is not.
-        let lasting = occasion == Occasion::HandOver || known.departure.noticed_by == NoticedBy::Scan;
+        // What Spot takes goes by the notice's time, wherever its drain began.
+        let resumed = matches!(known.departure.cause, Cause::Termination { .. });
+        let lasting = resumed && (occasion == Occasion::HandOver || known.departure.noticed_by == NoticedBy::Scan);
         let needed = lasting || stands(name).is_some();
         let same = stands(name).and_then(|text| text.parse().ok()).map(written).as_ref() == Some(&value);
         if needed && !same {

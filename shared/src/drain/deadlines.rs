@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::known::{Cause, Known, Ours};
+use super::known::{Cause, Known, Ours, SPOT_NOTICE, Unattended};
 use super::tries::{Try, scattered};
 use crate::clock::{after, before, between};
 use crate::config::{OnDrainTimeout, Pace, Policy};
@@ -12,8 +12,9 @@ use crate::config::{OnDrainTimeout, Pace, Policy};
 /// From stopping stragglers to giving up: a load balancer's default deregistration delay (300 s), and as much again for
 /// the tasks' own stopTimeout (30 s by default, minutes where it was raised).
 pub const STOP_GRACE: Duration = Duration::from_secs(600);
-/// A Spot instance is taken this long after its notice (EC2 user guide, Spot interruption notices).
-pub const SPOT_NOTICE: Duration = Duration::from_secs(120);
+/// What stopping takes at the end of an invocation that nobody follows in time: a read of the tasks, and a request for
+/// each of some hundred.
+const LAST_STOPS_TAKE: Duration = Duration::from_secs(5);
 /// However often it is kept alive, a lifecycle action ends after the shorter of these (Auto Scaling user guide, lifecycle hooks).
 const ACTION_LONGEST: Duration = Duration::from_secs(48 * 3600);
 const ACTION_LONGEST_HEARTBEATS: u32 = 100;
@@ -41,7 +42,7 @@ pub fn deadlines(known: &Known, policy: &Policy) -> Deadlines {
     match known.departure.cause {
         Cause::SpotInterruption { noticed_at } => {
             let give_up_at = after(noticed_at, SPOT_NOTICE);
-            let stop_at = before(give_up_at, policy.spot_stop_lead);
+            let stop_at = attended(before(give_up_at, policy.spot_stop_lead), known.unattended);
             Deadlines { stop_at, give_up_at: Some(give_up_at), then: OnDrainTimeout::StopTasks }
         }
         Cause::Termination { .. } => {
@@ -53,7 +54,19 @@ pub fn deadlines(known: &Known, policy: &Policy) -> Deadlines {
             let give_up_at = (then != OnDrainTimeout::Wait).then(|| after(stop_at, grace));
             Deadlines { stop_at, give_up_at, then }
         }
+        // Nobody waits for these.
+        Cause::SpotHibernation { .. } | Cause::RebalanceRecommendation => {
+            Deadlines { stop_at: Timestamp::MAX, give_up_at: None, then: OnDrainTimeout::Wait }
+        }
     }
+}
+
+/// `time`, or the last moment before it at which somebody looks.
+fn attended(time: Timestamp, unattended: Option<Unattended>) -> Timestamp {
+    let Some(Unattended { from, until }) = unattended else { return time };
+    let last = before(from, LAST_STOPS_TAKE);
+    let missed = time > last && until.is_none_or(|until| time < until);
+    if missed { last } else { time }
 }
 
 /// How long AWS itself lets the lifecycle action last; we count it from the start of the drain.

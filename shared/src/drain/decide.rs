@@ -7,10 +7,10 @@ use jiff::Timestamp;
 
 use super::attributes::{self, AttributeChanges, Occasion};
 use super::deadlines::{Deadlines, deadlines, next_heartbeat, older_than};
-use super::known::{Cause, HeldBy, Known, NoticedBy, Place, Registration};
+use super::known::{Cause, HeldBy, Known, NoticedBy, Place, Registration, SPOT_NOTICE};
 use super::tries::Try;
 use crate::aws::{InstanceStatus, LifecycleActionResult, Task};
-use crate::clock::after;
+use crate::clock::{after, before, between};
 use crate::config::{OnDrainTimeout, Policy, StandaloneTasks};
 use crate::ids::TaskArn;
 
@@ -21,8 +21,13 @@ const HEALTH_VALID_FOR: Duration = Duration::from_secs(60);
 const PROOF_VALID_FOR: Duration = Duration::from_secs(30);
 /// How often what another drain left on an ACTIVE host is tried to be deleted before the host is set DRAINING anyway.
 const CLEANING_TRIES: u32 = 3;
+/// With two minutes left, a second try would cost more than an old start may do.
+const CLEANING_TRIES_SPOT: u32 = 1;
 /// How often tasks are listed only to see whether there is a new one to stop.
 const RELIST_TASKS_AFTER: Duration = Duration::from_secs(30);
+/// Tasks to be stopped at a time are read so long before it: the lists of a hundred hosts take ten seconds at the
+/// account's rate (20 reads a second, ECS API reference, Request throttling).
+const READ_AHEAD: Duration = Duration::from_secs(15);
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +53,10 @@ pub enum Need {
     Instance,
     /// Every task on it.
     Tasks,
+    /// What became of its tasks that had not stopped.
+    Stragglers,
+    /// What kind of services own its tasks.
+    Services,
 }
 
 /// Something to be done.
@@ -97,6 +106,8 @@ pub enum Outcome {
     HandedOver,
     /// Not ours.
     Ignored,
+    /// Set DRAINING, and nobody waits for its tasks.
+    Draining,
     /// What a dry run would have done.
     WouldDrain,
 }
@@ -111,6 +122,7 @@ impl fmt::Display for Outcome {
             Self::TimedOut => "timed-out",
             Self::HandedOver => "handed-over",
             Self::Ignored => "ignored",
+            Self::Draining => "draining",
             Self::WouldDrain => "would-drain",
         })
     }
@@ -124,7 +136,7 @@ pub fn decide(known: &Known, policy: &Policy, now: Timestamp) -> Step {
 }
 
 fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
-    if let Some(step) = unless_ours(known, now) {
+    if let Some(step) = unless_ours(known, now).or_else(|| unless_taken(known, now)) {
         return step;
     }
     match &known.place {
@@ -150,6 +162,7 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
     }
     let deadlines = deadlines(known, policy);
     urgent(known, policy, deadlines, now)
+        .or_else(|| only_set_draining(known))
         .or_else(|| ending(known, policy, deadlines, now))
         .or_else(|| looking(known, policy, deadlines, now))
         .unwrap_or_else(|| Step::WaitUntil(earliest(known, policy, deadlines, now)))
@@ -177,6 +190,24 @@ fn unless_ours(known: &Known, now: Timestamp) -> Option<Step> {
     }
 }
 
+/// A notice that comes when its time is over tells of an instance that is gone, or that came back since. One that was in
+/// time and is still unlocated then is lost.
+fn unless_taken(known: &Known, now: Timestamp) -> Option<Step> {
+    let taken_at = known.departure.cause.taken_at()?;
+    if known.met_at >= taken_at {
+        let age = between(taken_at, known.met_at) + SPOT_NOTICE;
+        let (age, notice) = (age.as_secs(), SPOT_NOTICE.as_secs());
+        return Some(settled(
+            Outcome::Ignored,
+            format!("the notice came {age} s after its time, and holds for {notice} s"),
+        ));
+    }
+    (now >= taken_at && known.place == Place::Unknown).then(|| {
+        let detail = "it was taken before every cluster had answered whether it is there".to_owned();
+        settled(Outcome::TimedOut, detail)
+    })
+}
+
 /// Spares a scan from completing every minute what is over. An event is news, whatever was remembered before it.
 fn released_but_held_by_others(known: &Known) -> bool {
     known.departure.noticed_by == NoticedBy::Scan
@@ -193,7 +224,7 @@ fn urgent(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
     let active = known.registrations.iter().any(|r| r.status == InstanceStatus::Active);
     if active && known.tries.ready(Try::Drain, now) {
         // What another drain left goes first, or nobody could tell it from ours once the host is DRAINING.
-        if changes.is_empty() || known.tries.times(Try::Remember) >= CLEANING_TRIES {
+        if changes.is_empty() || known.tries.times(Try::Remember) >= cleaning_tries(known.departure.cause) {
             return Some(Step::Act(Action::Drain));
         }
     }
@@ -205,6 +236,26 @@ fn urgent(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
         return Some(Step::Act(Action::Remember(changes)));
     }
     None
+}
+
+fn cleaning_tries(cause: Cause) -> u32 {
+    match cause {
+        Cause::Termination { .. } => CLEANING_TRIES,
+        Cause::SpotInterruption { .. } | Cause::SpotHibernation { .. } | Cause::RebalanceRecommendation => {
+            CLEANING_TRIES_SPOT
+        }
+    }
+}
+
+/// Where there is no time to wait, or nothing to wait for.
+fn only_set_draining(known: &Known) -> Option<Step> {
+    let why = match known.departure.cause {
+        Cause::SpotHibernation { .. } => "hibernation begins at once, so nothing is waited for",
+        Cause::RebalanceRecommendation => "a recommendation is no interruption, so nothing is waited for",
+        Cause::Termination { .. } | Cause::SpotInterruption { .. } => return None,
+    };
+    let draining = known.registrations.iter().all(|r| r.status == InstanceStatus::Draining);
+    draining.then(|| settled(Outcome::Draining, format!("set DRAINING; {why}")))
 }
 
 /// Rules 7, 5 and 6: every way in which a drain ends.
@@ -269,19 +320,22 @@ fn health(known: &Known, now: Timestamp) -> Health {
 
 /// The next look, and rule 6: stopping what will not leave by itself.
 fn looking(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
+    let stops = Stops::at(deadlines, policy, now);
+    let need = known.registrations.iter().filter_map(|r| wanted_of_tasks(r, stops, now)).min();
+    let need = need.filter(|_| known.tries.ready(Try::Tasks, now));
+    let to_stop = to_stop(known, stops);
+    if need.is_none() && !to_stop.is_empty() {
+        if wants_services(known, stops) {
+            return Some(Step::Read(Need::Services));
+        }
+        if known.tries.ready(Try::StopTasks, now) {
+            return Some(Step::Act(Action::StopTasks(to_stop)));
+        }
+    }
     if now >= known.next_look && known.tries.ready(Try::Instance, now) {
         return Some(Step::Read(Need::Instance));
     }
-    let stops = Stops::at(deadlines, policy, now);
-    let unread = known.registrations.iter().any(|r| wants_tasks(r, stops, now));
-    if unread && known.tries.ready(Try::Tasks, now) {
-        return Some(Step::Read(Need::Tasks));
-    }
-    let to_stop: Vec<_> = known.stragglers().filter(|task| stops.fits(task)).map(|task| task.arn.clone()).collect();
-    if !to_stop.is_empty() && known.tries.ready(Try::StopTasks, now) {
-        return Some(Step::Act(Action::StopTasks(to_stop)));
-    }
-    None
+    need.or(wants_services(known, stops).then_some(Need::Services)).map(Step::Read)
 }
 
 /// Which tasks are to be stopped now.
@@ -289,15 +343,20 @@ fn looking(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp)
 enum Stops {
     None,
     Standalone,
+    /// None yet, but soon every one.
+    Soon,
     Every,
 }
 
 impl Stops {
     fn at(deadlines: Deadlines, policy: &Policy, now: Timestamp) -> Self {
-        if deadlines.then == OnDrainTimeout::StopTasks && now >= deadlines.stop_at {
+        let every = deadlines.then == OnDrainTimeout::StopTasks;
+        if every && now >= deadlines.stop_at {
             Self::Every
         } else if policy.standalone_tasks == StandaloneTasks::Stop {
             Self::Standalone
+        } else if every && now >= reading_ahead(deadlines) {
+            Self::Soon
         } else {
             Self::None
         }
@@ -306,7 +365,7 @@ impl Stops {
     /// A task that was told to stop is never told again: that, and no memory, is what "once" means.
     fn fits(self, task: &Task) -> bool {
         let due = match self {
-            Self::None => false,
+            Self::None | Self::Soon => false,
             Self::Standalone => task.is_standalone(),
             Self::Every => true,
         };
@@ -314,28 +373,66 @@ impl Stops {
     }
 }
 
-/// Tasks are listed when nothing is counted any more, or when some may have to be stopped: one read of the instance
-/// serves a hundred hosts, a list only one.
-fn wants_tasks(registration: &Registration, stops: Stops, now: Timestamp) -> bool {
+fn reading_ahead(deadlines: Deadlines) -> Timestamp {
+    before(deadlines.stop_at, READ_AHEAD)
+}
+
+/// When tasks that are known to run on are to be stopped next, if nothing else stops them before.
+#[must_use]
+pub fn next_stop(known: &Known, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    let Deadlines { stop_at, then, .. } = deadlines(known, policy);
+    let stays = known.registrations.iter().any(|registration| registration.staying().next().is_some());
+    (then == OnDrainTimeout::StopTasks && now < stop_at && stays).then_some(stop_at)
+}
+
+/// The tasks to be told to stop: daemons when all the others were told, or could not be.
+fn to_stop(known: &Known, stops: Stops) -> Vec<TaskArn> {
+    let due = known.registrations.iter().flat_map(|r| r.staying().map(move |task| (r, task)));
+    let due = due.filter(|(_, task)| stops.fits(task));
+    let is_daemon = |r: &Registration, task: &Task| task.service().is_some_and(|s| r.daemons.get(&s) == Some(&true));
+    let (daemons, others): (Vec<_>, Vec<_>) = due.partition(|(registration, task)| is_daemon(registration, task));
+    let daemons_too = others.is_empty() || known.tries.has_failed(Try::StopTasks);
+    let told = others.into_iter().chain(daemons.into_iter().filter(|_| daemons_too));
+    told.map(|(_, task)| task.arn.clone()).collect()
+}
+
+/// Asked once: who cannot be told for a daemon is stopped with the others.
+fn wants_services(known: &Known, stops: Stops) -> bool {
+    matches!(stops, Stops::Soon | Stops::Every)
+        && !known.tries.has_failed(Try::Services)
+        && known.registrations.iter().any(|registration| !registration.unknown_services().is_empty())
+}
+
+/// Tasks are listed when nothing is counted any more and all that is known of has stopped, or when some may have to be
+/// stopped: one read of the instance serves a hundred hosts, and so does one of known tasks; a list serves only one.
+fn wanted_of_tasks(registration: &Registration, stops: Stops, now: Timestamp) -> Option<Need> {
     if registration.status != InstanceStatus::Draining {
-        return false;
+        return None;
     }
     let Some(tasks) = &registration.tasks else {
-        return registration.counted_tasks == 0 || stops != Stops::None;
+        return (registration.counted_tasks == 0 || stops != Stops::None).then_some(Need::Tasks);
     };
-    let before_the_look = tasks.read_at < registration.read_at;
+    let looked_since = |read_at| read_at < registration.read_at;
+    if registration.counted_tasks == 0 {
+        let all_stopped = tasks.each.values().all(Task::is_stopped);
+        let need = if all_stopped { Need::Tasks } else { Need::Stragglers };
+        return looked_since(if all_stopped { tasks.read_at } else { tasks.seen_at }).then_some(need);
+    }
+    let counted = usize::try_from(registration.counted_tasks).unwrap_or(usize::MAX);
+    let staying = registration.staying().count();
+    let relist = counted > staying || older_than(tasks.read_at, RELIST_TASKS_AFTER, now);
     match stops {
-        _ if registration.counted_tasks == 0 => before_the_look,
-        Stops::None => false,
-        Stops::Standalone => before_the_look && older_than(tasks.read_at, RELIST_TASKS_AFTER, now),
-        Stops::Every => before_the_look,
+        Stops::None => None,
+        _ if relist && looked_since(tasks.read_at) => Some(Need::Tasks),
+        _ => (counted < staying && looked_since(tasks.seen_at)).then_some(Need::Stragglers),
     }
 }
 
 /// The earliest time that anything above may want to look again.
 fn earliest(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Timestamp {
     let heartbeat = next_heartbeat(known, deadlines);
-    let times = [Some(known.next_look), Some(deadlines.stop_at), deadlines.give_up_at, heartbeat];
+    let reading_ahead = reading_ahead(deadlines);
+    let times = [Some(known.next_look), Some(reading_ahead), Some(deadlines.stop_at), deadlines.give_up_at, heartbeat];
     let times = times.into_iter().flatten().chain(known.tries.not_before());
     times.filter(|time| *time > now).min().unwrap_or_else(|| after(now, policy.pace.max))
 }
@@ -346,8 +443,10 @@ fn release(known: &Known, result: LifecycleActionResult, outcome: Outcome, detai
         Cause::Termination { .. } => {
             once_ready(known, Try::Complete, now, Step::Act(Action::Complete { result, settled }))
         }
-        // Nothing holds a Spot interruption, so there is nothing to complete.
-        Cause::SpotInterruption { .. } => Step::Settled(settled),
+        // Nothing holds Spot, so there is nothing to complete.
+        Cause::SpotInterruption { .. } | Cause::SpotHibernation { .. } | Cause::RebalanceRecommendation => {
+            Step::Settled(settled)
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What was read of one instance. Each fact carries when it was read: of tasks, when the read began; of all else, when
 //! the answer came, so that a read of tasks at or after `draining_since` surely saw the host closed to new ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,14 +10,19 @@ use super::attributes::Attributes;
 use super::tries::Tries;
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
 use crate::clock;
-use crate::config::{Overrides, Policy};
-use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, TaskArn};
+use crate::config::{Overrides, Pace, Policy};
+use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
 
 /// How far back a first look takes a heartbeat for due: as often as `reconcile` runs.
 const FIRST_LOOK_BACK: Duration = Duration::from_secs(60);
 
+/// Two minutes leave no time to look as seldom as at a drain that may take an hour.
+const SPOT_LOOK_LONGEST: Duration = Duration::from_secs(5);
+/// A Spot instance is taken this long after its notice (EC2 user guide, Spot interruption notices).
+pub const SPOT_NOTICE: Duration = Duration::from_secs(120);
+
 /// An instance about to leave, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Departure {
     /// Which.
     pub instance: InstanceId,
@@ -28,7 +33,7 @@ pub struct Departure {
 }
 
 /// How we know of a departure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NoticedBy {
     /// An event told us, just now.
     Event,
@@ -37,7 +42,7 @@ pub enum NoticedBy {
 }
 
 /// Why an instance leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// Auto Scaling terminates it, and waits on a lifecycle hook until we are done.
     Termination {
@@ -49,6 +54,26 @@ pub enum Cause {
         /// The notice's own time.
         noticed_at: Timestamp,
     },
+    /// EC2 hibernates the Spot instance, at once (EC2 user guide, Spot interruption notices).
+    SpotHibernation {
+        /// The notice's own time.
+        noticed_at: Timestamp,
+    },
+    /// EC2 finds the Spot instance likely to be interrupted; it may well live on.
+    RebalanceRecommendation,
+}
+
+impl Cause {
+    /// When EC2 has taken the instance, whatever still runs on it.
+    #[must_use]
+    pub fn taken_at(self) -> Option<Timestamp> {
+        match self {
+            Self::SpotInterruption { noticed_at } | Self::SpotHibernation { noticed_at } => {
+                Some(clock::after(noticed_at, SPOT_NOTICE))
+            }
+            Self::Termination { .. } | Self::RebalanceRecommendation => None,
+        }
+    }
 }
 
 impl Departure {
@@ -84,6 +109,17 @@ pub struct Known {
     pub heartbeat_at: Timestamp,
     /// Requests that failed.
     pub tries: Tries,
+    /// When nobody looks at it, where that matters.
+    pub unattended: Option<Unattended>,
+}
+
+/// A time in which nobody looks at an instance, for the invocation is over and the next has not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unattended {
+    /// This invocation's last look.
+    pub from: Timestamp,
+    /// The next one's first; none where nobody comes after this one.
+    pub until: Option<Timestamp>,
 }
 
 /// What Auto Scaling says of an instance.
@@ -165,6 +201,8 @@ pub struct Registration {
     pub draining_since: Option<Timestamp>,
     /// Its tasks, once they were read.
     pub tasks: Option<Tasks>,
+    /// Whether each service that was asked about is a daemon.
+    pub daemons: BTreeMap<ServiceName, bool>,
 }
 
 /// Every task of a registration.
@@ -172,6 +210,8 @@ pub struct Registration {
 pub struct Tasks {
     /// When the last whole read of them began.
     pub read_at: Timestamp,
+    /// When those that had not stopped were last read, whether or not in a whole read.
+    pub seen_at: Timestamp,
     /// Each, as last seen.
     pub each: BTreeMap<TaskArn, Task>,
     /// When the first of an unbroken row of reads began that found every one STOPPED while the instance was DRAINING.
@@ -194,6 +234,7 @@ impl Known {
             next_look: now,
             heartbeat_at: clock::before(now, FIRST_LOOK_BACK),
             tries: Tries::default(),
+            unattended: None,
         }
     }
 
@@ -209,7 +250,12 @@ impl Known {
     /// The settings for this instance: its group's overrides over everybody's.
     #[must_use]
     pub fn policy(&self, policy: Policy) -> Policy {
-        self.ours().map_or(policy, |ours| ours.overrides.over(policy))
+        let policy = self.ours().map_or(policy, |ours| ours.overrides.over(policy));
+        let longest = match self.departure.cause {
+            Cause::Termination { .. } => policy.pace.max,
+            _ => policy.pace.max.min(SPOT_LOOK_LONGEST.max(policy.pace.min)),
+        };
+        Policy { pace: Pace { max: longest, ..policy.pace }, ..policy }
     }
 
     /// When its drain began, or would have.
@@ -266,7 +312,30 @@ impl Known {
             let draining = registration.draining_since.is_some_and(|since| since <= read_at);
             let all_stopped = draining && each.values().all(Task::is_stopped);
             let all_stopped_since = all_stopped.then(|| before.unwrap_or(read_at));
-            registration.tasks = Some(Tasks { read_at, each, all_stopped_since });
+            registration.tasks = Some(Tasks { read_at, seen_at: read_at, each, all_stopped_since });
+        }
+    }
+
+    /// Takes in a read of those tasks alone that had not stopped: what is absent has, long ago.
+    pub fn learn_stragglers(
+        &mut self,
+        arn: &ContainerInstanceArn,
+        found: Vec<Task>,
+        absent: &BTreeSet<TaskArn>,
+        read_at: Timestamp,
+    ) {
+        let registration = self.registrations.iter_mut().find(|r| r.arn == *arn);
+        if let Some(tasks) = registration.and_then(|r| r.tasks.as_mut()) {
+            tasks.seen_at = read_at;
+            tasks.each.retain(|task, _| !absent.contains(task));
+            tasks.each.extend(found.into_iter().map(|task| (task.arn.clone(), task)));
+        }
+    }
+
+    /// Takes in that a task is not known to ECS any more.
+    pub fn forget_task(&mut self, arn: &TaskArn) {
+        for tasks in self.registrations.iter_mut().filter_map(|r| r.tasks.as_mut()) {
+            tasks.each.remove(arn);
         }
     }
 
@@ -308,9 +377,21 @@ impl Registration {
             read_at,
             draining_since: None,
             tasks: None,
+            daemons: BTreeMap::new(),
         };
         registration.learn(found, read_at);
         registration
+    }
+
+    /// Tasks that nobody has told to stop yet.
+    pub fn staying(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().flat_map(|tasks| tasks.each.values()).filter(|task| !task.is_leaving())
+    }
+
+    /// The owners of tasks that nobody has told to stop, of which it is not known whether they are daemons.
+    #[must_use]
+    pub fn unknown_services(&self) -> BTreeSet<ServiceName> {
+        self.staying().filter_map(Task::service).filter(|name| !self.daemons.contains_key(name)).collect()
     }
 
     fn learn(&mut self, found: &ContainerInstance, read_at: Timestamp) {

@@ -1,36 +1,15 @@
 //! Finding the cluster of each instance, cheapest first, with one search per cluster for the whole batch.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::{Known, Place, Registration};
 use super::log_failure;
+use super::remembered::Remembered;
 use crate::aws::batch::{FILTER_MAX, all_clusters, few_at_once, registered_in};
 use crate::aws::{CallError, Calls, ErrorClass};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::ids::{ClusterName, GroupName, InstanceId};
-
-/// Groups whose cluster is remembered: more than one account has in use, and small.
-const REMEMBERED_MAX: usize = 1_000;
-
-/// The clusters in which this warm environment last found each group's instances. A hint, never proof.
-#[derive(Debug, Default)]
-pub struct ClusterOfGroup(RefCell<BTreeMap<GroupName, ClusterName>>);
-
-impl ClusterOfGroup {
-    fn get(&self, group: &GroupName) -> Option<ClusterName> {
-        self.0.borrow().get(group).cloned()
-    }
-
-    fn remember(&self, group: &GroupName, cluster: &ClusterName) {
-        let mut clusters = self.0.borrow_mut();
-        if clusters.len() >= REMEMBERED_MAX {
-            clusters.clear();
-        }
-        clusters.insert(group.clone(), cluster.clone());
-    }
-}
 
 /// What a search said of one instance.
 #[derive(Debug)]
@@ -72,7 +51,7 @@ enum Stage {
 pub(super) async fn locate<C: Calls>(
     calls: &C,
     config: &Config,
-    remembered: &ClusterOfGroup,
+    remembered: &Remembered,
     clock: &Clock,
     wanted: &[&Known],
 ) -> Vec<Located> {
@@ -137,12 +116,12 @@ impl<'a> Search<'a> {
         &self,
         stage: Stage,
         config: &Config,
-        remembered: &ClusterOfGroup,
+        remembered: &Remembered,
         every: &[ClusterName],
     ) -> Vec<ClusterName> {
         let clusters: Vec<_> = match stage {
             Stage::Hinted => {
-                let hint = self.hint.cloned().or_else(|| remembered.get(self.group?));
+                let hint = self.hint.cloned().or_else(|| remembered.cluster_of(self.instance, self.group));
                 hint.filter(|hint| config.watches(hint)).into_iter().collect()
             }
             Stage::Watched => config.clusters.clone(),
@@ -168,11 +147,11 @@ impl<'a> Search<'a> {
         self.silent = Some(Silent { denied, watched, text: error.to_string() });
     }
 
-    fn concluded(mut self, config: &Config, remembered: &ClusterOfGroup) -> Located {
+    fn concluded(mut self, config: &Config, remembered: &Remembered) -> Located {
         if self.is_found(config) {
             self.found.retain(|registration| config.watches(&registration.cluster));
-            if let (Some(group), Some(first)) = (self.group, self.found.first()) {
-                remembered.remember(group, &first.cluster);
+            if let Some(first) = self.found.first() {
+                remembered.remember_cluster_of(self.instance, self.group, &first.cluster);
             }
             return Located::At(Place::Registered, self.found);
         }

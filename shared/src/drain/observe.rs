@@ -7,11 +7,11 @@ use super::attempt::{Attempt, Finding};
 use super::known::{HeldBy, Hold, Known, Ours, Registration};
 use super::locate::locate;
 use super::tries::Try;
-use super::{Context, Drainee, decide, log_failure};
+use super::{Context, Drainee, decide, log_failure, tasks};
 use crate::aws::batch::{self, few_at_once};
-use crate::aws::{AutoScalingInstance, CallError, Calls, LifecycleHook, Task};
+use crate::aws::{AutoScalingInstance, CallError, Calls, LifecycleHook};
 use crate::config::{Config, Overrides};
-use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, InstanceId, TaskArn};
+use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, InstanceId};
 
 /// The drains of `indexes`, each with its index.
 pub(super) fn chosen<'a>(drainees: &'a [Drainee], indexes: &'a [usize]) -> impl Iterator<Item = (usize, &'a Known)> {
@@ -170,111 +170,12 @@ pub(super) fn take_container_instances(
     }
 }
 
-/// Every task on each: listed host by host, described a hundred at a time across the hosts of a cluster. A task once
-/// seen STOPPED is not asked about again.
-pub(super) async fn tasks<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], indexes: &[usize]) -> Vec<Attempt> {
-    let registrations: Vec<_> = chosen(drainees, indexes)
-        .flat_map(|(index, known)| known.registrations.iter().map(move |r| (index, r)))
-        .collect();
-    let lists = registrations.iter().map(|(_, registration)| async {
-        let read_at = context.clock.now();
-        (read_at, batch::tasks_on(context.calls, &registration.cluster, &registration.arn).await)
-    });
-    let lists = few_at_once(lists).await;
-
-    let mut asked: BTreeMap<&ClusterName, BTreeSet<TaskArn>> = BTreeMap::new();
-    for ((_, registration), (_, listed)) in registrations.iter().zip(&lists) {
-        if let Ok(listed) = listed {
-            asked.entry(&registration.cluster).or_default().extend(to_describe(registration, listed));
-        }
-    }
-    let asked: Vec<(_, Vec<_>)> =
-        asked.into_iter().map(|(cluster, arns)| (cluster, arns.into_iter().collect())).collect();
-    let requests = asked.iter().map(|(cluster, arns)| batch::tasks(context.calls, cluster, arns));
-    let mut described = Described::default();
-    few_at_once(requests).await.into_iter().for_each(|answers| described.extend(answers));
-
-    let mut attempts = attempts(indexes, Try::Tasks);
-    for ((index, registration), (read_at, listed)) in registrations.into_iter().zip(lists) {
-        let Some(attempt) = attempts.get_mut(&index) else {
-            continue;
-        };
-        let each = match &listed {
-            Ok(listed) => described.all_of(registration, listed),
-            Err(error) => {
-                log_failure("listing tasks", error);
-                Err(error.to_string())
-            }
-        };
-        match each {
-            Ok(each) => attempt.findings.push(Finding::Tasks { arn: registration.arn.clone(), each, read_at }),
-            Err(error) => attempt.error = Some(error),
-        }
-    }
-    attempts.into_values().collect()
-}
-
-/// Tasks listed, and tasks that were not STOPPED when last seen though no list has them any more.
-fn to_describe(registration: &Registration, listed: &BTreeSet<TaskArn>) -> BTreeSet<TaskArn> {
-    let known = registration.tasks.iter().flat_map(|tasks| tasks.each.values());
-    let (stopped, running): (Vec<&Task>, Vec<&Task>) = known.partition(|task| task.is_stopped());
-    let mut wanted = listed.clone();
-    wanted.extend(running.into_iter().map(|task| task.arn.clone()));
-    stopped.into_iter().for_each(|task| {
-        wanted.remove(&task.arn);
-    });
-    wanted
-}
-
-/// What DescribeTasks said, of all clusters asked.
-#[derive(Default)]
-struct Described {
-    found: BTreeMap<TaskArn, Task>,
-    absent: BTreeSet<TaskArn>,
-    errors: BTreeMap<TaskArn, String>,
-}
-
-impl Described {
-    fn extend(&mut self, answers: batch::Answers<TaskArn, Task>) {
-        for unknown in answers.unknown {
-            log_failure("describing tasks", &unknown.error);
-            self.errors.extend(unknown.keys.into_iter().map(|arn| (arn, unknown.error.to_string())));
-        }
-        self.found.extend(answers.found.into_iter().map(|task| (task.arn.clone(), task)));
-        self.absent.extend(answers.absent);
-    }
-
-    /// Every task of a registration, or why that is not known: a task that is listed but that nobody describes may run.
-    fn all_of(
-        &self,
-        registration: &Registration,
-        listed: &BTreeSet<TaskArn>,
-    ) -> Result<BTreeMap<TaskArn, Task>, String> {
-        let mut each = BTreeMap::new();
-        for arn in to_describe(registration, listed) {
-            match self.found.get(&arn) {
-                Some(task) => {
-                    each.insert(arn, task.clone());
-                }
-                None if self.absent.contains(&arn) && !listed.contains(&arn) => {}
-                None => {
-                    let absent = || format!("DescribeTasks knows nothing of {arn}, though it is listed");
-                    return Err(self.errors.get(&arn).cloned().unwrap_or_else(absent));
-                }
-            }
-        }
-        let known = registration.tasks.iter().flat_map(|tasks| tasks.each.values());
-        each.extend(known.filter(|task| task.is_stopped()).map(|task| (task.arn.clone(), task.clone())));
-        Ok(each)
-    }
-}
-
 /// Reads tasks that no rule asked for, only to be named in the report.
 pub(super) async fn tasks_for_report<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], indexes: &[usize]) {
     if indexes.is_empty() {
         return;
     }
-    for attempt in tasks(context, drainees, indexes).await {
+    for attempt in tasks::every(context, drainees, indexes).await {
         let Some(drainee) = drainees.get_mut(attempt.index) else {
             continue;
         };

@@ -19,6 +19,8 @@ pub enum Try {
     Instance,
     /// Reading its tasks.
     Tasks,
+    /// Reading the services that own them.
+    Services,
     /// Setting it DRAINING.
     Drain,
     /// Stopping tasks.

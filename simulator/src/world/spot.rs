@@ -54,7 +54,7 @@ impl World {
             SpotAction::Hibernate => self.set_agent_connected(instance_id, false)?,
         }
         let detail = json!({ "instance-id": instance_id, "instance-action": action.as_str() });
-        let event = self.ec2_event("EC2 Spot Instance Interruption Warning", instance_id, detail, noticed_at);
+        let event = self.ec2_event("EC2 Spot Instance Interruption Warning", instance_id, &detail, noticed_at);
         self.settle();
         Ok(event)
     }
@@ -63,11 +63,11 @@ impl World {
     pub fn recommend_rebalance(&mut self, instance_id: &str) -> Result<Value, WorldError> {
         self.running_host(instance_id)?;
         let (detail, now) = (json!({ "instance-id": instance_id }), self.now);
-        Ok(self.ec2_event("EC2 Instance Rebalance Recommendation", instance_id, detail, now))
+        Ok(self.ec2_event("EC2 Instance Rebalance Recommendation", instance_id, &detail, now))
     }
 
     // EC2 user guide, "Spot Instance interruption notices": the sample's ARN has the Availability Zone where a region belongs.
-    fn ec2_event(&mut self, kind: &str, instance_id: &str, detail: Value, at: Timestamp) -> Value {
+    fn ec2_event(&mut self, kind: &str, instance_id: &str, detail: &Value, at: Timestamp) -> Value {
         json!({
             "version": "0",
             "id": self.made_up_uuid(),

@@ -1,0 +1,67 @@
+//! What a warm environment remembers from one invocation to the next. Each is a hint, never proof.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::ids::{ClusterName, GroupName, InstanceId};
+
+/// Entries of each kind: more than one account has in use at a time, and small.
+const REMEMBERED_MAX: usize = 1_000;
+
+/// Where groups and instances were found, and how large clusters are.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    groups: Memory<GroupName, ClusterName>,
+    instances: Memory<InstanceId, ClusterName>,
+    task_pages: Memory<ClusterName, usize>,
+}
+
+impl Remembered {
+    /// The cluster in which the instance was found last, or else its group.
+    #[must_use]
+    pub fn cluster_of(&self, instance: &InstanceId, group: Option<&GroupName>) -> Option<ClusterName> {
+        self.instances.get(instance).or_else(|| self.groups.get(group?))
+    }
+
+    /// It was found in `cluster`.
+    pub fn remember_cluster_of(&self, instance: &InstanceId, group: Option<&GroupName>, cluster: &ClusterName) {
+        match group {
+            Some(group) => self.groups.put(group, cluster.clone()),
+            None => self.instances.put(instance, cluster.clone()),
+        }
+    }
+
+    /// How many pages the lists of a cluster's tasks took last, or at least; none are known of yet is 0.
+    #[must_use]
+    pub fn task_pages(&self, cluster: &ClusterName) -> usize {
+        self.task_pages.get(cluster).unwrap_or_default()
+    }
+
+    /// They took so many, or at least.
+    pub fn remember_task_pages(&self, cluster: &ClusterName, pages: usize) {
+        self.task_pages.put(cluster, pages);
+    }
+}
+
+#[derive(Debug)]
+struct Memory<K, V>(RefCell<BTreeMap<K, V>>);
+
+impl<K, V> Default for Memory<K, V> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<K: Ord + Clone, V: Clone> Memory<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        self.0.borrow().get(key).cloned()
+    }
+
+    fn put(&self, key: &K, value: V) {
+        let mut entries = self.0.borrow_mut();
+        if entries.len() >= REMEMBERED_MAX {
+            entries.clear();
+        }
+        entries.insert(key.clone(), value);
+    }
+}

@@ -1,0 +1,449 @@
+//! Spot: every task gets its graceful stop before the power goes. Notices are back-dated, so that nobody waits for all
+//! of their two minutes.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use simulator::lambda::{EventSource, Outcome, sqs_batch};
+use simulator::sqs::QueueSpec;
+use simulator::wire::Simulator;
+use simulator::world::{HostSpec, Operation, Request, ServiceKind, ServiceSpec, Settings, SpotAction, TaskSpec, World};
+
+use crate::support::{
+    CLUSTER, GROUP, LEAVING, STAYING, Stage, bare_world, host, only, secs, service, standalone, world,
+};
+
+/// A service that may have neither less nor more than its tasks, so that draining moves none. Each takes `stop` from
+/// SIGTERM to its end; one with a load balancer leaves that within so many seconds, and StopTask waits for it or not.
+fn held(tasks: usize, stop: f64, load_balancer: Option<(f64, bool)>) -> ServiceSpec {
+    let kind = load_balancer.map_or("alone", |(_, waits)| if waits { "waits" } else { "waits-not" });
+    ServiceSpec {
+        cluster: CLUSTER.into(),
+        name: format!("held-{kind}"),
+        desired: tasks,
+        minimum_healthy_percent: 100,
+        maximum_percent: 100,
+        deregistration: load_balancer.map(|(seconds, _)| secs(seconds)),
+        stop_task_waits_for_deregistration: load_balancer.is_some_and(|(_, waits)| waits),
+        start_time: secs(1.0),
+        stop_time: secs(stop),
+        ..ServiceSpec::default()
+    }
+}
+
+fn held_on_leaving(world: &mut World, stop: f64, load_balancer: Option<(f64, bool)>) {
+    world.add_service_with_tasks_on(held(1, stop, load_balancer), LEAVING).unwrap();
+}
+
+fn daemon(world: &mut World, stop: f64) {
+    let spec = ServiceSpec {
+        cluster: CLUSTER.into(),
+        name: "log-agent".into(),
+        kind: ServiceKind::Daemon,
+        stop_time: secs(stop),
+        ..ServiceSpec::default()
+    };
+    world.add_service(spec).unwrap();
+}
+
+/// A notice that is so many seconds old.
+fn interrupt(simulator: &Simulator, instance_id: &str, seconds_ago: f64) -> Value {
+    let notice = |world: &mut World| {
+        let noticed_at = world.now() - secs(seconds_ago);
+        world.interrupt(instance_id, SpotAction::Terminate, noticed_at)
+    };
+    simulator.world(notice).unwrap()
+}
+
+fn interrupted(world: World, seconds_ago: f64) -> Stage {
+    let stage = Stage::idle(world);
+    let event = interrupt(&stage.simulator, LEAVING, seconds_ago);
+    Stage { event, ..stage }
+}
+
+/// The groups of the tasks that were told to stop, in the order of the requests.
+fn told(stage: &Stage) -> Vec<String> {
+    stage.simulator.world(|world| {
+        let stops = world.requests().iter().filter_map(|recorded| match &recorded.request {
+            Request::StopTask { task, .. } => task.rsplit('/').next().and_then(|id| world.task(id)),
+            _ => None,
+        });
+        stops.map(|task| task.group()).collect()
+    })
+}
+
+fn killed(stage: &Stage) -> Vec<String> {
+    let group = |world: &World, arn: &str| world.task(arn.rsplit('/').next().unwrap()).unwrap().group();
+    stage.simulator.world(|world| world.killed().iter().map(|it| group(world, &it.task)).collect())
+}
+
+async fn power_is_off(stage: &Stage) {
+    let off = |world: &World| world.host(LEAVING).is_some_and(|host| !host.powered);
+    assert!(stage.simulator.wait_for(secs(120.0), off).await);
+}
+
+async fn killed_in_the_end(stage: &Stage) -> Vec<String> {
+    power_is_off(stage).await;
+    killed(stage)
+}
+
+#[tokio::test]
+async fn what_ecs_does_not_move_is_stopped_before_the_power_goes_and_daemons_are_told_last() {
+    let mut world = world();
+    service(&mut world, 2, 1.0, 1.0);
+    held_on_leaving(&mut world, 1.0, None);
+    held_on_leaving(&mut world, 1.0, Some((3.0, true)));
+    held_on_leaving(&mut world, 1.0, Some((60.0, false)));
+    daemon(&mut world, 1.0);
+    standalone(&mut world, None, 2.0);
+    let stage = interrupted(world, 105.0);
+    let lead = [("SPOT_STOP_LEAD_SECONDS", "9")];
+
+    let drain = only(&stage.spot(&lead, secs(60.0)).invoke(&stage.event).await);
+
+    assert_eq!((drain["outcome"].as_str(), drain["tasksStopped"].as_u64()), (Some("drained"), Some(7)), "{drain}");
+    let groups = told(&stage);
+    let others: BTreeSet<_> = groups[..4].iter().map(String::as_str).collect();
+    let expected = ["family:job", "service:held-alone", "service:held-waits", "service:held-waits-not"];
+    assert_eq!(others, BTreeSet::from(expected));
+    assert_eq!(groups[4..], ["service:log-agent"], "last, and nothing that ECS had stopped by itself");
+    stage.simulator.world(|world| {
+        let first_stop = world.requests().iter().find(|it| it.request.operation() == Operation::StopTask).unwrap();
+        let noticed_at = world.host(LEAVING).unwrap().interrupted_at.unwrap();
+        let after = first_stop.at.duration_since(noticed_at).as_secs_f64();
+        // The event's time is the notice's without its fraction.
+        assert!((110.0..111.5).contains(&after), "two minutes less SPOT_STOP_LEAD_SECONDS: {after}");
+        let job = world.tasks_on(LEAVING).into_iter().find(|task| task.group() == "family:job").unwrap().clone();
+        let reason = job.stopped_reason.unwrap_or_default();
+        assert!(reason.contains("ecs-drainer") && reason.contains("Spot") && reason.contains(LEAVING), "{reason}");
+    });
+    assert_eq!(killed_in_the_end(&stage).await, [""; 0]);
+    assert_eq!(stage.status(STAYING), "ACTIVE");
+}
+
+#[tokio::test]
+async fn what_is_done_before_that_is_not_stopped_by_us() {
+    let mut world = world();
+    service(&mut world, 3, 0.5, 0.5);
+    standalone(&mut world, Some(2.0), 0.5);
+    let stage = interrupted(world, 20.0);
+
+    let drain = only(&stage.spot(&[], secs(60.0)).invoke(&stage.event).await);
+
+    assert_eq!((drain["outcome"].as_str(), drain["tasksStopped"].as_u64()), (Some("drained"), Some(4)), "{drain}");
+    assert_eq!(told(&stage), [""; 0]);
+    assert_eq!(stage.count(Operation::DescribeServices), 0, "asked only of what has to be stopped");
+    assert_eq!(stage.count(Operation::PutAttributes), 0, "the notice's time is all that a slice must know");
+}
+
+#[tokio::test]
+async fn the_agents_own_draining_first_is_harmless() {
+    let mut world = world();
+    service(&mut world, 1, 0.0, 0.5);
+    world.set_status(LEAVING, "DRAINING").unwrap();
+    let stage = interrupted(world, 60.0);
+
+    assert_eq!(only(&stage.spot(&[], secs(60.0)).invoke(&stage.event).await)["outcome"], "drained");
+
+    assert_eq!(stage.count(Operation::UpdateContainerInstancesState), 0);
+}
+
+#[tokio::test]
+async fn where_less_is_left_than_the_lead_stragglers_are_stopped_at_once() {
+    let mut world = world();
+    standalone(&mut world, None, 3.0);
+    let hopeless = TaskSpec {
+        cluster: CLUSTER.into(),
+        instance_id: LEAVING.into(),
+        family: "hopeless".into(),
+        stop_time: secs(25.0),
+        ..TaskSpec::default()
+    };
+    world.run_task(hopeless).unwrap();
+    let stage = interrupted(world, 112.0);
+
+    let drain = only(&stage.spot(&[], secs(60.0)).invoke(&stage.event).await);
+
+    assert_eq!(drain["outcome"], "timed-out", "{drain}");
+    assert_eq!(drain["remaining"][0]["group"], "family:hopeless", "{drain}");
+    let both: BTreeSet<_> = told(&stage).into_iter().collect();
+    assert_eq!(both, BTreeSet::from(["family:hopeless".to_owned(), "family:job".to_owned()]));
+    assert_eq!(killed_in_the_end(&stage).await, ["family:hopeless"], "it got its SIGTERM, and would have needed 25 s");
+}
+
+#[tokio::test]
+async fn a_notice_whose_time_is_over_is_answered_and_dropped() {
+    let mut world = world();
+    standalone(&mut world, None, 0.5);
+    let stage = Stage::idle(world);
+    let mut event = stage.simulator.world(|world| world.recommend_rebalance(LEAVING)).unwrap();
+    event["detail-type"] = json!("EC2 Spot Instance Interruption Warning");
+    event["time"] = json!((simulator::clock::wall_now() - secs(121.0)).strftime("%FT%TZ").to_string());
+    let function = stage.spot(&[], secs(60.0));
+
+    let drain = only(&function.invoke(&event).await);
+    let batch = function.invoke(&sqs_batch([event.to_string()])).await;
+
+    assert_eq!(drain["outcome"], "ignored", "{drain}");
+    assert!(drain["detail"].as_str().unwrap().contains("121 s"), "{drain}");
+    assert_eq!(batch.outcome.answer(), Some(&json!({"batchItemFailures": []})));
+    assert_eq!(stage.simulator.world(|world| world.request_count()), 0);
+    let logs = function.log_lines().join("\n");
+    assert!(logs.contains("121 s") && logs.contains(LEAVING), "{logs}");
+}
+
+#[tokio::test]
+async fn one_that_hibernates_or_may_be_interrupted_is_set_draining_and_no_more() {
+    let cases: [(&str, fn(&mut World) -> Value); 2] = [
+        ("hibernation", |world| world.interrupt(LEAVING, SpotAction::Hibernate, world.now()).unwrap()),
+        ("recommendation", |world| world.recommend_rebalance(LEAVING).unwrap()),
+    ];
+    for (cause, happens) in cases {
+        let mut world = world();
+        standalone(&mut world, None, 0.5);
+        let stage = Stage::idle(world);
+        let event = stage.simulator.world(happens);
+        let function = stage.spot(&[("REBALANCE_RECOMMENDATIONS", "drain")], secs(60.0));
+
+        let drain = only(&function.invoke(&event).await);
+        let batch = function.invoke(&sqs_batch([event.to_string()])).await;
+
+        assert_eq!(drain["outcome"], "draining", "{drain}");
+        assert!(drain["detail"].as_str().unwrap().contains(cause), "{drain}");
+        assert_eq!(batch.outcome.answer(), Some(&json!({"batchItemFailures": []})), "nothing is left to do");
+        assert_eq!(stage.status(LEAVING), "DRAINING");
+        assert_eq!(stage.writes(), 1, "{cause}");
+        assert_eq!(stage.count(Operation::DescribeContainerInstances), 2, "one search each: {cause}");
+    }
+}
+
+#[tokio::test]
+async fn rebalance_recommendations_are_ignored_unless_asked_for() {
+    let stage = Stage::idle(world());
+    let event = stage.simulator.world(|world| world.recommend_rebalance(LEAVING)).unwrap();
+
+    let drain = only(&stage.spot(&[], secs(60.0)).invoke(&event).await);
+
+    assert_eq!(drain["outcome"], "ignored");
+    assert!(drain["detail"].as_str().unwrap().contains("REBALANCE_RECOMMENDATIONS"), "{drain}");
+    assert_eq!(stage.simulator.world(|world| world.request_count()), 0);
+}
+
+#[tokio::test]
+async fn hosts_in_no_cluster_cost_one_search_for_all() {
+    let mut world = bare_world(Settings::default());
+    world.add_cluster("other").unwrap();
+    let ids: Vec<_> = (0..20).map(|n| format!("i-{n:017x}")).collect();
+    for id in &ids {
+        host(&mut world, id, None);
+    }
+    let stage = Stage::idle(world);
+    let events = ids.iter().map(|id| interrupt(&stage.simulator, id, 10.0));
+    let function = stage.spot(&[], secs(30.0));
+
+    let invocation = function.invoke(&sqs_batch(events.map(|event| event.to_string()))).await;
+
+    assert_eq!(invocation.outcome.answer(), Some(&json!({"batchItemFailures": []})));
+    let settled = function.log_lines().iter().filter(|line| line.contains("not-in-ecs")).count();
+    assert_eq!(settled, 20);
+    assert_eq!((stage.count(Operation::ListClusters), stage.count(Operation::ListContainerInstances)), (1, 2));
+    assert_eq!(stage.simulator.world(|world| world.request_count()), 3);
+}
+
+#[tokio::test]
+async fn many_at_once_share_one_search_and_few_writes() {
+    let mut world = bare_world(Settings::default());
+    let ids: Vec<_> = (0..25).map(|n| format!("i-{n:017x}")).collect();
+    for id in &ids {
+        host(&mut world, id, Some(CLUSTER));
+    }
+    let stage = Stage::idle(world);
+    let events: Vec<_> = ids.iter().map(|id| interrupt(&stage.simulator, id, 60.0).to_string()).collect();
+    let doubled = events.iter().chain(events.first()).cloned();
+
+    let invocation = stage.spot(&[], secs(30.0)).invoke(&sqs_batch(doubled)).await;
+
+    assert_eq!(invocation.outcome.answer(), Some(&json!({"batchItemFailures": []})));
+    assert_eq!(stage.count(Operation::ListContainerInstances), 1);
+    assert_eq!(stage.count(Operation::UpdateContainerInstancesState), 3, "ten at a time");
+    assert_eq!(stage.writes(), 3);
+}
+
+#[tokio::test]
+async fn a_dry_run_changes_nothing() {
+    let mut world = world();
+    standalone(&mut world, None, 0.5);
+    let stage = interrupted(world, 60.0);
+
+    let drain = only(&stage.spot(&[("DRY_RUN", "true")], secs(60.0)).invoke(&stage.event).await);
+
+    assert_eq!((drain["outcome"].as_str(), stage.writes()), (Some("would-drain"), 0), "{drain}");
+}
+
+fn of_slices(visibility: f64) -> EventSource {
+    EventSource::new(QueueSpec { visibility_timeout: secs(visibility), max_receive_count: 10, batch_size: 100 })
+}
+
+#[tokio::test]
+async fn what_a_slice_leaves_unfinished_comes_again_until_it_is_done() {
+    let mut world = world();
+    standalone(&mut world, Some(9.0), 0.5);
+    let stage = interrupted(world, 30.0);
+    let (source, function) = (of_slices(5.0), stage.spot(&[], secs(5.0)));
+    source.send(stage.event.to_string());
+
+    let slices = source.feed(&function).await;
+
+    assert!(slices.len() >= 2, "{slices:#?}");
+    let (last, before) = slices.split_last().unwrap();
+    let unfinished = json!({"batchItemFailures": [{"itemIdentifier": "message-1"}]});
+    assert!(before.iter().all(|slice| slice.outcome.answer() == Some(&unfinished)), "{before:#?}");
+    assert_eq!(last.outcome.answer(), Some(&json!({"batchItemFailures": []})));
+    assert_eq!(source.dead_letters(), [""; 0]);
+    assert_eq!(stage.count(Operation::ListClusters), 1, "a warm environment remembers where it was");
+}
+
+#[tokio::test]
+async fn what_would_fall_between_two_slices_is_stopped_before_the_first_ends() {
+    let mut world = world();
+    standalone(&mut world, None, 0.5);
+    // 40 s are left, 15 of them before the lead: a slice of 14 s polls for 11, and the next is sure to look after 24.
+    let stage = interrupted(world, 80.0);
+    let function = stage.spot(&[("SPOT_STOP_LEAD_SECONDS", "25")], secs(14.0));
+
+    let slice = function.invoke(&sqs_batch([stage.event.to_string()])).await;
+
+    assert_eq!(slice.outcome.answer(), Some(&json!({"batchItemFailures": []})), "it is done, too");
+    assert_eq!(told(&stage), ["family:job"]);
+}
+
+#[tokio::test]
+async fn slices_that_are_killed_are_followed_by_the_next_and_no_task_dies() {
+    let mut world = world();
+    service(&mut world, 2, 0.5, 1.0);
+    held_on_leaving(&mut world, 1.0, Some((2.0, true)));
+    daemon(&mut world, 1.0);
+    standalone(&mut world, None, 2.0);
+    let stage = interrupted(world, 88.0);
+    let source = of_slices(4.0);
+    source.send(stage.event.to_string());
+    let function = stage.spot(&[("SPOT_STOP_LEAD_SECONDS", "20")], secs(4.0));
+
+    let kills = async {
+        // In the search, right after DRAINING, and when the first task was told to stop.
+        for operation in
+            [Operation::ListContainerInstances, Operation::UpdateContainerInstancesState, Operation::StopTask]
+        {
+            let asked = move |world: &World| world.count(operation) > 0;
+            assert!(stage.simulator.wait_for(secs(30.0), asked).await, "{operation}");
+            function.kill();
+        }
+    };
+    let (slices, ()) = tokio::join!(source.feed(&function), kills);
+
+    let died = slices.iter().filter(|slice| matches!(slice.outcome, Outcome::Exited(_))).count();
+    assert!(died >= 2, "{slices:#?}");
+    assert_eq!(killed_in_the_end(&stage).await, [""; 0]);
+    assert_eq!(source.dead_letters(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_hundred_hosts_in_the_same_second_under_awss_quotas_and_no_task_dies() {
+    let latency = secs(0.010)..secs(0.030);
+    let mut world = bare_world(Settings { latency, ..Settings::default() });
+    let ids: Vec<_> = (1..=100).map(|n| format!("i-{n:017x}")).collect();
+    for id in &ids {
+        host(&mut world, id, Some(CLUSTER));
+    }
+    let moves = ServiceSpec {
+        cluster: CLUSTER.into(),
+        name: "web".into(),
+        desired: 100,
+        deregistration: Some(secs(2.0)),
+        start_time: secs(1.0),
+        stop_time: secs(2.0),
+        ..ServiceSpec::default()
+    };
+    world.add_service(moves).unwrap();
+    world.add_service(held(100, 4.0, Some((3.0, false)))).unwrap();
+    for (n, id) in ids.iter().enumerate() {
+        let job = TaskSpec {
+            cluster: CLUSTER.into(),
+            instance_id: id.clone(),
+            finishes_after: (n % 2 == 0).then(|| secs(10.0)),
+            stop_time: secs(5.0),
+            ..TaskSpec::default()
+        };
+        world.run_task(job).unwrap();
+    }
+    let roomy = HostSpec {
+        instance_id: Some(STAYING.into()),
+        cluster: Some(CLUSTER.into()),
+        group: Some(GROUP.into()),
+        slots: 500,
+        ..HostSpec::default()
+    };
+    world.add_host(roomy).unwrap();
+    daemon(&mut world, 3.0);
+    let stage = Stage::idle(world);
+    let source = of_slices(30.0);
+    for id in &ids {
+        source.send(interrupt(&stage.simulator, id, 75.0).to_string());
+    }
+    // As it is deployed; 15 s before the lead, 45 s in all.
+    let variables = [("SPOT_STOP_LEAD_SECONDS", "30"), ("POLL_MIN_SECONDS", "2"), ("POLL_MAX_SECONDS", "15")];
+    let function = stage.spot(&variables, secs(30.0));
+
+    source.feed(&function).await;
+
+    let off = |world: &World| ids.iter().all(|id| !world.host(id).unwrap().powered);
+    assert!(stage.simulator.wait_for(secs(120.0), off).await);
+    assert_eq!(killed(&stage), [""; 0]);
+    stage.simulator.world(|world| {
+        let requests = |operation| world.count(operation);
+        println!("calls for a hundred interrupted hosts:");
+        for operation in Operation::ALL.into_iter().filter(|operation| requests(*operation) > 0) {
+            println!("  {operation}: {}", requests(operation));
+        }
+        assert_eq!(world.count(Operation::UpdateContainerInstancesState), 10);
+        let in_lists = requests(Operation::ListTasks) + requests(Operation::DescribeTasks);
+        assert!(in_lists < 200, "a list of each host alone would be 200: {in_lists}");
+    });
+    assert_eq!(source.dead_letters(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_notice_and_the_groups_hook_for_one_host_both_end_well_in_either_order_and_at_once() {
+    for (hook_first, pause) in [(true, 1.5), (false, 1.5), (true, 0.0)] {
+        let mut world = world();
+        service(&mut world, 2, 0.5, 0.5);
+        standalone(&mut world, None, 1.0);
+        let stage = Stage::idle(world);
+        let scale_in = || stage.simulator.world(|world| world.scale_in(LEAVING, world.now())).unwrap().remove(0);
+        let (terminating, spot) = (stage.function(&[]), stage.spot(&[("SPOT_STOP_LEAD_SECONDS", "8")], secs(60.0)));
+
+        let [first, second] = if hook_first {
+            let hook = scale_in();
+            let event = interrupt(&stage.simulator, LEAVING, 108.0);
+            let later = async {
+                tokio::time::sleep(secs(pause)).await;
+                spot.invoke(&event).await
+            };
+            let (hook, spot) = tokio::join!(terminating.invoke(&hook), later);
+            [only(&hook), only(&spot)]
+        } else {
+            let event = interrupt(&stage.simulator, LEAVING, 108.0);
+            let later = async {
+                tokio::time::sleep(secs(pause)).await;
+                terminating.invoke(&scale_in()).await
+            };
+            let (spot, hook) = tokio::join!(spot.invoke(&event), later);
+            [only(&hook), only(&spot)]
+        };
+
+        assert_eq!(first["outcome"], "drained", "{first}");
+        assert_eq!(second["outcome"], "drained", "{second}");
+        stage.released_empty();
+        assert_eq!(told(&stage), ["family:job"], "by the notice; the hook alone would have waited");
+    }
+}

@@ -6,6 +6,7 @@
 mod judge;
 mod plan;
 mod play;
+mod worlds;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,8 +21,18 @@ const HISTORIES: u64 = 2_000;
 const PARTS: u64 = 4;
 /// Everything that makes a history worth playing happens in so many of a hundred at least.
 const COVERED_PERCENT: u64 = 5;
-const COVERED: [&str; 8] =
-    ["kills", "lost events", "partial chunks", "lost answers", "throttles", "hand-overs", "deadlines", "outages"];
+const COVERED: [&str; 10] = [
+    "kills",
+    "lost events",
+    "partial chunks",
+    "lost answers",
+    "throttles",
+    "hand-overs",
+    "deadlines",
+    "outages",
+    "Spot stops",
+    "further slices",
+];
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, not a number")))

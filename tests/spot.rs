@@ -194,7 +194,8 @@ async fn a_notice_whose_time_is_over_is_answered_and_dropped() {
 
 #[tokio::test]
 async fn one_that_hibernates_or_may_be_interrupted_is_set_draining_and_no_more() {
-    let cases: [(&str, fn(&mut World) -> Value); 2] = [
+    type Happens = fn(&mut World) -> Value;
+    let cases: [(&str, Happens); 2] = [
         ("hibernation", |world| world.interrupt(LEAVING, SpotAction::Hibernate, world.now()).unwrap()),
         ("recommendation", |world| world.recommend_rebalance(LEAVING).unwrap()),
     ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::config::OnDrainTimeout;
-use simulator::world::{LastStatus, Outcome, Owner, Reply, Request, RequestError, World};
+use simulator::world::{Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, World};
 
 use super::plan::{GroupPlan, HostPlan, Plan};
 use crate::support::HOOK;
@@ -21,6 +21,15 @@ const TOLERANCE: Duration = Duration::from_millis(2);
 const RACE: Duration = Duration::from_secs(35);
 /// What each failed request may cost: the longest pause before the next try, and a slow answer.
 const FAULT_COSTS: Duration = Duration::from_secs(20);
+/// Spot's two minutes, and how long before their end stragglers are stopped: the documented numbers.
+const SPOT_NOTICE: Duration = Duration::from_secs(120);
+const SPOT_STOP_LEAD: Duration = Duration::from_secs(45);
+/// How much earlier, because a slice ends and the next is not sure to look in time.
+const SPOT_STOP_EARLIER: Duration = Duration::from_secs(20);
+/// From a notice's arrival, or from the time when stragglers are due, until the last of them was told, with nothing in the way.
+const TELLING_TAKES: Duration = Duration::from_secs(6);
+/// What an invocation that dies costs a notice: its visibility timeout, and the next receive.
+const SLICE_COSTS: Duration = Duration::from_secs(33);
 /// What a drain may cost in requests, each minute and host, far above what it does and far below a hot loop.
 const REQUESTS_A_MINUTE: usize = 90;
 
@@ -39,7 +48,19 @@ struct Truth {
 
 impl Truth {
     fn is_ours(&self) -> bool {
-        self.watched && self.plan.group != GroupPlan::Theirs
+        self.watched && self.plan.group != GroupPlan::Theirs && self.plan.is_scaled_in()
+    }
+
+    /// When EC2 gives notice of its interruption.
+    fn noticed_at(&self) -> Option<Timestamp> {
+        let interruption = self.plan.interrupted.as_ref().filter(|_| self.watched)?;
+        Some(self.start + Duration::from_secs(interruption.noticed_at_s))
+    }
+
+    /// When the first notice of it reaches us.
+    fn told_at(&self) -> Option<Timestamp> {
+        let sent_after = *self.plan.interrupted.as_ref()?.sent_after_s.iter().min()?;
+        self.noticed_at().map(|noticed_at| noticed_at + Duration::from_secs(sent_after))
     }
 
     /// Whether nobody meddles with it.
@@ -139,7 +160,10 @@ impl Judge {
 
     /// Promise 2: a write goes to a host that our hook may hold, in a cluster that we watch.
     fn judge_write(&mut self, world: &World, instance_id: &str, what: &str) {
-        let allowed = |truth: &Truth| truth.is_ours() && truth.leaves_at <= world.now();
+        let now = world.now();
+        let allowed = |truth: &Truth| {
+            (truth.is_ours() && truth.leaves_at <= now) || truth.told_at().is_some_and(|told_at| told_at <= now)
+        };
         if !self.hosts.get(instance_id).is_some_and(allowed) {
             self.blame(world, what, instance_id);
         }
@@ -157,7 +181,12 @@ impl Judge {
             self.seen.insert("deadlines");
         }
         let by_setting = standalone && self.plan.policy.stop_standalone;
-        if !(by_deadline || by_setting || truth.just_undrained(world.now())) {
+        let power_goes = truth.told_at().and(truth.noticed_at()).map(|noticed_at| noticed_at + SPOT_NOTICE);
+        let by_notice = power_goes.is_some_and(|at| world.now() + TOLERANCE + SPOT_STOP_LEAD + SPOT_STOP_EARLIER >= at);
+        if by_notice {
+            self.seen.insert("Spot stops");
+        }
+        if !(by_deadline || by_setting || by_notice || truth.just_undrained(world.now())) {
             self.blame(world, "stopped a task before its time", &task.id);
         }
     }
@@ -254,10 +283,41 @@ impl Judge {
         if world.requests().len() > most {
             return Err(format!("{} requests in {minutes} minutes", world.requests().len()));
         }
+        self.hosts.iter().try_for_each(|(id, truth)| self.all_saved(world, id, truth))?;
         self.hosts
             .iter()
             .filter(|(_, truth)| truth.is_ours())
             .try_for_each(|(id, truth)| self.ended_well(world, id, truth))
+    }
+
+    /// No task of an interrupted host was killed that a StopTask could have saved.
+    fn all_saved(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
+        let (Some(noticed_at), Some(told_at)) = (truth.noticed_at(), truth.told_at()) else { return Ok(()) };
+        if !truth.is_plain() || self.plan.outage.is_some() {
+            return Ok(());
+        }
+        let power_goes = noticed_at + SPOT_NOTICE;
+        let received_at = told_at + Duration::from_millis(self.plan.received_after_ms);
+        let kills = u32::try_from(self.plan.kills.len()).unwrap();
+        let in_the_way = FAULT_COSTS * self.faults() + SLICE_COSTS * kills;
+        let due = received_at.max(power_goes - SPOT_STOP_LEAD) + TELLING_TAKES + in_the_way;
+        let lost =
+            world.killed().iter().filter(|killed| killed.instance_id == id && killed.at >= power_goes).find(|killed| {
+                let task = world.tasks().find(|task| task.arn == killed.task).unwrap();
+                // What ECS had told before takes as long as ECS gives it.
+                let told_late = task.stopping_at.is_none_or(|stopping_at| stopping_at > due);
+                told_late && due + task.stopping_takes() <= power_goes
+            });
+        lost.map_or(Ok(()), |killed| {
+            Err(format!(
+                "{} was killed at {} while {}, though told by {due} it would have stopped",
+                killed.task, killed.at, killed.last_status
+            ))
+        })
+    }
+
+    fn faults(&self) -> u32 {
+        self.plan.faults.iter().map(|fault| fault.times).sum()
     }
 
     fn start(&self) -> Timestamp {
@@ -280,7 +340,9 @@ impl Judge {
         if !truth.is_plain() {
             return Ok(());
         }
-        if let Some(killed) = world.killed().iter().find(|killed| killed.instance_id == id && !truth.given_up) {
+        let by_spot = truth.noticed_at().map(|noticed_at| noticed_at + SPOT_NOTICE);
+        let by_release = |killed: &&Killed| killed.instance_id == id && Some(killed.at) != by_spot;
+        if let Some(killed) = world.killed().iter().find(by_release).filter(|_| !truth.given_up) {
             return Err(format!("{} was killed at {}", killed.task, killed.at));
         }
         let Some(release) = world.releases().iter().find(|r| r.instance_id == id && r.hook == HOOK) else {
@@ -296,8 +358,8 @@ impl Judge {
     /// The latest time for a release: when all had stopped, or the deadline's grace was over, plus two minutes for the next
     /// invocation and its looks, plus what the history put in the way.
     fn due(&self, world: &World, id: &str, truth: &Truth) -> Timestamp {
-        let faults: u32 = self.plan.faults.iter().map(|fault| fault.times).sum();
-        let in_the_way = FAULT_COSTS * faults + Duration::from_secs(60) * u32::try_from(self.hindrances()).unwrap();
+        let in_the_way =
+            FAULT_COSTS * self.faults() + Duration::from_secs(60) * u32::try_from(self.hindrances()).unwrap();
         let slack = Duration::from_secs(120) + in_the_way;
         let stopped = world.last_stopped_at(id).unwrap_or(truth.leaves_at).max(truth.leaves_at);
         let given_up = self.stop_at(truth).map(|stop_at| stop_at + GRACE);

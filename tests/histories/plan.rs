@@ -16,6 +16,8 @@ pub(crate) struct Plan {
     /// When AWS stops answering, for how long, in seconds, and how it does not answer.
     pub(crate) outage: Option<(u64, u64, Harm)>,
     pub(crate) reconcile: ReconcilePlan,
+    /// How long after a message is visible it is received.
+    pub(crate) received_after_ms: u64,
     /// Invocations that die: which, in the order of their start, and after how many milliseconds.
     pub(crate) kills: Vec<(usize, u64)>,
     /// For ids, latencies and jitter.
@@ -61,6 +63,24 @@ pub(crate) struct HostPlan {
     pub(crate) undrained_after_s: Option<u64>,
     /// How long before the history an earlier drain of it began, that left all of its attributes.
     pub(crate) drained_before_s: Option<u64>,
+    /// Whether it is a Spot instance that EC2 interrupts.
+    pub(crate) interrupted: Option<InterruptionPlan>,
+}
+
+impl HostPlan {
+    /// Whether Auto Scaling terminates it.
+    pub(crate) fn is_scaled_in(&self) -> bool {
+        self.interrupted.as_ref().is_none_or(|interruption| interruption.scaled_in_too)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InterruptionPlan {
+    pub(crate) noticed_at_s: u64,
+    /// How long after that each copy of the notice is sent to the queue; none if it is lost.
+    pub(crate) sent_after_s: Vec<u64>,
+    /// Whether Auto Scaling terminates the host, too, before or after it.
+    pub(crate) scaled_in_too: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +108,7 @@ pub(crate) struct ServicePlan {
     pub(crate) maximum_percent: u32,
     pub(crate) daemon: bool,
     pub(crate) deregistration_s: Option<u64>,
+    pub(crate) stop_task_waits: bool,
     pub(crate) start_s: u64,
     pub(crate) stop_s: u64,
 }
@@ -126,10 +147,12 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     let silence = prop_oneof![Just(Harm::ServerError), Just(Harm::Throttle), Just(Harm::DropConnection)];
     let outage = weighted(0.15, (0_u64..300, 30_u64..600, silence));
     let kills = vec((0_usize..12, prop_oneof![0_u64..1_500, 0_u64..60_000]), 0..=4);
-    (parts, outage, reconcile(), kills, any::<u64>()).prop_map(|(parts, outage, reconcile, kills, seed)| {
+    let received_after_ms = 0_u64..2_000;
+    let story = (parts, outage, reconcile(), received_after_ms, kills, any::<u64>());
+    story.prop_map(|(parts, outage, reconcile, received_after_ms, kills, seed)| {
         let (world, policy, (hosts, broken_chunk), services, mut faults) = parts;
         faults.extend(broken_chunk);
-        Plan { world, policy, hosts, services, faults, outage, reconcile, kills, seed }
+        Plan { world, policy, hosts, services, faults, outage, reconcile, received_after_ms, kills, seed }
     })
 }
 
@@ -170,6 +193,9 @@ fn crowd() -> impl Strategy<Value = Vec<HostPlan>> {
             host.leaves_at_s = leaves_at_s;
             host.cluster = host.cluster.map(|_| 0);
             host.events_after_s = if events_come { vec![1] } else { vec![] };
+            if let Some(interruption) = &mut host.interrupted {
+                interruption.noticed_at_s = leaves_at_s;
+            }
         }
         hosts
     })
@@ -197,8 +223,13 @@ fn host() -> impl Strategy<Value = HostPlan> {
     });
     let mishaps = (weighted(0.15, lost), weighted(0.08, 0_u64..200), weighted(0.08, 0_u64..200));
     let before = weighted(0.15, 60_u64..150_000);
-    (weighted(0.9, 0_usize..3), 0_u64..240, events, group, jobs, mishaps, before).prop_map(
-        |(cluster, leaves_at_s, events_after_s, group, jobs, mishaps, drained_before_s)| HostPlan {
+    let copies = prop_oneof![1 => Just(vec![]), 6 => vec(0_u64..3, 1), 2 => vec(0_u64..110, 1..=2)];
+    let interruption = (0_u64..240, copies, weighted(0.4, Just(()))).prop_map(|(noticed_at_s, sent_after_s, both)| {
+        InterruptionPlan { noticed_at_s, sent_after_s, scaled_in_too: both.is_some() }
+    });
+    let fate = (before, weighted(0.3, interruption));
+    (weighted(0.9, 0_usize..3), 0_u64..240, events, group, jobs, mishaps, fate).prop_map(
+        |(cluster, leaves_at_s, events_after_s, group, jobs, mishaps, (drained_before_s, interrupted))| HostPlan {
             cluster,
             leaves_at_s,
             events_after_s,
@@ -208,6 +239,7 @@ fn host() -> impl Strategy<Value = HostPlan> {
             deregistered_after_s: mishaps.1,
             undrained_after_s: mishaps.2,
             drained_before_s,
+            interrupted,
         },
     )
 }
@@ -215,15 +247,16 @@ fn host() -> impl Strategy<Value = HostPlan> {
 fn service() -> impl Strategy<Value = ServicePlan> {
     let minimum = prop_oneof![Just(0_u32), Just(100), 0_u32..=100];
     let percents = (minimum, prop_oneof![Just(100_u32), Just(200), 100_u32..=200]);
-    let times = (weighted(0.4, 0_u64..60), 0_u64..20, 0_u64..40);
+    let times = (weighted(0.4, (0_u64..60, any::<bool>())), 0_u64..20, 0_u64..40);
     (0_usize..3, 1_usize..=4, percents, weighted(0.2, Just(())), times).prop_map(
-        |(cluster, desired, (minimum, maximum), daemon, (deregistration_s, start_s, stop_s))| ServicePlan {
+        |(cluster, desired, (minimum, maximum), daemon, (load_balancer, start_s, stop_s))| ServicePlan {
             cluster,
             desired,
             minimum_healthy_percent: minimum,
             maximum_percent: maximum,
             daemon: daemon.is_some(),
-            deregistration_s,
+            deregistration_s: load_balancer.map(|(seconds, _)| seconds),
+            stop_task_waits: load_balancer.is_some_and(|(_, waits)| waits),
             start_s,
             stop_s,
         },

@@ -8,41 +8,29 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shared::clock::after;
 use shared::config::{Config, OnDrainTimeout};
-use shared::drain::known::{Departure, Known, NoticedBy};
+use shared::drain::decide::Outcome;
+use shared::drain::known::{Cause, Departure, Known, NoticedBy, SPOT_NOTICE};
 use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
 use shared::drain::{self, Budget, Context, scan};
 use shared::ids::InstanceId;
-use simulator::world::{
-    ActionResult, Attribute, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Quotas, Request, ServiceKind,
-    ServiceSpec, Settings, TaskSpec, World,
-};
+use simulator::sqs::{Message, Queue, QueueSpec};
+use simulator::world::{Fault, Request, SpotAction, World};
+use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
 
 use super::judge::Judge;
-use super::plan::{GroupPlan, Harm, HostPlan, Plan};
-use crate::support::HOOK;
+use super::plan::{GroupPlan, Harm, HostPlan, InterruptionPlan, Plan};
+use super::worlds::{BOTH, THEIRS, cluster, harm_kind, instance_id, secs, world};
 use crate::support::model::Model;
 
 const START: &str = "2026-01-15T20:00:00Z";
-const OURS: &str = "ours";
-const BOTH: &str = "ours-and-theirs";
-const THEIRS: &str = "theirs";
+/// As it is deployed: as long as a slice, and often enough for two minutes and what goes wrong besides.
+const NOTICES: QueueSpec =
+    QueueSpec { visibility_timeout: Duration::from_secs(30), max_receive_count: 10, batch_size: 100 };
 const GRACE_S: u64 = 600;
 /// After the last deadline: the rest of a minute, a pass, and what faults and skipped minutes cost.
 const SLACK_S: u64 = 600;
-
-fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-fn instance_id(host: usize) -> String {
-    format!("i-{:017x}", host + 1)
-}
-
-fn cluster(plan: &Plan, index: usize) -> String {
-    format!("cluster-{}", index % plan.world.clusters)
-}
 
 fn is_watched(plan: &Plan, index: usize) -> bool {
     !plan.world.only_first_watched || index.is_multiple_of(plan.world.clusters)
@@ -57,6 +45,10 @@ enum Happening {
     Deregistered(usize),
     Undrained(usize),
     TheirsCompleted(usize),
+    Interrupted(usize),
+    NoticeSent(usize),
+    /// The two minutes of its notice are over.
+    Taken(usize),
     OutageBegins,
     OutageEnds,
     Events(u64),
@@ -79,10 +71,20 @@ async fn story(plan: &Plan) -> Result<Played, String> {
     let hosts = hosts.map(|(n, host)| (instance_id(n), host.cluster.is_none_or(|cluster| is_watched(plan, cluster))));
     let judge = Rc::new(RefCell::new(Judge::new(plan, hosts, start)));
     let model = Rc::new(Model::of(world).watched_by(judge.clone()));
-    let stage = Rc::new(Stage { plan: plan.clone(), config: config(plan), model, started: RefCell::new(0), judge });
+    let stage = Rc::new(Stage {
+        plan: plan.clone(),
+        config: config(plan),
+        model,
+        started: RefCell::new(0),
+        judge,
+        notices: RefCell::new(Queue::new(NOTICES)),
+        sent: Notify::new(),
+    });
+    let receiver = spawn_local(stage.clone().receive());
 
     let mut seen = BTreeSet::new();
-    let last = plan.hosts.iter().map(|host| host.leaves_at_s).max().unwrap_or_default();
+    let leave = |host: &HostPlan| host.leaves_at_s.max(host.interrupted.as_ref().map_or(0, |it| it.noticed_at_s));
+    let last = plan.hosts.iter().map(leave).max().unwrap_or_default();
     let outage = plan.outage.map_or(0, |(at, length, _)| at + length);
     let end = last.max(outage) + plan.policy.drain_timeout_s + GRACE_S + SLACK_S + plan.world.hook_timeout_s;
     let happenings = happenings(plan, end);
@@ -108,6 +110,12 @@ async fn story(plan: &Plan) -> Result<Played, String> {
     for invocation in invocations {
         invocation.await.map_err(|panicked| format!("an invocation panicked: {panicked}"))?;
     }
+    // One that panicked has ended already.
+    if receiver.is_finished() {
+        receiver.await.map_err(|panicked| format!("a slice panicked: {panicked}"))?;
+    } else {
+        receiver.abort();
+    }
     let requests = stage.model.world(|world| world.requests().iter().map(|r| (r.at, r.request.clone())).collect());
     Ok((stage.verdict(seen)?, requests))
 }
@@ -117,7 +125,15 @@ fn happenings(plan: &Plan, end_s: u64) -> Vec<(u64, Happening)> {
     let mut all = Vec::new();
     for (n, host) in plan.hosts.iter().enumerate() {
         let after_leaving = |seconds: u64| (host.leaves_at_s + seconds) * 1000;
-        all.push((after_leaving(0), Happening::Leaves(n)));
+        if host.is_scaled_in() {
+            all.push((after_leaving(0), Happening::Leaves(n)));
+            all.extend(host.events_after_s.iter().map(|s| (after_leaving(*s), Happening::Events(after_leaving(*s)))));
+        }
+        if let Some(InterruptionPlan { noticed_at_s, sent_after_s, .. }) = &host.interrupted {
+            all.push((noticed_at_s * 1000, Happening::Interrupted(n)));
+            all.extend(sent_after_s.iter().map(|s| ((noticed_at_s + s) * 1000, Happening::NoticeSent(n))));
+            all.push((noticed_at_s * 1000 + u64::try_from(SPOT_NOTICE.as_millis()).unwrap(), Happening::Taken(n)));
+        }
         if let Some(lost) = host.lost {
             all.push((after_leaving(lost.after_s), Happening::AgentLost(n)));
             all.extend(lost.back_after_s.map(|s| (after_leaving(lost.after_s + s), Happening::AgentBack(n))));
@@ -127,8 +143,6 @@ fn happenings(plan: &Plan, end_s: u64) -> Vec<(u64, Happening)> {
         if let GroupPlan::OursAndTheirs(seconds) = host.group {
             all.push((after_leaving(seconds), Happening::TheirsCompleted(n)));
         }
-        let events = host.events_after_s.iter().map(|s| after_leaving(*s));
-        all.extend(events.map(|at_ms| (at_ms, Happening::Events(at_ms))));
     }
     if let Some((at, length, _)) = plan.outage {
         all.extend([(at * 1000, Happening::OutageBegins), ((at + length) * 1000, Happening::OutageEnds)]);
@@ -152,6 +166,19 @@ struct Stage {
     /// Invocations so far.
     started: RefCell<usize>,
     judge: Rc<RefCell<Judge>>,
+    /// The queue of Spot notices: each message is the number of a host.
+    notices: RefCell<Queue>,
+    sent: Notify,
+}
+
+/// What an invocation is woken by.
+#[derive(Debug)]
+enum Woken {
+    /// The lifecycle events of these hosts.
+    Events(Vec<usize>),
+    /// Notices for these hosts.
+    Notices(Vec<usize>),
+    Minute,
 }
 
 impl Stage {
@@ -193,6 +220,14 @@ impl Stage {
                 };
                 drop(world.request(world.now(), "somebody-else", request));
             }),
+            Happening::Interrupted(host) => in_world(&|world| {
+                drop(world.interrupt(&instance_id(host), SpotAction::Terminate, world.now()));
+            }),
+            Happening::NoticeSent(host) => {
+                self.notices.borrow_mut().send(host.to_string(), self.model.clock().now());
+                self.sent.notify_one();
+            }
+            Happening::Taken(_) => {}
             Happening::OutageBegins => {
                 seen.insert("outages");
                 in_world(&|world| {
@@ -202,17 +237,64 @@ impl Stage {
                 });
             }
             Happening::OutageEnds => in_world(&World::forget_faults),
-            Happening::Events(at_ms) => return Some(self.clone().invocation(Some(self.told_at(at_ms)))),
-            Happening::Minute(_) => return Some(self.clone().invocation(None)),
+            Happening::Events(at_ms) => return Some(self.woken(Woken::Events(self.told_at(at_ms)))),
+            Happening::Minute(_) => return Some(self.woken(Woken::Minute)),
         }
         None
+    }
+
+    fn woken(self: &Rc<Self>, by: Woken) -> impl Future<Output = ()> + 'static {
+        let stage = self.clone();
+        async move { drop(stage.invocation(by).await) }
+    }
+
+    /// Receives notices as they become visible, and has a slice work on each batch, until it is dropped.
+    async fn receive(self: Rc<Self>) {
+        let mut slices = Vec::new();
+        loop {
+            let now = self.model.clock().now();
+            let messages = self.notices.borrow_mut().receive(now);
+            if !messages.is_empty() {
+                slices.push(spawn_local(self.clone().slice(messages)));
+                continue;
+            }
+            if let Some(panicked) = slices.extract_if(.., |slice| slice.is_finished()).next() {
+                panicked.await.unwrap();
+            }
+            let next = self.notices.borrow().next_visible();
+            let sent = self.sent.notified();
+            match next {
+                Some(next) => {
+                    let received_at = next + Duration::from_millis(self.plan.received_after_ms);
+                    drop(tokio::time::timeout_at(self.model.clock().instant(received_at), sent).await);
+                }
+                None => sent.await,
+            }
+        }
+    }
+
+    async fn slice(self: Rc<Self>, messages: Vec<Message>) {
+        let hosts: BTreeSet<usize> = messages.iter().map(|message| message.body.parse().unwrap()).collect();
+        if messages.iter().any(|message| message.receive_count > 1) {
+            self.judge.borrow_mut().seen.insert("further slices");
+        }
+        let hosts: Vec<_> = hosts.into_iter().collect();
+        let Some(drains) = self.invocation(Woken::Notices(hosts.clone())).await else { return };
+        let unfinished: BTreeSet<_> = hosts
+            .iter()
+            .zip(drains)
+            .filter(|(_, drain)| drain.outcome == Outcome::HandedOver)
+            .map(|(host, _)| host.to_string())
+            .collect();
+        let done = messages.iter().filter(|message| !unfinished.contains(&message.body));
+        self.notices.borrow_mut().delete(done.map(|message| message.id.as_str()));
     }
 
     /// The hosts whose events come at that time, in one batch. The rule lets no foreign hook's event through.
     fn told_at(&self, at_ms: u64) -> Vec<usize> {
         let hosts = self.plan.hosts.iter().enumerate().filter(|(_, host)| {
             let times = host.events_after_s.iter().map(|s| (host.leaves_at_s + s) * 1000);
-            host.group != GroupPlan::Theirs && times.into_iter().any(|time| time == at_ms)
+            host.is_scaled_in() && host.group != GroupPlan::Theirs && times.into_iter().any(|time| time == at_ms)
         });
         hosts.map(|(n, _)| n).collect()
     }
@@ -224,41 +306,52 @@ impl Stage {
             .world(|world| theirs || world.host(&instance_id(host)).is_none_or(|host| host.waits_on().count() == 0))
     }
 
-    /// One invocation, cold: of `instance-terminating` for some hosts' events, or of `reconcile`. It may die.
-    async fn invocation(self: Rc<Self>, hosts: Option<Vec<usize>>) {
+    /// One invocation, cold. It may die, and answer nothing.
+    async fn invocation(&self, woken: Woken) -> Option<Vec<Drain>> {
         let number = *self.started.borrow();
         *self.started.borrow_mut() += 1;
         let dies = self.plan.kills.iter().find(|(which, _)| *which == number).map(|(_, after_ms)| *after_ms);
-        let run = self.run(hosts, self.plan.seed.wrapping_add(u64::try_from(number).unwrap()));
+        let run = self.run(woken, self.plan.seed.wrapping_add(u64::try_from(number).unwrap()));
         let drains = match dies {
             None => run.await,
             Some(after_ms) => match tokio::time::timeout(Duration::from_millis(after_ms), run).await {
                 Ok(drains) => drains,
                 Err(_) => {
                     self.judge.borrow_mut().seen.insert("kills");
-                    return;
+                    return None;
                 }
             },
         };
-        if drains.iter().any(|drain| drain.outcome == drain::decide::Outcome::HandedOver) {
+        if drains.iter().any(|drain| drain.outcome == Outcome::HandedOver) {
             self.judge.borrow_mut().seen.insert("hand-overs");
         }
+        Some(drains)
     }
 
-    async fn run(&self, hosts: Option<Vec<usize>>, seed: u64) -> Vec<Drain> {
+    async fn run(&self, woken: Woken, seed: u64) -> Vec<Drain> {
         let clock = self.model.clock();
         let remembered = Remembered::default();
         let context = Context { calls: &*self.model, config: &self.config, remembered: &remembered, clock };
-        let (lasts, polls) = if hosts.is_some() { (150, 120) } else { (60, 55) };
-        let budget = Budget::within(after(clock.now(), secs(lasts)), secs(polls), clock.now());
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let told = |host| {
-            let instance = InstanceId::parse(&instance_id(host)).unwrap();
-            Known::new(Departure::of_termination(instance, NoticedBy::Event), clock.now())
+        let within = |lasts, polls| Budget::within(after(clock.now(), secs(lasts)), polls, clock.now());
+        let budget = match woken {
+            Woken::Events(_) => within(150, secs(120)),
+            Woken::Notices(_) => within(30, SPOT_NOTICE).resumed_at(after(clock.now(), secs(40))),
+            Woken::Minute => within(60, secs(55)),
         };
-        let known = match hosts {
-            Some(hosts) => Ok(hosts.into_iter().map(told).collect()),
-            None => scan::departures(&context, budget, &mut rng).await,
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let told = |host: usize, cause: Cause| {
+            let instance = InstanceId::parse(&instance_id(host)).unwrap();
+            Known::new(Departure { instance, cause, noticed_by: NoticedBy::Event }, clock.now())
+        };
+        let terminated = Cause::Termination { to_warm_pool: false };
+        let interrupted = |host: usize| {
+            let noticed_at_s = self.plan.hosts[host].interrupted.as_ref().unwrap().noticed_at_s;
+            Cause::SpotInterruption { noticed_at: START.parse::<Timestamp>().unwrap() + secs(noticed_at_s) }
+        };
+        let known = match woken {
+            Woken::Events(hosts) => Ok(hosts.into_iter().map(|host| told(host, terminated)).collect()),
+            Woken::Notices(hosts) => Ok(hosts.into_iter().map(|host| told(host, interrupted(host))).collect()),
+            Woken::Minute => scan::departures(&context, budget, &mut rng).await,
         };
         match known {
             Ok(known) => drain::run(&context, known, budget, &mut rng).await,
@@ -291,117 +384,4 @@ fn config(plan: &Plan) -> Config {
         _ => None,
     })
     .unwrap()
-}
-
-fn world(plan: &Plan, start: Timestamp) -> World {
-    let shape = &plan.world;
-    let settings = Settings {
-        seed: plan.seed,
-        list_lag: Duration::from_millis(shape.list_lag_ms),
-        latency: Duration::from_millis(shape.latency_ms / 2)..Duration::from_millis(shape.latency_ms),
-        quotas: if shape.quotas { Quotas::documented() } else { Quotas::unlimited() },
-        page_size: shape.page_size,
-        empty_pages: shape.empty_pages,
-        ..Settings::default()
-    };
-    let mut world = World::new(start, settings);
-    for index in 0..shape.clusters {
-        world.add_cluster(&cluster(plan, index)).unwrap();
-    }
-    let ours = HookSpec::terminating(HOOK, secs(shape.hook_timeout_s));
-    let theirs = HookSpec { default_result: ActionResult::Continue, ..HookSpec::terminating(THEIRS, secs(7200)) };
-    for (name, hooks) in [(OURS, vec![ours.clone()]), (BOTH, vec![ours, theirs.clone()]), (THEIRS, vec![theirs])] {
-        world.add_group(GroupSpec { name: name.into(), hooks }).unwrap();
-    }
-    for (n, host) in plan.hosts.iter().enumerate() {
-        let group = match host.group {
-            GroupPlan::Ours => OURS,
-            GroupPlan::OursAndTheirs(_) => BOTH,
-            GroupPlan::Theirs => THEIRS,
-        };
-        add_host(&mut world, &instance_id(n), host.cluster.map(|index| cluster(plan, index)), group);
-    }
-    // Hosts that stay, so that services have somewhere to go.
-    for index in 0..shape.clusters {
-        add_host(&mut world, &format!("i-{:017x}", 0xfff0 + index), Some(cluster(plan, index)), OURS);
-    }
-    add_tasks(&mut world, plan);
-    for (n, host) in plan.hosts.iter().enumerate() {
-        if let (Some(before), Some(index)) = (host.drained_before_s, host.cluster) {
-            leave_attributes(&mut world, &instance_id(n), &cluster(plan, index), start - secs(before));
-        }
-    }
-    for fault in &plan.faults {
-        world.plan(harm(fault));
-    }
-    world
-}
-
-/// What a drain left that somebody undid.
-fn leave_attributes(world: &mut World, id: &str, cluster: &str, at: Timestamp) {
-    let target = world.registrations(id).next().unwrap().arn.clone();
-    let names = ["ecs-drainer.drain-started-at", "ecs-drainer.agent-lost-at", "ecs-drainer.released-at"];
-    let attribute = |name: &str| Attribute {
-        name: name.into(),
-        value: Some(format!("{at:.3}")),
-        target_type: Some("container-instance".into()),
-        target_id: Some(target.clone()),
-    };
-    let attributes = names.map(attribute).to_vec();
-    let request = Request::PutAttributes { cluster: Some(cluster.into()), attributes };
-    assert!(world.request(world.now(), "an-earlier-drain", request).answer.is_ok());
-}
-
-fn add_host(world: &mut World, id: &str, cluster: Option<String>, group: &str) {
-    let spec = HostSpec { instance_id: Some(id.into()), cluster, group: Some(group.into()), ..HostSpec::default() };
-    world.add_host(spec).unwrap();
-}
-
-fn add_tasks(world: &mut World, plan: &Plan) {
-    for (n, service) in plan.services.iter().enumerate() {
-        let kind = if service.daemon { ServiceKind::Daemon } else { ServiceKind::Replica };
-        let spec = ServiceSpec {
-            cluster: cluster(plan, service.cluster),
-            name: format!("service-{n}"),
-            desired: service.desired,
-            minimum_healthy_percent: service.minimum_healthy_percent,
-            maximum_percent: service.maximum_percent.max(service.minimum_healthy_percent),
-            kind,
-            deregistration: service.deregistration_s.map(secs),
-            start_time: secs(service.start_s),
-            stop_time: secs(service.stop_s),
-            ..ServiceSpec::default()
-        };
-        world.add_service(spec).unwrap();
-    }
-    for (n, host) in plan.hosts.iter().enumerate() {
-        let Some(index) = host.cluster else { continue };
-        for (job, (finishes_after, stop_s)) in host.jobs.iter().enumerate() {
-            let spec = TaskSpec {
-                cluster: cluster(plan, index),
-                instance_id: instance_id(n),
-                family: format!("job-{job}"),
-                stop_time: secs(*stop_s),
-                finishes_after: finishes_after.map(secs),
-                ..TaskSpec::default()
-            };
-            world.run_task(spec).unwrap();
-        }
-    }
-}
-
-fn harm(fault: &super::plan::FaultPlan) -> Fault {
-    let operation = fault.operation.map(|index| Operation::ALL[index % Operation::ALL.len()]);
-    Fault { operation, matching: None, after: fault.after, times: fault.times, kind: harm_kind(fault.kind) }
-}
-
-fn harm_kind(harm: Harm) -> FaultKind {
-    match harm {
-        Harm::Throttle => FaultKind::Throttle,
-        Harm::ServerError => FaultKind::ServerError,
-        Harm::AccessDenied => FaultKind::AccessDenied,
-        Harm::DropConnection => FaultKind::DropConnection,
-        Harm::LoseAnswer => FaultKind::LoseAnswer,
-        Harm::Slow => FaultKind::Slow(secs(4)),
-    }
 }

@@ -149,6 +149,13 @@ impl Task {
         }
     }
 
+    /// How long it takes from StopTask while it is RUNNING until it is STOPPED.
+    pub fn stopping_takes(&self) -> Duration {
+        let Timing { stop_time, stop_timeout, deregistration, stop_task_waits_for_deregistration, .. } = self.timing;
+        let leaves = deregistration.filter(|_| stop_task_waits_for_deregistration).unwrap_or_default();
+        leaves + stop_time.min(stop_timeout) + DEPROVISIONING
+    }
+
     pub(super) fn is_daemon(&self) -> bool {
         matches!(self.owner, Owner::Service { daemon: true, .. })
     }

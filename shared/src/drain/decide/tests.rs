@@ -1,4 +1,7 @@
 mod fixtures;
+mod spot;
+
+use std::collections::BTreeSet;
 
 use self::fixtures::*;
 use super::*;
@@ -232,6 +235,7 @@ fn at_deadline(on_drain_timeout: OnDrainTimeout) -> Known {
     known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { overrides, ..ours() }) });
     look(&mut known, &container_instance("DRAINING", 2), 99);
     read_tasks(&mut known, &[task("a", "RUNNING", "RUNNING"), task("b", "STOPPING", "STOPPED")], 99);
+    known.registrations[0].daemons.insert("web".into(), false);
     known
 }
 
@@ -354,7 +358,12 @@ fn only_two_whole_reads_apart_with_every_task_stopped_prove_it() {
     read_tasks(&mut known, &[task("a", "STOPPING", "STOPPED")], 1);
     assert_eq!(step(&known, 1), Step::WaitUntil(at(10)));
     look(&mut known, &container_instance("DRAINING", 0), 10);
-    assert_eq!(step(&known, 10), Step::Read(Need::Tasks));
+    assert_eq!(step(&known, 10), Step::Read(Need::Stragglers), "what is known to stop needs no list");
+    let arn = known.registrations[0].arn.clone();
+    known.learn_stragglers(&arn, vec![task("a", "STOPPING", "STOPPED")], &BTreeSet::new(), at(10));
+    assert_eq!(step(&known, 10), Step::WaitUntil(at(20)));
+    known.learn_stragglers(&arn, vec![task("a", "STOPPED", "STOPPED")], &BTreeSet::new(), at(10));
+    assert_eq!(step(&known, 10), Step::Read(Need::Tasks), "nor does it prove anything");
     read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 10);
     assert_eq!(outcome(&step(&known, 10)), None, "once is not enough");
     read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 11);
@@ -448,23 +457,6 @@ fn a_scan_leaves_what_it_released_to_the_other_hook_and_an_event_does_not() {
     old.departure.noticed_by = NoticedBy::Scan;
     old.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { others_hold_too: true, ..ours() }) });
     assert_ne!(outcome(&step(&old, 0)), Some(Outcome::AlreadyReleased), "an hour later it is tried once more");
-}
-
-// Spot.
-
-#[test]
-fn spot_stops_stragglers_ahead_of_the_power_and_settles_without_a_hook() {
-    let mut known = met(Cause::SpotInterruption { noticed_at: at(0) });
-    assert_eq!(step(&known, 1), Step::Read(Need::Location));
-    place(&mut known, &container_instance("DRAINING", 1), 1);
-    read_tasks(&mut known, &[standalone("job")], 1);
-    assert_eq!(step(&known, 2), Step::WaitUntil(at(11)));
-    known.next_look = at(200);
-    assert_eq!(step(&known, 2), Step::WaitUntil(at(75)), "120 s less SPOT_STOP_LEAD_SECONDS");
-    assert_eq!(step(&known, 75), Step::Act(Action::StopTasks(vec![standalone("job").arn])));
-    assert!(matches!(step(&known, 120), Step::Settled(s) if s.outcome == Outcome::TimedOut));
-    known.learn_place(Place::Nowhere, vec![], at(0));
-    assert!(matches!(step(&known, 3), Step::Settled(s) if s.outcome == Outcome::NotInEcs));
 }
 
 // Dry run.

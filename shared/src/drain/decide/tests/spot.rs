@@ -1,0 +1,182 @@
+//! Spot: two minutes, and nothing that waits.
+
+use super::fixtures::*;
+use super::*;
+use crate::drain::known::Unattended;
+
+/// What `SPOT_STOP_LEAD_SECONDS` leaves of the two minutes.
+const STOP_AT: u64 = 75;
+
+fn interruption() -> Cause {
+    Cause::SpotInterruption { noticed_at: at(0) }
+}
+
+/// DRAINING since the first second, with a look at `seconds` that counted so many tasks, and all of these read then.
+fn interrupted(counted: u32, tasks: &[Task], seconds: u64) -> Known {
+    let mut known = met(interruption());
+    place(&mut known, &container_instance("DRAINING", counted), 1);
+    look(&mut known, &container_instance("DRAINING", counted), seconds);
+    read_tasks(&mut known, tasks, seconds);
+    known.registrations[0].daemons = [("web".into(), false), ("log-agent".into(), true)].into();
+    known
+}
+
+fn of_service(name: &str, service: &str) -> Task {
+    Task { group: format!("service:{service}"), ..task(name, "RUNNING", "RUNNING") }
+}
+
+fn stops(step: &Step) -> Vec<TaskArn> {
+    match step {
+        Step::Act(Action::StopTasks(tasks)) => tasks.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn it_asks_nobody_who_holds_it_and_settles_without_a_hook() {
+    let mut known = met(interruption());
+    assert_eq!(step(&known, 1), Step::Read(Need::Location));
+    known.learn_place(Place::Nowhere, vec![], at(1));
+    assert!(matches!(step(&known, 3), Step::Settled(s) if s.outcome == Outcome::NotInEcs));
+    let mut done = interrupted(0, &[task("a", "STOPPED", "STOPPED")], 10);
+    read_tasks(&mut done, &[task("a", "STOPPED", "STOPPED")], 12);
+    assert!(matches!(step(&done, 12), Step::Settled(s) if s.outcome == Outcome::Drained));
+}
+
+#[test]
+fn tasks_are_read_ahead_and_told_in_time() {
+    let mut known = met(interruption());
+    place(&mut known, &container_instance("DRAINING", 1), 1);
+    known.next_look = at(200);
+    assert_eq!(step(&known, 2), Step::WaitUntil(at(STOP_AT - 15)));
+    assert_eq!(step(&known, STOP_AT - 15), Step::Read(Need::Tasks));
+    read_tasks(&mut known, &[standalone("job")], STOP_AT - 15);
+    assert_eq!(step(&known, STOP_AT - 15), Step::WaitUntil(at(STOP_AT)), "120 s less SPOT_STOP_LEAD_SECONDS");
+    assert_eq!(next_stop(&known, &policy(), at(STOP_AT - 1)), Some(at(STOP_AT)));
+    known.next_look = at(0);
+    assert_eq!(stops(&step(&known, STOP_AT)), [standalone("job").arn], "before the look that is due, too");
+    assert_eq!(next_stop(&known, &policy(), at(STOP_AT)), None);
+}
+
+#[test]
+fn daemons_are_told_when_the_others_were_and_nobody_twice() {
+    let tasks = [of_service("agent", "log-agent"), of_service("app", "web"), standalone("job")];
+    let mut known = interrupted(3, &tasks, STOP_AT - 1);
+    assert_eq!(stops(&step(&known, STOP_AT)), [tasks[1].arn.clone(), tasks[2].arn.clone()]);
+    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[1].clone() });
+    assert_eq!(stops(&step(&known, STOP_AT)), [tasks[2].arn.clone()]);
+    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[2].clone() });
+    assert_eq!(stops(&step(&known, STOP_AT)), [tasks[0].arn.clone()]);
+    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[0].clone() });
+    assert!(matches!(step(&known, STOP_AT), Step::WaitUntil(_)));
+}
+
+#[test]
+fn daemons_do_not_wait_for_what_cannot_be_told() {
+    let tasks = [of_service("agent", "log-agent"), of_service("app", "web")];
+    let mut known = interrupted(2, &tasks, STOP_AT - 1);
+    fail(&mut known, Try::StopTasks, STOP_AT);
+    let both: Vec<_> = [&tasks[1], &tasks[0]].map(|task| task.arn.clone()).into();
+    assert_eq!(stops(&step(&known, STOP_AT + 5)), both);
+}
+
+#[test]
+fn owners_are_asked_about_once_and_one_that_is_not_known_is_no_daemon() {
+    let tasks = [of_service("agent", "log-agent"), of_service("app", "web")];
+    let mut known = interrupted(2, &tasks, STOP_AT - 10);
+    known.registrations[0].daemons.clear();
+    known.next_look = at(200);
+    assert_eq!(step(&known, STOP_AT - 10), Step::Read(Need::Services));
+    fail(&mut known, Try::Services, STOP_AT - 10);
+    assert_eq!(step(&known, STOP_AT - 1), Step::WaitUntil(at(STOP_AT)));
+    assert_eq!(stops(&step(&known, STOP_AT)).len(), 2);
+    let mut only_jobs = interrupted(1, &[standalone("job")], STOP_AT - 10);
+    only_jobs.registrations[0].daemons.clear();
+    only_jobs.next_look = at(200);
+    assert_eq!(step(&only_jobs, STOP_AT - 10), Step::WaitUntil(at(STOP_AT)), "no service owns it");
+}
+
+#[test]
+fn lists_are_read_again_only_when_there_must_be_another_task() {
+    let tasks = [of_service("app", "web"), standalone("job")];
+    let mut known = interrupted(2, &tasks, STOP_AT - 10);
+    look(&mut known, &container_instance("DRAINING", 2), STOP_AT - 6);
+    assert!(matches!(step(&known, STOP_AT - 6), Step::WaitUntil(_)), "both are known");
+    look(&mut known, &container_instance("DRAINING", 3), STOP_AT - 5);
+    assert_eq!(step(&known, STOP_AT - 5), Step::Read(Need::Tasks));
+    look(&mut known, &container_instance("DRAINING", 1), STOP_AT - 4);
+    assert_eq!(step(&known, STOP_AT - 4), Step::Read(Need::Stragglers), "one of them was told by ECS");
+    let arn = known.registrations[0].arn.clone();
+    let gone = BTreeSet::from([tasks[0].arn.clone()]);
+    known.learn_stragglers(&arn, vec![tasks[1].clone()], &gone, at(STOP_AT - 4));
+    assert_eq!(stops(&step(&known, STOP_AT)), [tasks[1].arn.clone()]);
+    known.forget_task(&tasks[1].arn);
+    assert_eq!(step(&known, STOP_AT), Step::Read(Need::Tasks), "ECS knows it no more, and still counts one");
+}
+
+#[test]
+fn what_would_fall_into_a_pause_is_stopped_before_it() {
+    let with = |from, until: Option<u64>| {
+        let unattended = Some(Unattended { from: at(from), until: until.map(at) });
+        deadlines(&Known { unattended, ..met(interruption()) }, &policy()).stop_at
+    };
+    assert_eq!(with(40, Some(60)), at(STOP_AT), "somebody is there again");
+    assert_eq!(with(90, Some(110)), at(STOP_AT), "this invocation is still there");
+    assert_eq!(with(70, Some(90)), at(65));
+    assert_eq!(with(78, Some(90)), at(73), "with some time to do it");
+    assert_eq!(with(40, None), at(35), "nobody comes after a bare event");
+}
+
+#[test]
+fn at_the_deadline_it_is_over_whatever_is_known() {
+    let runs = interrupted(1, &[standalone("job")], STOP_AT);
+    assert!(matches!(step(&runs, 120), Step::Settled(s) if s.outcome == Outcome::TimedOut));
+    let mut unlocated = met(interruption());
+    fail(&mut unlocated, Try::Location, 100);
+    assert!(matches!(step(&unlocated, 100), Step::WaitUntil(_)));
+    assert!(matches!(step(&unlocated, 120), Step::Settled(s) if s.outcome == Outcome::TimedOut));
+}
+
+#[test]
+fn a_notice_that_comes_when_its_time_is_over_is_dropped() {
+    for cause in [interruption(), Cause::SpotHibernation { noticed_at: at(0) }] {
+        let late = |seconds| Known { met_at: at(seconds), ..met(cause) };
+        assert_eq!(step(&late(119), 119), Step::Read(Need::Location));
+        assert!(
+            matches!(step(&late(130), 130), Step::Settled(s) if s.outcome == Outcome::Ignored && s.detail.contains("130 s"))
+        );
+    }
+    let recommended = Known { met_at: at(9_999), ..met(Cause::RebalanceRecommendation) };
+    assert_eq!(step(&recommended, 9_999), Step::Read(Need::Location), "it has no deadline");
+}
+
+#[test]
+fn one_that_hibernates_or_may_be_interrupted_is_set_draining_and_no_more() {
+    for cause in [Cause::SpotHibernation { noticed_at: at(0) }, Cause::RebalanceRecommendation] {
+        let mut known = met(cause);
+        place(&mut known, &container_instance("ACTIVE", 3), 1);
+        assert_eq!(step(&known, 1), Step::Act(Action::Drain));
+        look(&mut known, &container_instance("DRAINING", 3), 2);
+        assert!(matches!(step(&known, 2), Step::Settled(s) if s.outcome == Outcome::Draining), "{cause:?}");
+    }
+}
+
+#[test]
+fn two_minutes_are_looked_at_more_often_than_an_hour() {
+    assert_eq!(met(termination()).policy(policy()).pace.max, Duration::from_secs(15));
+    assert_eq!(met(interruption()).policy(policy()).pace.max, Duration::from_secs(5));
+    let mut slow = policy();
+    slow.pace.min = Duration::from_secs(8);
+    assert_eq!(met(interruption()).policy(slow).pace.max, Duration::from_secs(8), "never less than the shortest");
+}
+
+#[test]
+fn an_old_start_costs_one_request_before_draining_not_three() {
+    let mut active = container_instance("ACTIVE", 1);
+    active.attributes.insert(DRAIN_STARTED_AT.into(), "2026-01-15T19:30:00Z".into());
+    let mut known = met(interruption());
+    place(&mut known, &active, 1);
+    assert!(matches!(step(&known, 1), Step::Act(Action::Remember(_))));
+    fail(&mut known, Try::Remember, 1);
+    assert_eq!(step(&known, 1), Step::Act(Action::Drain));
+}

@@ -26,8 +26,12 @@ const SPOT_NOTICE: Duration = Duration::from_secs(120);
 const SPOT_STOP_LEAD: Duration = Duration::from_secs(45);
 /// How much earlier, because a slice ends and the next is not sure to look in time.
 const SPOT_STOP_EARLIER: Duration = Duration::from_secs(20);
-/// From a notice's arrival, or from the time when stragglers are due, until the last of them was told, with nothing in the way.
-const TELLING_TAKES: Duration = Duration::from_secs(6);
+/// From a notice's arrival until the last straggler was told, where they are due at once and nothing is in the way.
+const FINDING_AND_TELLING_TAKES: Duration = Duration::from_secs(8);
+/// From the time when stragglers are due, where the notice came early enough to have read them by then.
+const TELLING_TAKES: Duration = Duration::from_secs(2);
+/// That is so long before.
+const READ_AHEAD: Duration = Duration::from_secs(25);
 /// What an invocation that dies costs a notice: its visibility timeout, and the next receive.
 const SLICE_COSTS: Duration = Duration::from_secs(33);
 /// What a drain may cost in requests, each minute and host, far above what it does and far below a hot loop.
@@ -300,7 +304,10 @@ impl Judge {
         let received_at = told_at + Duration::from_millis(self.plan.received_after_ms);
         let kills = u32::try_from(self.plan.kills.len()).unwrap();
         let in_the_way = FAULT_COSTS * self.faults() + SLICE_COSTS * kills;
-        let due = received_at.max(power_goes - SPOT_STOP_LEAD) + TELLING_TAKES + in_the_way;
+        let stop_at = power_goes - SPOT_STOP_LEAD;
+        let early = received_at + READ_AHEAD <= stop_at;
+        let takes = if early { TELLING_TAKES } else { FINDING_AND_TELLING_TAKES };
+        let due = received_at.max(stop_at) + takes + in_the_way;
         let lost =
             world.killed().iter().filter(|killed| killed.instance_id == id && killed.at >= power_goes).find(|killed| {
                 let task = world.tasks().find(|task| task.arn == killed.task).unwrap();

@@ -13,9 +13,9 @@ use serde_json::Value;
 use simulator::{
     clock::wall_now,
     lambda::{Function, FunctionSpec, Outcome},
-    scenario::{self, Parameters},
+    scenario::{self, Departure, Parameters},
     wire::Simulator,
-    world::WorldError,
+    world::{SpotAction, World, WorldError},
 };
 
 use crate::tell::History;
@@ -25,14 +25,22 @@ use screen::{Screen, clock};
 use story::Staging;
 use summary::is_explained;
 
-/// The function that drains hosts which Auto Scaling terminates.
-const FUNCTION: &str = "instance-terminating";
+/// The functions that drain hosts which Auto Scaling terminates, and hosts which Spot takes.
+const OF_TERMINATIONS: &str = "instance-terminating";
+const OF_SPOT: &str = "spot-interruption";
 
-/// Fed to it unless another event is given.
+/// Fed to them unless another event is given.
 const SAMPLE: &str = "events/instance-terminate.json";
+const SPOT_SAMPLE: &str = "events/spot-interruption-warning.json";
 
 /// Nobody watches a demo that polls every 2 to 15 seconds, as the function does by default.
-const POLL: (&str, &str) = ("0.5", "1");
+const SETTINGS: [(&str, &str); 2] = [("POLL_MIN_SECONDS", "0.5"), ("POLL_MAX_SECONDS", "1")];
+
+/// Of the two minutes of a Spot notice so much is over; the rest is shared by ECS and the function.
+const SPOT_NOTICE_AGE: Duration = Duration::from_secs(104);
+const SPOT_SETTINGS: [(&str, &str); 3] =
+    [("POLL_MIN_SECONDS", "0.5"), ("POLL_MAX_SECONDS", "1"), ("SPOT_STOP_LEAD_SECONDS", "8")];
+const UNDRAINED_SPOT_NOTICE_AGE: Duration = Duration::from_secs(117);
 
 /// Several times what a drain takes here.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
@@ -52,18 +60,22 @@ const INTERRUPTED: u8 = 130;
 /// What an event may be, and what the exit status says.
 const MORE_HELP: &str = "\
 The event may be bare, in an SNS envelope or an SQS batch. The host, group,
-account and region that it names become the simulated ones.
+account and region that it names become the simulated ones; a Spot notice's
+time becomes one of less than two minutes ago.
 
-Exit status: 0 when every host was released with nothing running on it,
-1 when not, 2 when there is no event to feed.";
+Exit status: 0 when every host was released or taken with nothing running on
+it, 1 when not, 2 when there is no event to feed.";
 
 /// What `demo` can be told.
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "cargo demo -- [OPTIONS] [FILE.json]", after_help = MORE_HELP)]
 pub(crate) struct Options {
-    /// Event to feed to the function instead of events/instance-terminate.json
+    /// Event to feed to a function instead of events/instance-terminate.json
     #[arg(value_name = "FILE.json")]
     file: Option<PathBuf>,
+    /// Show a Spot interruption: events/spot-interruption-warning.json
+    #[arg(long, conflicts_with = "file")]
+    spot: bool,
     /// Show what happens when nobody drains the host
     #[arg(long)]
     without_drainer: bool,
@@ -107,15 +119,19 @@ pub(crate) async fn demo(options: &Options) -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<bool, DemoError> {
-    let file = options.file.clone().unwrap_or_else(|| build::in_workspace(SAMPLE));
+    let sample = if options.spot { SPOT_SAMPLE } else { SAMPLE };
+    let file = options.file.clone().unwrap_or_else(|| build::in_workspace(sample));
     let event = event::read(&file)?;
-    let mut parameters = event.parameters;
+    let (name, settings): (_, &[_]) =
+        if event.of_spot { (OF_SPOT, &SPOT_SETTINGS) } else { (OF_TERMINATIONS, &SETTINGS) };
+    let notice_age = if options.without_drainer { UNDRAINED_SPOT_NOTICE_AGE } else { SPOT_NOTICE_AGE };
+    let mut parameters = event.parameters.clone();
     let mut binary = None;
     if options.without_drainer {
         parameters.heartbeat_timeout = UNDRAINED_HEARTBEAT_TIMEOUT;
     } else {
         eprintln!("Building the functions (the first time takes a few minutes)…");
-        binary = Some(build::function(FUNCTION).await?);
+        binary = Some(build::function(name).await?);
     }
     let leaving: Vec<String> = match event.names_hosts {
         true => parameters.leaving.iter().map(|host| host.instance_id.clone()).collect(),
@@ -126,17 +142,18 @@ async fn run(options: &Options) -> Result<bool, DemoError> {
     let simulator = Simulator::start(scenario::demo(wall_now(), &parameters)?).map_err(DemoError::Listen)?;
     let url = simulator.url();
     let drainer = binary.is_some().then_some(url.as_str());
-    let staging = Staging { parameters: &parameters, leaving: &leaving, drainer, poll: POLL };
+    let staging = Staging { parameters: &parameters, leaving: &leaving, drainer, settings, notice_age };
     for line in simulator.world(|world| story::introduction(world, staging)) {
         screen.line(&line)?;
     }
-    let function = binary.map(|binary| start(binary, &url, &parameters)).transpose()?;
+    let function = binary.map(|binary| start(name, binary, &url, settings, &parameters)).transpose()?;
 
     let mut stage = Stage::new(&simulator, &leaving, options.logs);
     for instance_id in &leaving {
-        simulator.world(|world| world.scale_in(instance_id, world.now()))?;
+        simulator.world(|world| depart(world, instance_id, parameters.departure, notice_age))?;
     }
-    let outcome = stage.play(function.as_ref(), &event.payload, &mut screen).await?;
+    let payload = event.noticed_at(simulator.now() - notice_age).payload;
+    let outcome = stage.play(function.as_ref(), &payload, &mut screen).await?;
     screen.end_progress();
 
     let summary = simulator.world(|world| summary::summary(world, &leaving, outcome.as_ref()));
@@ -154,13 +171,27 @@ async fn run(options: &Options) -> Result<bool, DemoError> {
     Ok(summary.success)
 }
 
-fn start(binary: PathBuf, url: &str, parameters: &Parameters) -> Result<Function, DemoError> {
-    let (min, max) = POLL;
-    let environment = [("AWS_ENDPOINT_URL", url), ("POLL_MIN_SECONDS", min), ("POLL_MAX_SECONDS", max)];
+fn depart(world: &mut World, instance_id: &str, departure: Departure, notice_age: Duration) -> Result<(), WorldError> {
+    match departure {
+        Departure::ScaleIn => world.scale_in(instance_id, world.now()).map(drop),
+        Departure::SpotInterruption => {
+            world.interrupt(instance_id, SpotAction::Terminate, world.now() - notice_age).map(drop)
+        }
+    }
+}
+
+fn start(
+    name: &str,
+    binary: PathBuf,
+    url: &str,
+    settings: &[(&str, &str)],
+    parameters: &Parameters,
+) -> Result<Function, DemoError> {
+    let environment = settings.iter().copied().chain([("AWS_ENDPOINT_URL", url)]);
     let spec = FunctionSpec {
-        name: FUNCTION.to_owned(),
+        name: name.to_owned(),
         binary: binary.clone(),
-        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         timeout: FUNCTION_TIMEOUT,
         account: parameters.account.clone(),
         region: parameters.region.clone(),

@@ -74,10 +74,12 @@ mod tests {
             let Ok(Command::Demo(options)) = parsed(arguments) else { panic!("{arguments:?}") };
             assert_eq!(
                 format!("{options:?}"),
-                r#"Options { file: Some("event.json"), without_drainer: false, logs: true }"#
+                r#"Options { file: Some("event.json"), spot: false, without_drainer: false, logs: true }"#
             );
         }
         assert!(parsed(&["demo", "--", "--logs", "--without-drainer"]).is_err());
         assert!(parsed(&["demo", "one.json", "two.json"]).is_err());
+        assert!(parsed(&["demo", "--spot", "event.json"]).is_err());
+        assert!(parsed(&["demo", "--spot", "--without-drainer"]).is_ok());
     }
 }

@@ -30,6 +30,9 @@ pub const DAEMON: &str = "log-agent";
 /// The standalone job on each host that goes away.
 pub const JOB: &str = "nightly-report";
 
+/// The service on each host that Spot takes, of which ECS may neither stop nor start a task.
+pub const HELD: &str = "payments";
+
 /// What differs from one demo to the next.
 #[derive(Debug, Clone)]
 pub struct Parameters {
@@ -41,6 +44,18 @@ pub struct Parameters {
     pub leaving: Vec<Leaving>,
     /// The hook's.
     pub heartbeat_timeout: Duration,
+    /// Why they go away.
+    pub departure: Departure,
+}
+
+/// Why hosts go away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Departure {
+    /// Auto Scaling terminates them.
+    #[default]
+    ScaleIn,
+    /// EC2 interrupts the Spot Instances that they are.
+    SpotInterruption,
 }
 
 /// A host that goes away.
@@ -61,15 +76,21 @@ impl Default for Leaving {
 impl Default for Parameters {
     fn default() -> Parameters {
         let Settings { account, region, .. } = Settings::default();
-        Parameters { account, region, leaving: vec![Leaving::default()], heartbeat_timeout: Duration::from_secs(300) }
+        Parameters {
+            account,
+            region,
+            leaving: vec![Leaving::default()],
+            heartbeat_timeout: Duration::from_secs(300),
+            departure: Departure::default(),
+        }
     }
 }
 
 /// The hosts that go away and two that stay; a load-balanced service and a daemon on all of them, and a standalone job
-/// on each host that goes away.
+/// on each host that goes away. Where Spot takes them, the job would run on, and there is a service that ECS cannot move.
 // Times are short enough to watch, and long enough that one can see what waits for what.
 pub fn demo(start: Timestamp, parameters: &Parameters) -> Result<World, WorldError> {
-    let Parameters { account, region, leaving, heartbeat_timeout } = parameters;
+    let Parameters { account, region, leaving, heartbeat_timeout, departure } = parameters;
     let settings = Settings { account: account.clone(), region: region.clone(), ..Settings::default() };
     let hosts: Vec<Leaving> = leaving.iter().cloned().chain(staying(leaving)).collect();
     let mut world = World::new(start, settings);
@@ -106,14 +127,25 @@ pub fn demo(start: Timestamp, parameters: &Parameters) -> Result<World, WorldErr
         kind: ServiceKind::Daemon,
         ..ServiceSpec::default()
     })?;
-    for host in leaving {
+    let by_spot = *departure == Departure::SpotInterruption;
+    for (host, number) in leaving.iter().zip(1..) {
         world.run_task(TaskSpec {
             cluster: CLUSTER.to_owned(),
             instance_id: host.instance_id.clone(),
             family: JOB.to_owned(),
-            finishes_after: Some(Duration::from_millis(5500)),
+            finishes_after: (!by_spot).then_some(Duration::from_millis(5500)),
             ..TaskSpec::default()
         })?;
+        if by_spot {
+            let held = ServiceSpec {
+                cluster: CLUSTER.to_owned(),
+                name: if number == 1 { HELD.to_owned() } else { format!("{HELD}-{number}") },
+                maximum_percent: 100,
+                stop_time: Duration::from_secs(2),
+                ..ServiceSpec::default()
+            };
+            world.add_service_with_tasks_on(held, &host.instance_id)?;
+        }
     }
     Ok(world)
 }

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
-use simulator::world::{HookTimeout, Killed, LastStatus, Outcome, Owner, Recorded, Release, Task, TaskChange, World};
+use simulator::world::{
+    HookTimeout, Killed, LastStatus, Outcome, Owner, Recorded, Release, SPOT_NOTICE, Task, TaskChange, World,
+};
 
 /// What a request is about is told in so many characters at most.
 const MAX_SUBJECTS: usize = 90;
@@ -25,6 +27,11 @@ pub(crate) enum What {
     Released(Release),
     TimedOut(HookTimeout),
     Killed(Killed),
+    /// EC2 gave notice that it will interrupt a host.
+    Interrupted {
+        instance_id: String,
+        noticed_at: Timestamp,
+    },
     /// What Auto Scaling says of a host has changed; `None` is gone.
     Host {
         instance_id: String,
@@ -54,6 +61,7 @@ pub(crate) struct History {
     releases: usize,
     timeouts: usize,
     killed: usize,
+    interrupted: BTreeMap<String, Timestamp>,
     states: BTreeMap<String, Option<String>>,
 }
 
@@ -66,6 +74,7 @@ impl History {
             releases: world.releases().len(),
             timeouts: world.hook_timeouts().len(),
             killed: world.killed().len(),
+            interrupted: interrupted(world),
             states: states(world),
         }
     }
@@ -91,6 +100,12 @@ impl History {
             tell(it.at, What::TimedOut(it.clone()));
         }
         let here = History::from_here(world);
+        for (instance_id, noticed_at) in &here.interrupted {
+            if !self.interrupted.contains_key(instance_id) {
+                let (instance_id, noticed_at) = (instance_id.clone(), *noticed_at);
+                tell(world.now(), What::Interrupted { instance_id, noticed_at });
+            }
+        }
         for (instance_id, state) in &here.states {
             if self.states.get(instance_id) != Some(state) {
                 tell(world.now(), What::Host { instance_id: instance_id.clone(), state: state.clone() });
@@ -107,6 +122,10 @@ fn states(world: &World) -> BTreeMap<String, Option<String>> {
     world.hosts().map(|host| (host.instance_id.clone(), state(&host.instance_id))).collect()
 }
 
+fn interrupted(world: &World) -> BTreeMap<String, Timestamp> {
+    world.hosts().filter_map(|host| Some((host.instance_id.clone(), host.interrupted_at?))).collect()
+}
+
 /// The line that tells it.
 pub(crate) fn line(what: &What, world: &World) -> Line {
     match what {
@@ -117,6 +136,10 @@ pub(crate) fn line(what: &What, world: &World) -> Line {
             of_action("TIMED OUT", instance_id, unstopped.len())
         }
         What::Killed(killed) => of_killed(killed, world),
+        What::Interrupted { instance_id, noticed_at } => {
+            let left = (*noticed_at + SPOT_NOTICE).duration_since(world.now()).as_secs_f64();
+            lined("SPOT NOTICE", format!("EC2 takes {instance_id} in {left:.0} s, whatever runs there"))
+        }
         What::Host { instance_id, state: Some(state) } => lined("host", format!("{instance_id} is {state}")),
         What::Host { instance_id, state: None } => lined("TERMINATED", format!("{instance_id} is gone")),
     }
@@ -176,7 +199,7 @@ fn of_killed(killed: &Killed, world: &World) -> Line {
 }
 
 /// A task's owner and short id, in columns.
-fn who(task: Option<&Task>, group: &str, id: &str) -> String {
+pub(crate) fn who(task: Option<&Task>, group: &str, id: &str) -> String {
     let owner = match task.map(|task| &task.owner) {
         Some(Owner::Service { name, daemon: false, .. }) => format!("service {name}"),
         Some(Owner::Service { name, daemon: true, .. }) => format!("daemon {name}"),

@@ -262,7 +262,8 @@ fn only_set_draining(known: &Known) -> Option<Step> {
 fn ending(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
     let go = |result, outcome, detail| Some(release(known, result, outcome, detail, now));
     if known.registrations.iter().all(|r| proven_stopped(r, policy, now)) {
-        let late = if now >= deadlines.stop_at { ", after its deadline" } else { "" };
+        let waits = matches!(known.departure.cause, Cause::Termination { .. });
+        let late = if waits && now >= deadlines.stop_at { ", after its deadline" } else { "" };
         return go(LifecycleActionResult::Continue, Outcome::Drained, format!("every task has stopped{late}"));
     }
     if known.registrations.iter().all(|r| agent_lost(r, policy, now)) {

@@ -7,6 +7,8 @@ use crate::ids::{ClusterName, GroupName, InstanceId};
 
 /// Entries of each kind: more than one account has in use at a time, and small.
 const REMEMBERED_MAX: usize = 1_000;
+/// One for tasks that should run and one for those that should not.
+const TASK_PAGES_LEAST: usize = 2;
 
 /// Where groups and instances were found, and how large clusters are.
 #[derive(Debug, Default)]
@@ -31,10 +33,10 @@ impl Remembered {
         }
     }
 
-    /// How many pages the lists of a cluster's tasks took last, or at least; none are known of yet is 0.
+    /// How many pages the lists of a cluster's tasks take, as far as is known.
     #[must_use]
     pub fn task_pages(&self, cluster: &ClusterName) -> usize {
-        self.task_pages.get(cluster).unwrap_or_default()
+        self.task_pages.get(cluster).unwrap_or(TASK_PAGES_LEAST)
     }
 
     /// They took so many, or at least.

@@ -5,11 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::Timestamp;
 use serde_json::Value;
-use simulator::scenario::{Leaving, Parameters};
+use simulator::scenario::{Departure, Leaving, Parameters};
 
 /// So many hosts can go away in one demo: as many as an SQS batch has messages by default.
 const MAX_LEAVING: usize = 10;
+
+/// The notice of an interruption.
+const INTERRUPTION: &str = "EC2 Spot Instance Interruption Warning";
 
 /// Auto Scaling's names are at most this long.
 // Auto Scaling API reference, CreateAutoScalingGroup.
@@ -37,6 +41,21 @@ pub(crate) struct Event {
     pub(crate) parameters: Parameters,
     /// Whether it says that the hosts which go away do so.
     pub(crate) names_hosts: bool,
+    /// Whether it is one for the function that serves Spot, whatever it says.
+    pub(crate) of_spot: bool,
+}
+
+impl Event {
+    /// Sets the time of every Spot notice in it; what is no time stays.
+    pub(crate) fn noticed_at(mut self, time: Timestamp) -> Event {
+        each_event(&mut self.payload, MAX_DEPTH, &mut |event| {
+            let readable = text(event, "time").is_some_and(|time| time.parse::<Timestamp>().is_ok());
+            if is_of_spot(event) && readable {
+                event["time"] = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into();
+            }
+        });
+        self
+    }
 }
 
 /// Reads a file.
@@ -52,14 +71,20 @@ pub(crate) fn read(file: &Path) -> Result<Event, EventError> {
     Ok(event)
 }
 
-fn understood(payload: Value) -> Event {
-    let mut notices = Vec::new();
-    collect(&payload, MAX_DEPTH, &mut notices);
+fn understood(mut payload: Value) -> Event {
+    let (mut notices, mut of_spot) = (Vec::new(), false);
+    each_event(&mut payload, MAX_DEPTH, &mut |event| {
+        of_spot |= is_of_spot(event);
+        notices.extend(notice(event));
+    });
     let mut parameters = Parameters::default();
     let names_hosts = !notices.is_empty();
     if let Some(first) = notices.first().cloned() {
         // What the others say of another account or region is nothing that this world has.
-        notices.retain(|notice| (&notice.account, &notice.region) == (&first.account, &first.region));
+        notices.retain(|notice| {
+            (&notice.account, &notice.region, notice.departure) == (&first.account, &first.region, first.departure)
+        });
+        parameters.departure = first.departure;
         parameters.leaving.clear();
         for notice in notices {
             let known = parameters.leaving.iter().any(|host| host.instance_id == notice.leaving.instance_id);
@@ -70,62 +95,83 @@ fn understood(payload: Value) -> Event {
         parameters.account = first.account.unwrap_or(parameters.account);
         parameters.region = first.region.unwrap_or(parameters.region);
     }
-    Event { payload, parameters, names_hosts }
+    Event { payload, parameters, names_hosts, of_spot }
 }
 
-/// A readable notice of a termination.
+/// A readable notice of a host's end.
 #[derive(Debug, Clone)]
 struct Notice {
     account: Option<String>,
     region: Option<String>,
     leaving: Leaving,
+    departure: Departure,
 }
 
-/// Every readable notice in an event, whatever it is wrapped in.
-fn collect(event: &Value, depth: usize, notices: &mut Vec<Notice>) {
+/// Shows every event, whatever it is wrapped in, and keeps what is made of it.
+fn each_event(event: &mut Value, depth: usize, see: &mut impl FnMut(&mut Value)) {
     if depth == 0 {
         return;
     }
-    if let Some(records) = event.get("Records").and_then(Value::as_array) {
+    if let Some(records) = event.get_mut("Records").and_then(Value::as_array_mut) {
         for record in records {
-            match record.get("Sns") {
-                Some(envelope) => collect(envelope, depth, notices),
-                None => collect_text(record.get("body"), depth, notices),
+            if record.get("Sns").is_some() {
+                each_event(&mut record["Sns"], depth, see);
+            } else if let Some(body) = record.get_mut("body") {
+                each_in_text(body, depth, see);
             }
         }
     } else if event.get("TopicArn").is_some() {
-        collect_text(event.get("Message"), depth, notices);
+        if let Some(message) = event.get_mut("Message") {
+            each_in_text(message, depth, see);
+        }
     } else {
-        notices.extend(notice(event));
+        see(event);
     }
 }
 
-fn collect_text(text: Option<&Value>, depth: usize, notices: &mut Vec<Notice>) {
-    let text = text.and_then(Value::as_str).unwrap_or_default();
-    if let Ok(event) = serde_json::from_str(text) {
-        collect(&event, depth - 1, notices);
+fn each_in_text(text: &mut Value, depth: usize, see: &mut impl FnMut(&mut Value)) {
+    let Some(Ok(mut event)) = text.as_str().map(serde_json::from_str::<Value>) else { return };
+    let before = event.clone();
+    each_event(&mut event, depth - 1, see);
+    if event != before {
+        *text = event.to_string().into();
     }
 }
 
-// Auto Scaling user guide: the EventBridge event, or the hook's own notification, which has the detail's members at its top.
+fn is_of_spot(event: &Value) -> bool {
+    matches!(text(event, "detail-type"), Some(INTERRUPTION | "EC2 Instance Rebalance Recommendation"))
+}
+
 fn notice(event: &Value) -> Option<Notice> {
-    let (detail, account) = match event.get("detail-type") {
-        Some(kind) if kind == "EC2 Instance-terminate Lifecycle Action" => (event.get("detail")?, event.get("account")),
+    let (departure, leaving) = match text(event, "detail-type") {
+        Some(INTERRUPTION) => (Departure::SpotInterruption, interrupted(event.get("detail")?)?),
+        Some("EC2 Instance-terminate Lifecycle Action") => (Departure::ScaleIn, terminating(event.get("detail")?)?),
         Some(_) => return None,
-        None => (event, event.get("AccountId")),
+        // The hook's own notification has the detail's members at its top.
+        None => (Departure::ScaleIn, terminating(event)?),
     };
+    let account = text(event, "account").or_else(|| text(event, "AccountId")).filter(|account| is_account(account));
+    let region = text(event, "region").filter(|region| is_region(region));
+    Some(Notice { account: account.map(str::to_owned), region: region.map(str::to_owned), leaving, departure })
+}
+
+// Auto Scaling user guide, lifecycle hook notifications.
+fn terminating(detail: &Value) -> Option<Leaving> {
     if text(detail, "LifecycleTransition")? != "autoscaling:EC2_INSTANCE_TERMINATING" {
         return None;
     }
     let instance_id = text(detail, "EC2InstanceId").filter(|id| is_instance_id(id))?;
     let group = text(detail, "AutoScalingGroupName").filter(|name| is_name(name))?;
-    let account = account.and_then(Value::as_str).filter(|account| is_account(account));
-    let region = text(event, "region").filter(|region| is_region(region));
-    Some(Notice {
-        account: account.map(str::to_owned),
-        region: region.map(str::to_owned),
-        leaving: Leaving { instance_id: instance_id.to_owned(), group: group.to_owned() },
-    })
+    Some(Leaving { instance_id: instance_id.to_owned(), group: group.to_owned() })
+}
+
+// EC2 user guide, Spot interruption notices. One that hibernates does not go away.
+fn interrupted(detail: &Value) -> Option<Leaving> {
+    if text(detail, "instance-action") == Some("hibernate") {
+        return None;
+    }
+    let instance_id = text(detail, "instance-id").filter(|id| is_instance_id(id))?;
+    Some(Leaving { instance_id: instance_id.to_owned(), ..Leaving::default() })
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
@@ -210,14 +256,44 @@ mod tests {
     fn what_names_no_host_leaves_the_usual_world() {
         let mut launch = event("i-11111111");
         launch["detail"]["LifecycleTransition"] = json!("autoscaling:EC2_INSTANCE_LAUNCHING");
-        let other =
-            json!({"detail-type": "EC2 Spot Instance Interruption Warning", "detail": {"instance-id": "i-11111111"}});
+        let other = json!({"detail-type": "EC2 Instance Launch Successful", "detail": {"instance-id": "i-11111111"}});
         for payload in [launch, other, event("i-1'] or ["), json!({}), json!(null), json!([7]), json!({"Records": [7]})]
         {
             let event = understood(payload);
             assert!(!event.names_hosts);
             assert_eq!(event.parameters.leaving, [Leaving::default()]);
         }
+    }
+
+    fn spot(action: &str) -> Value {
+        json!({
+            "detail-type": INTERRUPTION, "source": "aws.ec2", "account": "999999999999", "region": "eu-central-1",
+            "time": "2026-01-15T20:06:18Z", "detail": {"instance-id": "i-11111111", "instance-action": action},
+        })
+    }
+
+    #[test]
+    fn a_spot_notice_is_set_to_another_time_in_whatever_it_is_wrapped() {
+        let then: Timestamp = "2026-11-22T08:00:00.7Z".parse().unwrap();
+        let bare = understood(spot("terminate")).noticed_at(then);
+        assert_eq!((ids(&bare), bare.parameters.departure), (vec!["i-11111111"], Departure::SpotInterruption));
+        assert_eq!(bare.payload["time"], "2026-11-22T08:00:00Z");
+        let batch = understood(sqs_batch([spot("stop").to_string(), "no JSON".to_owned()])).noticed_at(then);
+        assert!(batch.names_hosts && batch.of_spot);
+        let body = batch.payload["Records"][0]["body"].as_str().unwrap();
+        assert!(body.contains("2026-11-22T08:00:00Z"), "{body}");
+        assert_eq!(batch.payload["Records"][1]["body"], "no JSON");
+        let mut timeless = spot("terminate");
+        timeless["time"] = json!("yesterday");
+        assert_eq!(understood(timeless).noticed_at(then).payload["time"], "yesterday");
+        let termination = understood(event("i-11111111"));
+        assert!(!termination.of_spot && termination.noticed_at(then).payload.get("time").is_none());
+    }
+
+    #[test]
+    fn one_that_hibernates_goes_nowhere() {
+        let event = understood(spot("hibernate"));
+        assert!(event.of_spot && !event.names_hosts);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use simulator::{
-    scenario::{CLUSTER, DAEMON, HOOK, JOB, Parameters, SERVICE},
+    scenario::{CLUSTER, DAEMON, Departure, HELD, HOOK, JOB, Parameters, SERVICE},
     world::{LastStatus, Outcome, Recorded, Request, TaskChange, World},
 };
 
@@ -23,17 +23,20 @@ pub(crate) struct Staging<'a> {
     pub(crate) leaving: &'a [String],
     /// Where AWS is simulated, when a function is there to call it.
     pub(crate) drainer: Option<&'a str>,
-    /// POLL_MIN_SECONDS and POLL_MAX_SECONDS.
-    pub(crate) poll: (&'a str, &'a str),
+    /// The function's settings that are not the defaults.
+    pub(crate) settings: &'a [(&'a str, &'a str)],
+    /// How long ago a Spot notice was given.
+    pub(crate) notice_age: Duration,
 }
 
 /// What there is when the story begins.
 pub(crate) fn introduction(world: &World, staging: Staging<'_>) -> Vec<String> {
-    let Staging { parameters, leaving, drainer, poll } = staging;
+    let Staging { parameters, leaving, drainer, settings, notice_age } = staging;
+    let by_spot = parameters.departure == Departure::SpotInterruption;
     let hosts = world.hosts().count();
     let groups: BTreeSet<&str> = world.hosts().filter_map(|host| host.group.as_deref()).collect();
     let groups = groups.into_iter().collect::<Vec<_>>().join(", ");
-    let of_job = match leaving.len() {
+    let on_leaving = match leaving.len() {
         0 => "on one host",
         1 => "on the leaving host",
         _ => "on each leaving host",
@@ -43,15 +46,25 @@ pub(crate) fn introduction(world: &World, staging: Staging<'_>) -> Vec<String> {
     lines.push(String::new());
     lines.push(format!("  service     {SERVICE:<14}  {} behind a load balancer", tasks(hosts)));
     lines.push(format!("  daemon      {DAEMON:<14}  1 task on each host"));
-    lines.push(format!("  standalone  {JOB:<14}  1 task that no service owns, {of_job}"));
+    lines.push(format!("  standalone  {JOB:<14}  1 task that no service owns, {on_leaving}"));
+    if by_spot {
+        lines.push(format!("  service     {HELD:<14}  1 task {on_leaving}; minimum and"));
+        lines.push(format!("{:30}maximum are 100 %, so ECS never moves it", ""));
+    }
     lines.push(String::new());
-    lines.extend(wrapped(&plot(leaving, drainer.is_some(), parameters.heartbeat_timeout)));
+    let plot = if by_spot {
+        plot_of_spot(leaving, drainer.is_some(), notice_age)
+    } else {
+        plot(leaving, drainer.is_some(), parameters.heartbeat_timeout)
+    };
+    lines.extend(wrapped(&plot));
     if let Some(url) = drainer {
-        let (min, max) = poll;
+        let settings: Vec<_> = settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
         lines.push(String::new());
         lines.extend(wrapped(&format!(
-            "AWS is simulated, on {url}; the function is the real binary, run as Lambda runs it. It polls every {min} to {max} s here \
-             (POLL_MIN_SECONDS, POLL_MAX_SECONDS; the defaults are 2 and 15)."
+            "AWS is simulated, on {url}; the function is the real binary, run as Lambda runs it. So that you need not wait, \
+             it has other settings than the defaults: {}.",
+            settings.join(", ")
         )));
     }
     if !leaving.is_empty() {
@@ -76,13 +89,32 @@ fn plot(leaving: &[String], drained: bool, heartbeat_timeout: Duration) -> Strin
     }
 }
 
+fn plot_of_spot(leaving: &[String], drained: bool, notice_age: Duration) -> String {
+    let (named, is) = (leaving.join(", "), if leaving.len() == 1 { "is" } else { "are" });
+    let notice = format!(
+        "EC2 takes Spot capacity back: {named} {is} to be terminated two minutes after the notice, and no hook holds that \
+         up. The notice is {} s old already.",
+        notice_age.as_secs()
+    );
+    let then = if drained {
+        "The function spot-interruption gets the event, drains the host, and stops in time what ECS does not move."
+    } else {
+        "Nobody drains the host."
+    };
+    format!("{notice} {then}")
+}
+
 /// The lines for what is worth telling.
 pub(crate) fn told(news: &News, world: &World, leaving: &[String]) -> Vec<Line> {
     match &news.what {
         What::Request(Recorded { request, outcome: Outcome::Answered, .. }) => of_request(request, world),
         What::Request(_) => Vec::new(),
         What::Change(change) => of_change(change, world, leaving).into_iter().collect(),
-        What::Released(_) | What::TimedOut(_) | What::Killed(_) | What::Host { state: None, .. } => {
+        What::Released(_)
+        | What::TimedOut(_)
+        | What::Killed(_)
+        | What::Interrupted { .. }
+        | What::Host { state: None, .. } => {
             vec![tell::line(&news.what, world)]
         }
         What::Host { instance_id, state: Some(state) } if state == "Terminating:Wait" => {
@@ -103,8 +135,7 @@ fn of_request(request: &Request, world: &World) -> Vec<Line> {
         }
         Request::StopTask { task, .. } => {
             let id = last_part(task);
-            let group = world.task(id).map(|task| task.group()).unwrap_or_default();
-            vec![lined("STOP TASK", format!("{group} {id}"))]
+            vec![lined("STOP TASK", format!("{}  told by the function", tell::who(world.task(id), "task", id)))]
         }
         Request::RecordLifecycleActionHeartbeat { instance_id, .. } => {
             let host = instance_id.as_deref().unwrap_or("the host");

@@ -31,11 +31,14 @@ pub(crate) fn summary(world: &World, leaving: &[String], outcome: Option<&Outcom
         lines.push(String::new());
     }
     // A hook that timed out let the host go, too.
+    let by_spot = leaving.iter().any(|id| world.host(id).is_some_and(|host| host.interrupted_at.is_some()));
     let released = world.releases().iter().map(|it| it.unstopped.len());
     let timed_out = world.hook_timeouts().iter().map(|it| it.unstopped.len());
     let unstopped = released.chain(timed_out).sum();
     let killed = world.killed().len();
-    lines.push(row("Tasks still running at release", unstopped));
+    if !by_spot {
+        lines.push(row("Tasks still running at release", unstopped));
+    }
     lines.push(row("Tasks killed", killed));
     lines.push(String::new());
     if outcome.is_some() {
@@ -43,19 +46,23 @@ pub(crate) fn summary(world: &World, leaving: &[String], outcome: Option<&Outcom
         lines.push(String::new());
     }
 
-    let released = |id: &String| world.releases().iter().any(|it| it.instance_id == *id);
+    let released = |id: &String| match by_spot {
+        true => world.host(id).is_some_and(|host| !host.powered),
+        false => world.releases().iter().any(|it| it.instance_id == *id),
+    };
     let served = outcome.is_some_and(is_served);
     let success = served && !leaving.is_empty() && leaving.iter().all(released) && unstopped == 0 && killed == 0;
     let waiting: Vec<&str> = (leaving.iter().map(String::as_str))
         .filter(|id| world.lifecycle_state(id) == Some("Terminating:Wait"))
         .collect();
     let (hosts, them) = if leaving.len() == 1 { ("the host was", "it") } else { ("the hosts were", "them") };
+    let gone = if by_spot { "taken" } else { "released" };
     lines.extend(wrapped(&match (success, leaving.is_empty(), killed, unstopped) {
-        (true, ..) => format!("Nothing was running when {hosts} released."),
-        (_, true, ..) => "No host was released.".to_owned(),
+        (true, ..) => format!("Nothing was running when {hosts} {gone}."),
+        (_, true, ..) => "No host was released or taken.".to_owned(),
         (_, _, 1.., _) => format!("{} still ran when {hosts} terminated, and died with {them}.", tasks(killed)),
         (_, _, _, 1..) => format!("{} still ran when {hosts} released.", tasks(unstopped)),
-        _ if waiting.is_empty() => format!("Nothing was running when {hosts} released, but not all went well."),
+        _ if waiting.is_empty() => format!("Nothing was running when {hosts} {gone}, but not all went well."),
         _ => format!("Not released, and still waiting on hook {HOOK}: {}.", waiting.join(", ")),
     }));
     Summary { lines, success }
@@ -180,6 +187,6 @@ mod tests {
         assert_eq!(lines.last().unwrap(), "Not released, and still waiting on hook ecs-drainer: i-1234567890abcdef0.");
         let Summary { lines, success } = summary(&world, &[], Some(&ignored));
         assert!(!success);
-        assert_eq!(lines.last().unwrap(), "No host was released.");
+        assert_eq!(lines.last().unwrap(), "No host was released or taken.");
     }
 }

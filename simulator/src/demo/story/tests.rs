@@ -3,6 +3,7 @@ use serde_json::json;
 use simulator::{
     lambda,
     scenario::{self, LEAVING},
+    world::{DesiredStatus, SpotAction},
 };
 
 use super::*;
@@ -145,11 +146,19 @@ fn without_a_drainer_the_killed_tasks_are_told_and_counted() {
 
 #[test]
 fn the_introduction_fits_a_terminal() {
-    let parameters = Parameters::default();
-    let world = scenario::demo(START, &parameters).unwrap();
+    for departure in [Departure::ScaleIn, Departure::SpotInterruption] {
+        let parameters = Parameters { departure, ..Parameters::default() };
+        introduction_fits(&parameters);
+    }
+}
+
+fn introduction_fits(parameters: &Parameters) {
+    let world = scenario::demo(START, parameters).unwrap();
     for drainer in [Some("http://127.0.0.1:65535"), None] {
         for leaving in [&leaving()[..], &[]] {
-            let staging = Staging { parameters: &parameters, leaving, drainer, poll: ("0.5", "1") };
+            let settings = [("POLL_MIN_SECONDS", "0.5"), ("SPOT_STOP_LEAD_SECONDS", "8")];
+            let notice_age = Duration::from_secs(104);
+            let staging = Staging { parameters, leaving, drainer, settings: &settings, notice_age };
             let lines = introduction(&world, staging);
             assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:#?}");
             assert!(lines.iter().any(|line| line.contains("nightly-report")));
@@ -162,4 +171,54 @@ fn a_story_whose_host_nobody_releases_is_over_with_the_answer() {
     let (world, _) = scaled_in(Duration::from_secs(300));
     assert!(is_over(&world, &leaving(), true));
     assert!(!is_over(&world, &leaving(), false));
+}
+
+/// The world of a Spot interruption 112 s ago, and its history.
+fn interrupted() -> (World, History) {
+    let parameters = Parameters { departure: Departure::SpotInterruption, ..Parameters::default() };
+    let mut world = scenario::demo(START, &parameters).unwrap();
+    let history = History::from_here(&world);
+    world.interrupt(LEAVING, SpotAction::Terminate, START - Duration::from_secs(112)).unwrap();
+    (world, history)
+}
+
+#[test]
+fn an_interruption_is_told_from_the_notice_to_the_end_of_the_host() {
+    let (mut world, mut history) = interrupted();
+    let lines = watched(&mut world, &mut history, false, |world| {
+        let to_stop = world.now() >= START + Duration::from_secs(4);
+        let running: Vec<_> = (world.tasks_on(LEAVING).into_iter())
+            .filter(|task| to_stop && task.desired_status == DesiredStatus::Running)
+            .map(|task| task.arn.clone())
+            .collect();
+        drain(world);
+        for task in running {
+            ask(world, Request::StopTask { cluster: Some("prod".to_owned()), task, reason: None });
+        }
+    });
+    let lines: Vec<_> = lines.iter().map(|line| without_id(line)).collect();
+    assert_eq!(lines[0], "SPOT NOTICE   EC2 takes i-1234567890abcdef0 in 8 s, whatever runs there");
+    for line in [
+        "STOP TASK     standalone nightly-report  <id..>  told by the function",
+        "TERMINATED    i-1234567890abcdef0 is gone",
+    ] {
+        assert!(lines.iter().any(|it| it == line), "{line} in {lines:#?}");
+    }
+    assert!(lines.iter().all(|line| line.len() <= 72), "with the time in front 80 columns");
+    assert_eq!(progress(&world, &leaving()), (4, 4));
+
+    let answer = lambda::Outcome::Answered(json!({"drains": []}));
+    let Summary { lines, success } = summary(&world, &leaving(), Some(&answer));
+    assert!(success);
+    assert_eq!(lines.last().unwrap(), "Nothing was running when the host was taken.");
+}
+
+#[test]
+fn an_interruption_without_a_drainer_kills_what_runs() {
+    let (mut world, mut history) = interrupted();
+    watched(&mut world, &mut history, false, |_| {});
+    let Summary { lines, success } = summary(&world, &leaving(), None);
+    assert!(!success);
+    assert!(lines.contains(&format!("{:<33}{:>4}", "Tasks killed", 4)), "{lines:#?}");
+    assert_eq!(lines.last().unwrap(), "4 tasks still ran when the host was terminated, and died with it.");
 }

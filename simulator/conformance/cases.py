@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auto_scaling import MOST_NAMED, NO_GROUP, NO_INSTANCE
-from ecs import MOST_ATTRIBUTES, MOST_DESCRIBED, MOST_UPDATED, NOWHERE, made_up_ids, missing
+from ecs import MOST_ATTRIBUTES, MOST_DESCRIBED, MOST_SERVICES, MOST_UPDATED, NOWHERE, made_up_ids, missing
 from served import CLUSTER, GROUP, HOOK, SERVICE
 
 
@@ -96,6 +96,13 @@ CASES = {
         "none": lambda it: {"cluster": CLUSTER, "tasks": []},
         "too many": lambda it: {"cluster": CLUSTER, "tasks": made_up_ids(MOST_DESCRIBED + 1)},
         "no such cluster": lambda it: {"cluster": NOWHERE, "tasks": [it.task]},
+    },
+    "DescribeServices": {
+        "one": lambda it: {"cluster": CLUSTER, "services": [SERVICE]},
+        "one there is not": lambda it: {"cluster": CLUSTER, "services": ["another"]},
+        "none": lambda it: {"cluster": CLUSTER, "services": []},
+        "too many": lambda it: {"cluster": CLUSTER, "services": made_up_ids(MOST_SERVICES + 1)},
+        "no such cluster": lambda it: {"cluster": NOWHERE, "services": [SERVICE]},
     },
     "StopTask": {
         "one": lambda it: {"cluster": CLUSTER, "task": it.task, "reason": "a reason"},

@@ -92,6 +92,18 @@ DIFFERENCES = [
         "failures[]",
         'moto is silent about tasks there are not; developer guide, "API failure reasons": MISSING.',
     ),
+    *only_simulator(
+        ("DescribeServices",),
+        "Service",
+        "deploymentConfiguration",
+        "moto has only what was given; API reference, DeploymentConfiguration: both percents have defaults.",
+    ),
+    *only_moto(
+        ("DescribeServices",),
+        "Service",
+        "deploymentController deployments[] networkConfiguration propagateTags taskDefinition taskSets",
+        NOT_MODELLED.format("Service"),
+    ),
     # ECS: pages.
     *only_simulator(
         ("ListContainerInstances",), "ListContainerInstancesResponse", "nextToken", "moto ignores maxResults."
@@ -169,6 +181,18 @@ DIFFERENCES = [
         "too many",
         answers_instead_of("InvalidParameterException"),
         'moto takes any number; API reference: "up to 100 task IDs".',
+    ),
+    Difference(
+        ("DescribeServices",),
+        "none",
+        answers_instead_of("InvalidParameterException"),
+        "moto finds nothing; API reference: services is required.",
+    ),
+    Difference(
+        ("DescribeServices",),
+        "too many",
+        answers_instead_of("InvalidParameterException"),
+        'moto takes any number; API reference: "up to 10 services".',
     ),
     Difference(
         ("StopTask",),

@@ -33,9 +33,22 @@ TASK = {
     "startedAt",
 }
 
+SERVICE_MEMBERS = {
+    "serviceArn",
+    "serviceName",
+    "clusterArn",
+    "status",
+    "schedulingStrategy",
+    "desiredCount",
+    "runningCount",
+    "pendingCount",
+    "deploymentConfiguration",
+}
+
 # AWS's documented limits of one request.
 MOST_UPDATED = 10
 MOST_DESCRIBED = 100
+MOST_SERVICES = 10
 MOST_ATTRIBUTES = 10
 
 
@@ -255,6 +268,33 @@ def stop_task(checks, aws):
     refused_in_no_cluster(checks, aws, aws.ecs.stop_task, task=job)
 
 
+def describe_services(checks, aws):
+    def describe(*services):
+        return aws.ecs.describe_services(cluster=CLUSTER, services=list(services))
+
+    answer = describe(SERVICE, DAEMON)
+    checks.equal([it["serviceName"] for it in answer["services"]], [SERVICE, DAEMON], "everything asked for")
+    checks.equal([it["schedulingStrategy"] for it in answer["services"]], ["REPLICA", "DAEMON"], "what each is")
+    checks.equal(answer["failures"], [], "no failures")
+    for service in answer["services"]:
+        checks.equal(SERVICE_MEMBERS - service.keys(), set(), "no member is missing")
+        checks.equal((service["status"], service["clusterArn"]), ("ACTIVE", CLUSTER_ARN), "a service that is there")
+        checks.equal((service["desiredCount"], service["runningCount"]), (3, 3), "one task on each host")
+    arn = answer["services"][0]["serviceArn"]
+    checks.equal(describe(arn)["services"], answer["services"][:1], "an ARN does as well")
+
+    partly = describe(missing(arn), SERVICE)
+    checks.equal([it["serviceName"] for it in partly["services"]], [SERVICE], "what there is, is described")
+    checks.equal(partly["failures"], [{"arn": missing(arn), "reason": "MISSING"}], "what there is not, is a failure")
+    by_name = describe(made_up_ids(1)[0])["failures"]
+    checks.equal(by_name, [{"arn": missing(arn), "reason": "MISSING"}], "by its ARN, though asked for by its name")
+
+    checks.refused(aws.ecs, "InvalidParameterException", lambda: describe())
+    checks.refused(aws.ecs, "InvalidParameterException", lambda: describe(*made_up_ids(MOST_SERVICES + 1)))
+    checks.equal(len(describe(*made_up_ids(MOST_SERVICES))["failures"]), MOST_SERVICES, "as many as one request takes")
+    refused_in_no_cluster(checks, aws, aws.ecs.describe_services, services=[SERVICE])
+
+
 def put_attributes(checks, aws):
     arn = container_instance(aws, STAYING[0])
 
@@ -337,6 +377,7 @@ GROUPS = {
     "UpdateContainerInstancesState": update_container_instances_state,
     "ListTasks": list_tasks,
     "DescribeTasks": describe_tasks,
+    "DescribeServices": describe_services,
     "StopTask": stop_task,
     "PutAttributes": put_attributes,
     "DeleteAttributes": delete_attributes,

@@ -42,6 +42,9 @@ def moto_world():
         ecs.register_task_definition(
             family=SERVICE, containerDefinitions=[{"name": SERVICE, "image": "nginx", "cpu": 64, "memory": 64}]
         )
+        ecs.create_service(
+            cluster=CLUSTER, serviceName=SERVICE, taskDefinition=SERVICE, desiredCount=1, launchType="EC2"
+        )
         # moto's services have no tasks: this one is as a service's would be.
         ecs.run_task(
             cluster=CLUSTER,

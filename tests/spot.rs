@@ -4,11 +4,19 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::config::Config;
+use shared::drain::known::{Cause, Departure, Known, NoticedBy, SPOT_NOTICE};
+use shared::drain::remembered::Remembered;
+use shared::drain::{self, Budget, Context};
+use shared::ids::InstanceId;
 use simulator::lambda::{EventSource, Outcome, sqs_batch};
 use simulator::sqs::QueueSpec;
 use simulator::wire::Simulator;
-use simulator::world::{HostSpec, Operation, Request, ServiceKind, ServiceSpec, Settings, SpotAction, TaskSpec, World};
+use simulator::world::{
+    Fault, FaultKind, HostSpec, Operation, Request, ServiceKind, ServiceSpec, Settings, SpotAction, TaskSpec, World,
+};
 
+use crate::support::model::Model;
 use crate::support::{
     CLUSTER, GROUP, LEAVING, STAYING, Stage, bare_world, host, only, secs, service, standalone, world,
 };
@@ -219,6 +227,23 @@ async fn one_that_hibernates_or_may_be_interrupted_is_set_draining_and_no_more()
 }
 
 #[tokio::test]
+async fn a_recommendation_in_the_same_batch_does_not_hide_the_interruption() {
+    let mut world = world();
+    standalone(&mut world, None, 0.5);
+    let stage = Stage::idle(world);
+    let recommendation = stage.simulator.world(|world| world.recommend_rebalance(LEAVING)).unwrap();
+    let notice = interrupt(&stage.simulator, LEAVING, 105.0);
+    let variables = [("REBALANCE_RECOMMENDATIONS", "drain"), ("SPOT_STOP_LEAD_SECONDS", "12")];
+    let batch = sqs_batch([recommendation.to_string(), notice.to_string()]);
+
+    let slice = stage.spot(&variables, secs(30.0)).invoke(&batch).await;
+
+    assert_eq!(slice.outcome.answer(), Some(&json!({"batchItemFailures": []})));
+    assert_eq!(told(&stage), ["family:job"]);
+    assert_eq!(killed_in_the_end(&stage).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn rebalance_recommendations_are_ignored_unless_asked_for() {
     let stage = Stage::idle(world());
     let event = stage.simulator.world(|world| world.recommend_rebalance(LEAVING)).unwrap();
@@ -279,6 +304,38 @@ async fn a_dry_run_changes_nothing() {
     let drain = only(&stage.spot(&[("DRY_RUN", "true")], secs(60.0)).invoke(&stage.event).await);
 
     assert_eq!((drain["outcome"].as_str(), stage.writes()), (Some("would-drain"), 0), "{drain}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_read_that_takes_long_makes_a_stop_late() {
+    let mut world = world();
+    standalone(&mut world, None, 30.0);
+    let now = world.now();
+    world.interrupt(LEAVING, SpotAction::Terminate, now).unwrap();
+    let (model, config) = (Model::of(world), Config::read(|_| None).unwrap());
+    let clock = model.clock();
+    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock };
+    let budget = Budget::within(now + secs(300.0), SPOT_NOTICE, now);
+    let cause = Cause::SpotInterruption { noticed_at: now };
+    let departure = Departure { instance: InstanceId::parse(LEAVING).unwrap(), cause, noticed_by: NoticedBy::Event };
+
+    let mut rng = fastrand::Rng::with_seed(1);
+    let drained = drain::run(&context, vec![Known::new(departure, now)], budget, &mut rng);
+    let slower = async {
+        // When its tasks have been read, ahead of the time at which they are to be stopped.
+        tokio::time::sleep_until(clock.instant(now + secs(65.0))).await;
+        model.world(|world| world.plan(Fault::always(FaultKind::Slow(secs(40.0)))));
+    };
+    tokio::join!(drained, slower);
+
+    model.world(|world| {
+        let stopped = world.requests().iter().position(|it| it.request.operation() == Operation::StopTask).unwrap();
+        let [before, stop] = &world.requests()[stopped - 1..=stopped] else { panic!("two requests") };
+        let since_notice = |at: jiff::Timestamp| at.duration_since(now).as_secs();
+        assert!((65..75).contains(&since_notice(before.at)), "a slow look was under way: {before:?}");
+        assert_eq!(since_notice(stop.at), 75);
+        assert!(world.killed().is_empty());
+    });
 }
 
 fn of_slices(visibility: f64) -> EventSource {

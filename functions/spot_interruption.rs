@@ -35,7 +35,8 @@ async fn drain_the_interrupted(event: LambdaEvent<Value>, warm: &Warm) -> Result
 
     let ends_at = deadline(&event.context, clock.now());
     let slice = Budget::within(ends_at, SPOT_NOTICE, clock.now());
-    let budget = if intake.is_batch() { slice.resumed_at(after(ends_at, NEXT_SLICE_TAKES)) } else { slice };
+    let budget =
+        if intake.is_batch() { slice.resumed_at(after(ends_at, NEXT_SLICE_TAKES)).unreported() } else { slice };
     let context = Context { calls, config, remembered, clock };
     let drain = async |departures: Vec<Departure>| {
         let known = departures.into_iter().map(|departure| Known::new(departure, clock.now())).collect();

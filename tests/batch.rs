@@ -1,7 +1,8 @@
 //! Paging, chunking and `failures[]`, over the model: a broken request spoils only what it asked for.
 
 use shared::aws::batch;
-use shared::aws::{Attribute, CallError, ErrorClass, InstanceStatus};
+use shared::aws::listing::TaskListing;
+use shared::aws::{Attribute, CallError, DesiredStatus, ErrorClass, InstanceStatus};
 use shared::ids::{ClusterName, ContainerInstanceArn, InstanceId};
 use simulator::world::{Fault, FaultKind, Operation, Settings, World};
 
@@ -151,7 +152,12 @@ async fn tasks_on_a_host_are_both_desired_running_and_desired_stopped() {
         .world(|world| world.tasks_on(LEAVING).iter().filter(|t| t.desired_status.to_string() == "RUNNING").count());
     assert_eq!(counted, 0, "all got SIGTERM, none has stopped");
 
-    let listed = batch::tasks_on(&model, &prod(), &arns[0]).await.unwrap();
+    let mut listing = TaskListing::new(Some(arns[0].clone()));
+    while let Some(page) = listing.next() {
+        let found = listing.request(&model, &prod(), &page).await.unwrap();
+        listing.take(&page, found);
+    }
 
-    assert_eq!(listed.len(), tasks.len());
+    assert_eq!(listing.listed().len(), tasks.len());
+    assert!(listing.listed().values().all(|desired| *desired == DesiredStatus::Stopped));
 }

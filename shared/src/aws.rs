@@ -5,6 +5,7 @@
 
 pub mod batch;
 mod error;
+pub mod listing;
 pub mod sdk;
 
 use std::collections::BTreeMap;

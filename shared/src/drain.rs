@@ -26,10 +26,11 @@ use jiff::Timestamp;
 use tokio::time::timeout_at;
 use tracing::{info, warn};
 
-use self::decide::{Action, Need, Outcome, Settled, Step, decide, next_stop};
-use self::known::{Cause, Known, Place, Unattended};
+use self::decide::{Action, Need, Outcome, Settled, Step, decide, is_late, next_drain, next_stop};
+use self::known::{Known, Place, Unattended};
 use self::remembered::Remembered;
 use self::report::{Drain, report};
+use self::tasks::Listings;
 use crate::aws::{CallError, Calls};
 use crate::clock::{Clock, after, before};
 use crate::config::Config;
@@ -40,6 +41,12 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const HAND_OVER_TAKES: Duration = Duration::from_secs(3);
 /// Of that, what is kept for the answer alone.
 const ANSWER_TAKES: Duration = Duration::from_millis(500);
+
+/// More hosts than this in one batch are better waited for by `reconcile`, with all others of the account: so many take
+/// as many list requests as the account has in five seconds.
+const CROWD: usize = 20;
+/// Where somebody's stop is late, a round of reads lasts no longer: a little more than one request may take.
+const LATE_ROUND: Duration = Duration::from_secs(4);
 
 /// Hosts whose tasks are listed only to be named in the report. It is for people, and nobody reads about more.
 const REPORT_READS_MAX: usize = 10;
@@ -66,6 +73,8 @@ pub struct Budget {
     pub report_at: Timestamp,
     /// When somebody surely looks again at what was handed over; none where nobody does.
     pub resumed_at: Option<Timestamp>,
+    /// Whether anybody reads the report: the tasks that it names may cost requests of their own.
+    pub is_reported: bool,
 }
 
 impl Budget {
@@ -75,7 +84,14 @@ impl Budget {
         let report_at = before(deadline, ANSWER_TAKES).max(now);
         let latest = before(deadline, HAND_OVER_TAKES).max(now);
         let hand_over_at = after(now, poll_for).min(latest);
-        Self { hand_over_at, report_at: report_at.min(after(hand_over_at, HAND_OVER_TAKES)), resumed_at: None }
+        let report_at = report_at.min(after(hand_over_at, HAND_OVER_TAKES));
+        Self { hand_over_at, report_at, resumed_at: None, is_reported: true }
+    }
+
+    /// Nobody reads the report: an SQS batch is answered with message ids.
+    #[must_use]
+    pub fn unreported(self) -> Self {
+        Self { is_reported: false, ..self }
     }
 
     /// What is handed over is looked at again from `resumed_at` on.
@@ -103,23 +119,32 @@ pub async fn run<C: Calls>(
 ) -> Vec<Drain> {
     let mut seen = BTreeSet::new();
     let first = departures.into_iter().filter(|known| seen.insert(known.departure.clone()));
+    let first: Vec<_> = first.collect();
     let unattended = Some(Unattended { from: budget.hand_over_at, until: budget.resumed_at });
-    let drainee = |known| Drainee { known: Known { unattended, ..known }, settled: None, settled_at: None };
-    let mut drainees: Vec<_> = first.map(drainee).collect();
+    let in_a_crowd = first.len() > CROWD;
+    let drainee = |known| Drainee { known: Known { unattended, in_a_crowd, ..known }, settled: None, settled_at: None };
+    let mut drainees: Vec<_> = first.into_iter().map(drainee).collect();
+    let listings = Listings::default();
 
     let clock = context.clock;
-    if timeout_at(clock.instant(budget.hand_over_at), pursue(context, &mut drainees, rng)).await.is_err() {
+    if timeout_at(clock.instant(budget.hand_over_at), pursue(context, &mut drainees, &listings, rng)).await.is_err() {
         let left = drainees.iter().filter(|drainee| drainee.settled.is_none()).count();
         info!(drains = left, "polling ends, handing over");
     }
-    if timeout_at(clock.instant(budget.report_at), hand_over(context, &mut drainees)).await.is_err() {
+    if timeout_at(clock.instant(budget.report_at), hand_over(context, &mut drainees, &listings, budget)).await.is_err()
+    {
         warn!("the hand-over was cut short by the end of the invocation");
     }
-    drainees.iter().map(|drainee| finished(drainee, clock.now())).collect()
+    drainees.iter().map(|drainee| finished(drainee, budget, clock.now())).collect()
 }
 
 /// Observes, decides and acts until everything is settled.
-async fn pursue<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], rng: &mut fastrand::Rng) {
+async fn pursue<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &mut [Drainee],
+    listings: &Listings,
+    rng: &mut fastrand::Rng,
+) {
     loop {
         let steps = next_steps(drainees, context);
         if drainees.iter().all(|drainee| drainee.settled.is_some()) {
@@ -132,18 +157,18 @@ async fn pursue<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], rn
             continue;
         }
         act::urgent(context, drainees, &steps.work, rng).await;
-        act::others_and_read(context, drainees, &steps, rng).await;
+        act::others_and_read(context, drainees, &steps, listings, rng).await;
     }
 }
 
-/// What is to be done now, Spot before the rest; who waits; when to look again if nobody does anything; and when tasks
-/// that are known are to be stopped next.
+/// What is to be done now, Spot before the rest; who waits; when to look again if nobody does anything; and until when
+/// reads may last, because something urgent is due then.
 #[derive(Debug, Default)]
 struct Steps {
     work: Vec<(usize, Work)>,
     idle: Vec<usize>,
     wake: Option<Timestamp>,
-    next_stop: Option<Timestamp>,
+    cut_reads_at: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -157,7 +182,9 @@ fn next_steps<C>(drainees: &mut [Drainee], context: &Context<'_, C>) -> Steps {
     let mut steps = Steps::default();
     for (index, drainee) in drainees.iter_mut().enumerate().filter(|(_, drainee)| drainee.settled.is_none()) {
         let policy = drainee.known.policy(context.config.policy);
-        steps.next_stop = steps.next_stop.into_iter().chain(next_stop(&drainee.known, &policy, now)).min();
+        let urgent = [next_stop(&drainee.known, &policy, now), next_drain(&drainee.known, now)];
+        let late = is_late(&drainee.known, &policy, now).then(|| after(now, LATE_ROUND));
+        steps.cut_reads_at = urgent.into_iter().chain([late, steps.cut_reads_at]).flatten().min();
         match decide(&drainee.known, &policy, now) {
             Step::Read(need) => steps.work.push((index, Work::Read(need))),
             Step::Act(action) => steps.work.push((index, Work::Act(action))),
@@ -168,9 +195,8 @@ fn next_steps<C>(drainees: &mut [Drainee], context: &Context<'_, C>) -> Steps {
             Step::Settled(settled) => drainee.settle(settled, now),
         }
     }
-    let waits =
-        |index: usize| drainees.get(index).is_none_or(|d| matches!(d.known.departure.cause, Cause::Termination { .. }));
-    steps.work.sort_by_key(|(index, _)| waits(*index));
+    let is_held = |index: usize| drainees.get(index).is_none_or(|d| d.known.departure.cause.is_held());
+    steps.work.sort_by_key(|(index, _)| is_held(*index));
     steps
 }
 
@@ -183,11 +209,14 @@ impl Drainee {
 }
 
 /// What an unfinished drain leaves for the next invocation, and the tasks that its report names.
-async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee]) {
+async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], listings: &Listings, budget: Budget) {
     if !context.config.policy.dry_run {
         let unfinished = drainees.iter().filter(|drainee| drainee.settled.is_none());
         let changes = unfinished.flat_map(|d| attributes::changes(&d.known, attributes::Occasion::HandOver));
         act::write_attributes(context.calls, &changes.collect::<Vec<_>>()).await;
+    }
+    if !budget.is_reported {
+        return;
     }
     let untold = |drainee: &Drainee| {
         let open = drainee.settled.as_ref().is_none_or(|s| s.outcome == Outcome::WouldDrain);
@@ -195,28 +224,38 @@ async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee])
     };
     let unread = drainees.iter().enumerate().filter(|(_, drainee)| untold(drainee)).map(|(index, _)| index);
     let unread: Vec<_> = unread.take(REPORT_READS_MAX).collect();
-    observe::tasks_for_report(context, drainees, &unread).await;
+    observe::tasks_for_report(context, listings, drainees, &unread).await;
 }
 
-fn finished(drainee: &Drainee, now: Timestamp) -> Drain {
+fn finished(drainee: &Drainee, budget: Budget, now: Timestamp) -> Drain {
     let settled = drainee.settled.clone().unwrap_or_else(|| {
-        let settled = handed_over(&drainee.known);
-        info!(instance = %drainee.known.departure.instance, detail = settled.detail, "handed over");
+        let settled = unfinished(&drainee.known, budget);
+        let (instance, outcome) = (&drainee.known.departure.instance, settled.outcome);
+        info!(%instance, %outcome, detail = settled.detail, "not done when the invocation ended");
         settled
     });
     report(&drainee.known, settled, drainee.settled_at.unwrap_or(now))
 }
 
-fn handed_over(known: &Known) -> Settled {
+/// How a drain stands that is not done when its invocation ends. One whose power goes before anybody looks again is over.
+fn unfinished(known: &Known, budget: Budget) -> Settled {
+    let taken_at = known.departure.cause.taken_at();
+    if taken_at.is_some_and(|taken_at| budget.resumed_at.is_none_or(|resumed_at| taken_at <= resumed_at)) {
+        let detail = format!("{}, and its power goes before anybody looks again", what_it_waits_for(known));
+        return Settled { outcome: Outcome::TimedOut, detail };
+    }
+    Settled { outcome: Outcome::HandedOver, detail: what_it_waits_for(known) }
+}
+
+fn what_it_waits_for(known: &Known) -> String {
     let waiting = match (&known.hold, &known.place) {
         (_, Place::Nowhere | Place::Unwatched(_)) => "it may go, but could not be released",
-        (None, _) if matches!(known.departure.cause, Cause::Termination { .. }) => "who holds it is not known yet",
+        (None, _) if known.departure.cause.is_held() => "who holds it is not known yet",
         (_, Place::Registered) => "waiting for its tasks to stop",
         _ => "where it is registered is not known yet",
     };
     let errors: Vec<_> = known.tries.errors().collect();
-    let detail = if errors.is_empty() { waiting.into() } else { format!("{waiting}, last: {}", errors.join("; ")) };
-    Settled { outcome: Outcome::HandedOver, detail }
+    if errors.is_empty() { waiting.into() } else { format!("{waiting}, last: {}", errors.join("; ")) }
 }
 
 /// Logs a failed request once, where it is handled, with its whole chain.

@@ -3,13 +3,14 @@
 //! A broken request spoils only what it asked for. [`Answers`] says of each key whether it was found, is absent (AWS
 //! answered that there is none), or is unknown because its request failed.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use futures_util::stream::{self, StreamExt};
 
 use super::{
-    Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Found,
-    InstanceStatus, Page, Service, Task,
+    Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, ErrorClass, Found, InstanceStatus, Page,
+    Service, Task,
 };
 use crate::ids::{ClusterName, ContainerInstanceArn, InstanceId, ServiceName, TaskArn};
 
@@ -65,10 +66,33 @@ impl<K, T> Answers<K, T> {
     }
 }
 
-/// Runs `requests` a few at a time; the answers come in the order of the requests.
+/// Runs `requests` a few at a time, begun in their order; the answers come in the same.
 pub async fn few_at_once<F: Future>(requests: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    // Boxed: an SDK request's future is large and deeply nested, and most of a run it is not there.
-    stream::iter(requests).map(Box::pin).buffered(CONCURRENT_REQUESTS).collect().await
+    // Boxed: an SDK request's future is large and deeply nested, and most of a run it is not there. Unordered: one that
+    // hangs keeps only its own place.
+    let numbered = stream::iter(requests).enumerate().map(|(n, request)| Box::pin(async move { (n, request.await) }));
+    let mut answers: Vec<_> = numbered.buffer_unordered(CONCURRENT_REQUESTS).collect().await;
+    answers.sort_by_key(|(n, _)| *n);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// Runs `requests` a few at a time until one of them is `throttled`; those that had not begun by then are answered none.
+pub async fn until_throttled<F: Future>(
+    requests: impl IntoIterator<Item = F>,
+    throttled: impl Fn(&F::Output) -> bool,
+) -> Vec<Option<F::Output>> {
+    let (over, throttled) = (&Cell::new(false), &throttled);
+    let each = requests.into_iter().map(|request| async move {
+        if over.get() {
+            return None;
+        }
+        let answer = request.await;
+        if throttled(&answer) {
+            over.set(true);
+        }
+        Some(answer)
+    });
+    few_at_once(each).await
 }
 
 /// Every cluster of the account and region.
@@ -192,57 +216,6 @@ async fn each_attribute(
         Err(error) => failed(chunk, error),
     });
     few_at_once(chunks).await.into_iter().flatten().collect()
-}
-
-/// Every task of a container instance: desired RUNNING and desired STOPPED, for the default lists the first alone.
-///
-/// # Errors
-/// When any page of either list fails: a part of a host's tasks proves nothing. A cluster or container instance that
-/// is not there is an error, too.
-pub async fn tasks_on(
-    calls: &impl Calls,
-    cluster: &ClusterName,
-    container_instance: &ContainerInstanceArn,
-) -> Result<BTreeSet<TaskArn>, CallError> {
-    let mut arns = BTreeSet::new();
-    for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
-        let page = |token| calls.list_tasks(cluster, Some(container_instance), desired, token);
-        arns.extend(every_page("ListTasks", page).await?);
-    }
-    Ok(arns)
-}
-
-/// The tasks of a whole cluster, as far as they were worth listing.
-#[derive(Debug)]
-pub enum ClusterTasks {
-    /// Every one, desired RUNNING and desired STOPPED, and how many pages they took.
-    All(BTreeSet<TaskArn>, usize),
-    /// They take more pages than wanted.
-    TooMany,
-}
-
-/// Every task of a cluster, unless that takes more than `pages`.
-///
-/// # Errors
-/// When any page of either list fails: a part of a cluster's tasks proves nothing.
-pub async fn tasks_in(calls: &impl Calls, cluster: &ClusterName, pages: usize) -> Result<ClusterTasks, CallError> {
-    let (mut arns, mut read) = (BTreeSet::new(), 0);
-    for desired in [DesiredStatus::Running, DesiredStatus::Stopped] {
-        let mut token = None;
-        loop {
-            if read == pages {
-                return Ok(ClusterTasks::TooMany);
-            }
-            let page = Box::pin(calls.list_tasks(cluster, None, desired, token)).await?;
-            read += 1;
-            arns.extend(page.items);
-            token = page.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(ClusterTasks::All(arns, read))
 }
 
 /// Tasks of one cluster, of any of its hosts, as they are now.

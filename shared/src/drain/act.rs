@@ -1,5 +1,6 @@
 //! Acts: a round of equal actions, in as few requests as their limits allow.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join, join3, join4};
@@ -9,11 +10,12 @@ use tracing::info;
 use super::attempt::{Attempt, Finding, already_released, take_in};
 use super::attributes::{self, AttributeChanges};
 use super::decide::{Action, Need, Settled};
-use super::known::{Cause, Known, Ours};
+use super::known::{Known, Ours};
 use super::observe::{self, attempts, by_cluster, take_container_instances};
+use super::tasks::Listings;
 use super::tries::Try;
 use super::{Context, Drainee, Steps, Work, log_failure, tasks};
-use crate::aws::batch::{self, few_at_once};
+use crate::aws::batch::{self, few_at_once, until_throttled};
 use crate::aws::{Attribute, CallError, Calls, ErrorClass, InstanceStatus, LifecycleActionResult};
 use crate::ids::{ClusterName, HookName, TaskArn};
 
@@ -40,35 +42,49 @@ pub(super) async fn urgent<C: Calls>(
 pub(super) async fn others_and_read<C: Calls>(
     context: &Context<'_, C>,
     drainees: &mut [Drainee],
-    Steps { work, idle, next_stop, .. }: &Steps,
+    Steps { work, idle, cut_reads_at, .. }: &Steps,
+    listings: &Listings,
     rng: &mut fastrand::Rng,
 ) {
     let due = actions_on_hooks(drainees, work);
-    let attempts =
-        few_at_once(due.iter().map(|(index, known, action)| hook_action(context, *index, known, action))).await;
+    let requests = due.iter().map(|(index, known, action)| hook_action(context, *index, known, action));
+    let attempts = until_throttled(requests, |attempt| attempt.throttled).await;
+    let attempts = due.iter().zip(attempts).map(|((index, _, action), attempt)| {
+        let what = if matches!(action, Action::Heartbeat) { Try::Heartbeat } else { Try::Complete };
+        attempt.unwrap_or_else(|| Attempt::held_back(*index, what))
+    });
+    let attempts: Vec<_> = attempts.collect();
     take_in(context, drainees, attempts, rng);
 
     let needs = |need: Need| indexes(work, move |w| matches!(w, Work::Read(n) if *n == need));
     let [hooks, locations, instances] = [Need::Hook, Need::Location, Need::Instance].map(needs);
     let [every, stragglers, services] = [Need::Tasks, Need::Stragglers, Need::Services].map(needs);
     let readers: &[Drainee] = drainees;
-    let of_hosts = join(observe::holds(context, readers, &hooks), observe::locations(context, readers, &locations));
-    let of_instances = observe::instances(context, readers, &instances, idle);
-    let of_tasks = join3(
-        tasks::every(context, readers, &every),
-        tasks::stragglers(context, readers, &stragglers),
-        tasks::services(context, readers, &services),
+    let done = RefCell::new(Vec::new());
+    let of_hosts = join4(
+        into(&done, remember(context, work)),
+        into(&done, observe::holds(context, readers, &hooks)),
+        into(&done, observe::locations(context, readers, &locations)),
+        into(&done, observe::instances(context, readers, &instances, idle)),
     );
-    let reads = join4(remember(context, work), of_hosts, of_instances, of_tasks);
-    let read = match next_stop {
-        // No read is worth a late SIGTERM: what is cut off is read again.
-        Some(stop_at) => timeout_at(context.clock.instant(*stop_at), reads).await.ok(),
-        None => Some(reads.await),
-    };
-    let Some((remembered, (holds, locations), instances, (every, stragglers, services))) = read else { return };
-    let of_hosts = remembered.into_iter().chain(holds).chain(locations).chain(instances);
-    let attempts = of_hosts.chain(every).chain(stragglers).chain(services);
-    take_in(context, drainees, attempts, rng);
+    let of_tasks = join3(
+        into(&done, tasks::every(context, listings, readers, &every)),
+        into(&done, tasks::stragglers(context, readers, &stragglers)),
+        into(&done, tasks::services(context, readers, &services)),
+    );
+    let reads = join(of_hosts, of_tasks);
+    match cut_reads_at {
+        // No read is worth a late SIGTERM: what is cut off is read again, or gone on with.
+        Some(time) => drop(timeout_at(context.clock.instant(*time), reads).await),
+        None => drop(reads.await),
+    }
+    take_in(context, drainees, done.into_inner(), rng);
+}
+
+/// Keeps what a read told, whatever becomes of those beside it.
+async fn into(done: &RefCell<Vec<Attempt>>, attempts: impl Future<Output = Vec<Attempt>>) {
+    let attempts = attempts.await;
+    done.borrow_mut().extend(attempts);
 }
 
 fn indexes(work: &[(usize, Work)], fits: impl Fn(&Work) -> bool) -> Vec<usize> {
@@ -103,12 +119,17 @@ async fn stop_tasks<C: Calls>(
     let requests = each
         .iter()
         .map(|(_, known, cluster, arn)| async { context.calls.stop_task(cluster, arn, &stop_reason(known)).await });
-    let answers = few_at_once(requests).await;
+    let throttled = |answer: &Result<_, CallError>| is_throttled(answer);
+    let answers = until_throttled(requests, throttled).await;
 
     let mut attempts: BTreeMap<_, _> =
         wanted.iter().map(|(index, _)| (*index, Attempt::new(*index, Try::StopTasks))).collect();
     for ((index, known, cluster, arn), answer) in each.into_iter().zip(answers) {
         let Some(attempt) = attempts.get_mut(&index) else {
+            continue;
+        };
+        let Some(answer) = answer else {
+            attempt.held_back = true;
             continue;
         };
         match answer {
@@ -126,6 +147,10 @@ async fn stop_tasks<C: Calls>(
     attempts.into_values().collect()
 }
 
+fn is_throttled<T>(answer: &Result<T, CallError>) -> bool {
+    answer.as_ref().is_err_and(|error| error.class() == ErrorClass::Throttled)
+}
+
 fn cluster_of<'a>(known: &'a Known, task: &TaskArn) -> Option<&'a ClusterName> {
     let holds = |tasks: &super::known::Tasks| tasks.each.contains_key(task);
     known.registrations.iter().find(|r| r.tasks.as_ref().is_some_and(holds)).map(|r| &r.cluster)
@@ -133,9 +158,10 @@ fn cluster_of<'a>(known: &'a Known, task: &TaskArn) -> Option<&'a ClusterName> {
 
 /// Shown to people as the task's `stoppedReason`.
 fn stop_reason(known: &Known) -> String {
-    let cause = match known.departure.cause {
-        Cause::Termination { .. } => "Auto Scaling is about to terminate",
-        _ => "a Spot interruption is about to end",
+    let cause = if known.departure.cause.is_held() {
+        "Auto Scaling is about to terminate"
+    } else {
+        "a Spot interruption is about to end"
     };
     format!("ecs-drainer: {cause} its host {}", known.departure.instance)
 }
@@ -203,7 +229,7 @@ async fn complete<C: Calls>(
         Ok(InForce::None) => attempt.findings.push(Finding::Ended(already_released(&settled.detail))),
         Err(error) => {
             log_failure("completing the lifecycle action", &error);
-            attempt.error = Some(error.to_string());
+            attempt.fail(&error);
         }
     }
     if attempt.error.is_none() && result == LifecycleActionResult::Continue {
@@ -234,7 +260,7 @@ async fn heartbeat<C: Calls>(context: &Context<'_, C>, index: usize, known: &Kno
         }
         Err(error) => {
             log_failure("the heartbeat", &error);
-            attempt.error = Some(error.to_string());
+            attempt.fail(&error);
         }
     }
     attempt

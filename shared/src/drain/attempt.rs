@@ -1,6 +1,7 @@
 //! What came of one instance's part in a round of requests, and how it is taken in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{info, warn};
@@ -10,11 +11,14 @@ use super::deadlines::{HEARTBEAT_TIMEOUT_SHORTEST, next_look};
 use super::decide::{Outcome, Settled};
 use super::known::{HeldBy, Hold, Known, Place};
 use super::locate::Located;
-use super::tries::Try;
+use super::tries::{Try, scattered};
 use super::{Context, Drainee};
-use crate::aws::{ContainerInstance, Task};
+use crate::aws::{CallError, ContainerInstance, ErrorClass, Task};
 use crate::clock::after;
 use crate::ids::{ContainerInstanceArn, ServiceName, TaskArn};
+
+/// What a throttled round leaves untried is tried again after this, less up to half of it: a bucket has refilled a little.
+const THROTTLE_PAUSE: Duration = Duration::from_secs(3);
 
 /// What was tried for one instance, what it told, and what of it failed.
 #[derive(Debug)]
@@ -23,6 +27,10 @@ pub(super) struct Attempt {
     pub(super) what: Try,
     pub(super) findings: Vec<Finding>,
     pub(super) error: Option<String>,
+    /// Whether AWS throttled it, so that the rest of the round is held back.
+    pub(super) throttled: bool,
+    /// Whether some of it was not even tried, because others of the round were throttled.
+    pub(super) held_back: bool,
 }
 
 /// Something learnt.
@@ -59,7 +67,16 @@ pub(super) enum Finding {
 
 impl Attempt {
     pub(super) fn new(index: usize, what: Try) -> Self {
-        Self { index, what, findings: Vec::new(), error: None }
+        Self { index, what, findings: Vec::new(), error: None, throttled: false, held_back: false }
+    }
+
+    pub(super) fn held_back(index: usize, what: Try) -> Self {
+        Self { held_back: true, ..Self::new(index, what) }
+    }
+
+    pub(super) fn fail(&mut self, error: &CallError) {
+        self.throttled = error.class() == ErrorClass::Throttled;
+        self.error = Some(error.to_string());
     }
 }
 
@@ -71,6 +88,7 @@ pub(super) fn take_in<C>(
     rng: &mut fastrand::Rng,
 ) {
     let now = context.clock.now();
+    let resume_at = after(now, scattered(THROTTLE_PAUSE, 0.5..1.0, rng));
     for attempt in attempts {
         let Some(drainee) = drainees.get_mut(attempt.index) else {
             continue;
@@ -83,7 +101,11 @@ pub(super) fn take_in<C>(
         log_progress(&drainee.known, before);
         let known = &mut drainee.known;
         let pace = known.policy(context.config.policy).pace;
+        if attempt.held_back {
+            known.tries.hold_back(attempt.what, resume_at);
+        }
         match error {
+            None if attempt.held_back => {}
             Some(error) => known.tries.failed(attempt.what, error, now, pace, rng),
             None => {
                 known.tries.succeeded(attempt.what);
@@ -114,15 +136,15 @@ fn learn(drainee: &mut Drainee, finding: Finding, now: Timestamp) -> Option<Stri
             return Some(error);
         }
         Finding::Instance(arn, found) => known.learn_instance(&arn, found.as_ref(), now),
-        Finding::Tasks { arn, each, read_at } => known.learn_tasks(&arn, each, read_at),
+        Finding::Tasks { arn, each, read_at } => known.learn_tasks(&arn, each, read_at, now),
         Finding::Stragglers { arn, found, absent, read_at } => known.learn_stragglers(&arn, found, &absent, read_at),
         Finding::Services(arn, daemons) => {
             if let Some(registration) = known.registrations.iter_mut().find(|r| r.arn == arn) {
                 registration.daemons.extend(daemons);
             }
         }
-        Finding::Stopping(task) => known.learn_task(&task),
-        Finding::Forgotten(task) => known.forget_task(&task),
+        Finding::Stopping(task) => known.learn_task(&task, now),
+        Finding::Forgotten(task) => known.forget_task(&task, now),
         Finding::Heartbeat => known.heartbeat_at = now,
         Finding::Remembered(changes) => {
             if let Some(registration) = known.registrations.iter_mut().find(|r| r.arn == changes.target) {
@@ -135,7 +157,7 @@ fn learn(drainee: &mut Drainee, finding: Finding, now: Timestamp) -> Option<Stri
 }
 
 fn all_stopped(known: &Known) -> bool {
-    known.registrations.iter().all(|r| r.tasks.as_ref().is_some_and(|tasks| tasks.all_stopped_since.is_some()))
+    known.registrations.iter().all(|r| r.tasks.is_some()) && known.stragglers().next().is_none()
 }
 
 fn counted_tasks(known: &Known) -> Option<u32> {

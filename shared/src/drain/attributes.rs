@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::known::{Cause, Known, NoticedBy, Registration};
+use super::known::{Known, NoticedBy, Registration};
 use crate::aws::InstanceStatus;
 use crate::clock;
 use crate::ids::{ClusterName, ContainerInstanceArn};
@@ -112,11 +112,13 @@ fn changes_of(known: &Known, registration: &Registration, occasion: Occasion) ->
         let Some(value) = time.map(written) else { return };
         // An event's drain is mostly over before anybody would read it; one that a scan found is not.
         // What Spot takes goes by the notice's time, wherever its drain began.
-        let resumed = matches!(known.departure.cause, Cause::Termination { .. });
-        let lasting = resumed && (occasion == Occasion::HandOver || known.departure.noticed_by == NoticedBy::Scan);
+        let lasting = known.departure.cause.is_held()
+            && (occasion == Occasion::HandOver || known.departure.noticed_by == NoticedBy::Scan);
         let needed = lasting || stands(name).is_some();
-        let same = stands(name).and_then(|text| text.parse().ok()).map(written).as_ref() == Some(&value);
-        if needed && !same {
+        // What somebody else wrote since we met it ACTIVE is of this drain, and as good as ours.
+        let stands = registration.attributes.time(name, registration.read_at);
+        let good = stands.is_some_and(|stands| !registration.was_active || stands >= known.met_at);
+        if needed && !good {
             put.push((name, value));
         }
     };

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::attributes::{self, AttributeChanges, Occasion};
 use super::deadlines::{Deadlines, deadlines, next_heartbeat, older_than};
-use super::known::{Cause, HeldBy, Known, NoticedBy, Place, Registration, SPOT_NOTICE};
+use super::known::{Cause, HeldBy, Known, NoticedBy, Place, Registration, SPOT_NOTICE, Tasks};
 use super::tries::Try;
 use crate::aws::{InstanceStatus, LifecycleActionResult, Task};
 use crate::clock::{after, before, between};
@@ -163,6 +163,7 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
     let deadlines = deadlines(known, policy);
     urgent(known, policy, deadlines, now)
         .or_else(|| only_set_draining(known))
+        .or_else(|| left_to_reconcile(known))
         .or_else(|| ending(known, policy, deadlines, now))
         .or_else(|| looking(known, policy, deadlines, now))
         .unwrap_or_else(|| Step::WaitUntil(earliest(known, policy, deadlines, now)))
@@ -170,9 +171,9 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
 
 /// Rule 1: only what Auto Scaling shows waiting, in a group with a hook of ours.
 fn unless_ours(known: &Known, now: Timestamp) -> Option<Step> {
-    let Cause::Termination { .. } = known.departure.cause else {
+    if !known.departure.cause.is_held() {
         return None;
-    };
+    }
     match known.hold.as_ref().map(|hold| &hold.by) {
         None => Some(once_ready(known, Try::Hold, now, Step::Read(Need::Hook))),
         Some(HeldBy::Ours(_)) => None,
@@ -197,10 +198,7 @@ fn unless_taken(known: &Known, now: Timestamp) -> Option<Step> {
     if known.met_at >= taken_at {
         let age = between(taken_at, known.met_at) + SPOT_NOTICE;
         let (age, notice) = (age.as_secs(), SPOT_NOTICE.as_secs());
-        return Some(settled(
-            Outcome::Ignored,
-            format!("the notice came {age} s after its time, and holds for {notice} s"),
-        ));
+        return Some(settled(Outcome::Ignored, format!("its notice is {age} s old, and gave it {notice} s")));
     }
     (now >= taken_at && known.place == Place::Unknown).then(|| {
         let detail = "it was taken before every cluster had answered whether it is there".to_owned();
@@ -239,12 +237,19 @@ fn urgent(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
 }
 
 fn cleaning_tries(cause: Cause) -> u32 {
-    match cause {
-        Cause::Termination { .. } => CLEANING_TRIES,
-        Cause::SpotInterruption { .. } | Cause::SpotHibernation { .. } | Cause::RebalanceRecommendation => {
-            CLEANING_TRIES_SPOT
-        }
-    }
+    if cause.is_held() { CLEANING_TRIES } else { CLEANING_TRIES_SPOT }
+}
+
+/// Of a crowd, `reconcile` waits for all together: ten invocations that each wait for a hundred hosts would read ten times
+/// as much, out of one quota. Those on which no task should run are done in a moment.
+fn left_to_reconcile(known: &Known) -> Option<Step> {
+    let by_event = known.departure.cause.is_held() && known.departure.noticed_by == NoticedBy::Event;
+    let set_draining = known.registrations.iter().all(|r| r.status == InstanceStatus::Draining);
+    let busy = known.registrations.iter().any(counts_tasks);
+    (by_event && known.in_a_crowd && set_draining && busy).then(|| {
+        let detail = "set DRAINING; so many leave at once that reconcile waits for all of them together".to_owned();
+        settled(Outcome::HandedOver, detail)
+    })
 }
 
 /// Where there is no time to wait, or nothing to wait for.
@@ -262,8 +267,8 @@ fn only_set_draining(known: &Known) -> Option<Step> {
 fn ending(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
     let go = |result, outcome, detail| Some(release(known, result, outcome, detail, now));
     if known.registrations.iter().all(|r| proven_stopped(r, policy, now)) {
-        let waits = matches!(known.departure.cause, Cause::Termination { .. });
-        let late = if waits && now >= deadlines.stop_at { ", after its deadline" } else { "" };
+        let late =
+            if known.departure.cause.is_held() && now >= deadlines.stop_at { ", after its deadline" } else { "" };
         return go(LifecycleActionResult::Continue, Outcome::Drained, format!("every task has stopped{late}"));
     }
     if known.registrations.iter().all(|r| agent_lost(r, policy, now)) {
@@ -291,12 +296,15 @@ fn ending(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
     go(result, Outcome::TimedOut, format!("its deadline passed; the policy is {why}"))
 }
 
-/// Rule 7 for one registration: counts prove nothing, and one read of lists that lag proves too little.
+/// Rule 7 for one registration: counts prove nothing, and one read of lists that lag proves too little. What the first
+/// read found need not have stopped by then: a host that drains gets no new tasks, and what is STOPPED stays so.
 fn proven_stopped(registration: &Registration, policy: &Policy, now: Timestamp) -> bool {
     let Some(tasks) = &registration.tasks else { return false };
     registration.status == InstanceStatus::Draining
-        && tasks.all_stopped_since.is_some_and(|since| after(since, policy.pace.min) <= tasks.read_at)
-        && !older_than(tasks.read_at, PROOF_VALID_FOR, now)
+        && registration.counted_tasks == 0
+        && tasks.each.values().all(Task::is_stopped)
+        && tasks.listed_since.is_some_and(|since| after(since, policy.pace.min) <= tasks.read_at)
+        && !older_than(tasks.ended_at, PROOF_VALID_FOR, now)
 }
 
 /// Rule 5 for one registration.
@@ -319,56 +327,66 @@ fn health(known: &Known, now: Timestamp) -> Health {
     }
 }
 
-/// The next look, and rule 6: stopping what will not leave by itself.
+/// Rule 6, stopping what will not leave by itself, and the next look. What is known to be due is stopped before anything
+/// is read.
 fn looking(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
     let stops = Stops::at(deadlines, policy, now);
-    let need = known.registrations.iter().filter_map(|r| wanted_of_tasks(r, stops, now)).min();
-    let need = need.filter(|_| known.tries.ready(Try::Tasks, now));
     let to_stop = to_stop(known, stops);
-    if need.is_none() && !to_stop.is_empty() {
-        if wants_services(known, stops) {
-            return Some(Step::Read(Need::Services));
-        }
-        if known.tries.ready(Try::StopTasks, now) {
-            return Some(Step::Act(Action::StopTasks(to_stop)));
-        }
+    if !to_stop.is_empty() && known.tries.ready(Try::StopTasks, now) {
+        return Some(Step::Act(Action::StopTasks(to_stop)));
+    }
+    if stops.due == Due::Every && wants_services(known, stops) {
+        return Some(Step::Read(Need::Services));
     }
     if now >= known.next_look && known.tries.ready(Try::Instance, now) {
         return Some(Step::Read(Need::Instance));
     }
-    need.or(wants_services(known, stops).then_some(Need::Services)).map(Step::Read)
+    let goes = known.departure.cause.taken_at().is_some();
+    let needs = known.registrations.iter().filter_map(|r| wanted_of_tasks(r, stops, goes, now));
+    if let Some(need) = needs.min().filter(|_| known.tries.ready(Try::Tasks, now)) {
+        return Some(Step::Read(need));
+    }
+    wants_services(known, stops).then_some(Step::Read(Need::Services))
 }
 
-/// Which tasks are to be stopped now.
+/// Which tasks are to be stopped now, and whether every one is, now or soon.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stops {
+struct Stops {
+    due: Due,
+    every_one_soon: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
     None,
     Standalone,
-    /// None yet, but soon every one.
-    Soon,
     Every,
 }
 
 impl Stops {
     fn at(deadlines: Deadlines, policy: &Policy, now: Timestamp) -> Self {
-        let every = deadlines.then == OnDrainTimeout::StopTasks;
-        if every && now >= deadlines.stop_at {
-            Self::Every
+        let stop_tasks = deadlines.then == OnDrainTimeout::StopTasks;
+        let due = if stop_tasks && now >= deadlines.stop_at {
+            Due::Every
         } else if policy.standalone_tasks == StandaloneTasks::Stop {
-            Self::Standalone
-        } else if every && now >= reading_ahead(deadlines) {
-            Self::Soon
+            Due::Standalone
         } else {
-            Self::None
-        }
+            Due::None
+        };
+        Self { due, every_one_soon: stop_tasks && now >= reading_ahead(deadlines) }
+    }
+
+    /// Whether it must be known which tasks there are, though some should run.
+    fn needs_tasks(self) -> bool {
+        self.due != Due::None || self.every_one_soon
     }
 
     /// A task that was told to stop is never told again: that, and no memory, is what "once" means.
     fn fits(self, task: &Task) -> bool {
-        let due = match self {
-            Self::None | Self::Soon => false,
-            Self::Standalone => task.is_standalone(),
-            Self::Every => true,
+        let due = match self.due {
+            Due::None => false,
+            Due::Standalone => task.is_standalone(),
+            Due::Every => true,
         };
         due && !task.is_leaving()
     }
@@ -378,55 +396,92 @@ fn reading_ahead(deadlines: Deadlines) -> Timestamp {
     before(deadlines.stop_at, READ_AHEAD)
 }
 
-/// When tasks that are known to run on are to be stopped next, if nothing else stops them before.
+/// When tasks that are known to run on are to be stopped next, where the power goes soon after.
 #[must_use]
 pub fn next_stop(known: &Known, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    known.departure.cause.taken_at()?;
     let Deadlines { stop_at, then, .. } = deadlines(known, policy);
     let stays = known.registrations.iter().any(|registration| registration.staying().next().is_some());
     (then == OnDrainTimeout::StopTasks && now < stop_at && stays).then_some(stop_at)
 }
 
-/// The tasks to be told to stop: daemons when all the others were told, or could not be.
+/// When a host that could not be set DRAINING is tried again.
+#[must_use]
+pub fn next_drain(known: &Known, now: Timestamp) -> Option<Timestamp> {
+    let active = known.registrations.iter().any(|r| r.status == InstanceStatus::Active);
+    known.tries.again_at(Try::Drain).filter(|again_at| active && *again_at > now)
+}
+
+/// Whether tasks of a host whose power goes soon should have been stopped, and are not known: then nothing that it needs
+/// may wait for others.
+#[must_use]
+pub fn is_late(known: &Known, policy: &Policy, now: Timestamp) -> bool {
+    let stop_at = deadlines(known, policy).stop_at;
+    let unknown = |r: &Registration| r.tasks.is_none() || !r.unknown_services().is_empty();
+    known.departure.cause.taken_at().is_some_and(|taken_at| (stop_at..taken_at).contains(&now))
+        && known.registrations.iter().any(unknown)
+}
+
+/// The tasks to be told to stop: daemons when all the others were told, or could not be; and what may be a daemon's when
+/// that was asked.
 fn to_stop(known: &Known, stops: Stops) -> Vec<TaskArn> {
     let due = known.registrations.iter().flat_map(|r| r.staying().map(move |task| (r, task)));
-    let due = due.filter(|(_, task)| stops.fits(task));
-    let is_daemon = |r: &Registration, task: &Task| task.service().is_some_and(|s| r.daemons.get(&s) == Some(&true));
-    let (daemons, others): (Vec<_>, Vec<_>) = due.partition(|(registration, task)| is_daemon(registration, task));
-    let daemons_too = others.is_empty() || known.tries.has_failed(Try::StopTasks);
-    let told = others.into_iter().chain(daemons.into_iter().filter(|_| daemons_too));
-    told.map(|(_, task)| task.arn.clone()).collect()
+    let due: Vec<_> = due.filter(|(_, task)| stops.fits(task)).collect();
+    let asked = known.tries.has_failed(Try::Services);
+    let is_daemon = |r: &Registration, task: &Task| match task.service().map(|service| r.daemons.get(&service)) {
+        None | Some(Some(false)) => Some(false),
+        Some(Some(true)) => Some(true),
+        Some(None) => asked.then_some(false),
+    };
+    let of = |wanted: Option<bool>| {
+        let fits = due.iter().filter(move |(registration, task)| is_daemon(registration, task) == wanted);
+        fits.map(|(_, task)| task.arn.clone()).collect::<Vec<_>>()
+    };
+    let (others, unknown, daemons) = (of(Some(false)), of(None), of(Some(true)));
+    let daemons_too = unknown.is_empty() && (others.is_empty() || known.tries.has_failed(Try::StopTasks));
+    others.into_iter().chain(daemons.into_iter().filter(|_| daemons_too)).collect()
 }
 
 /// Asked once: who cannot be told for a daemon is stopped with the others.
 fn wants_services(known: &Known, stops: Stops) -> bool {
-    matches!(stops, Stops::Soon | Stops::Every)
+    stops.every_one_soon
         && !known.tries.has_failed(Try::Services)
         && known.registrations.iter().any(|registration| !registration.unknown_services().is_empty())
 }
 
-/// Tasks are listed when nothing is counted any more and all that is known of has stopped, or when some may have to be
-/// stopped: one read of the instance serves a hundred hosts, and so does one of known tasks; a list serves only one.
-fn wanted_of_tasks(registration: &Registration, stops: Stops, now: Timestamp) -> Option<Need> {
-    if registration.status != InstanceStatus::Draining {
+/// Tasks are listed when none should run any more, and when they prove what is then known of them; or when some may have
+/// to be stopped: one read of the instance serves a hundred hosts, and so does one of known tasks; a list serves only one.
+fn wanted_of_tasks(registration: &Registration, stops: Stops, goes: bool, now: Timestamp) -> Option<Need> {
+    // One that cannot be set DRAINING is stopped all the same before its power goes.
+    if registration.status != InstanceStatus::Draining && !(goes && stops.needs_tasks()) {
         return None;
     }
     let Some(tasks) = &registration.tasks else {
-        return (registration.counted_tasks == 0 || stops != Stops::None).then_some(Need::Tasks);
+        return (registration.counted_tasks == 0 || stops.needs_tasks()).then_some(Need::Tasks);
     };
-    let looked_since = |read_at| read_at < registration.read_at;
+    let looked_since = |at| at < registration.read_at;
     if registration.counted_tasks == 0 {
         let all_stopped = tasks.each.values().all(Task::is_stopped);
-        let need = if all_stopped { Need::Tasks } else { Need::Stragglers };
-        return looked_since(if all_stopped { tasks.read_at } else { tasks.seen_at }).then_some(need);
+        return if all_stopped {
+            looked_since(tasks.read_at).then_some(Need::Tasks)
+        } else {
+            looked_since(tasks.seen_at).then_some(Need::Stragglers)
+        };
+    }
+    if !stops.needs_tasks() {
+        return None;
     }
     let counted = usize::try_from(registration.counted_tasks).unwrap_or(usize::MAX);
     let staying = registration.staying().count();
-    let relist = counted > staying || older_than(tasks.read_at, RELIST_TASKS_AFTER, now);
-    match stops {
-        Stops::None => None,
-        _ if relist && looked_since(tasks.read_at) => Some(Need::Tasks),
-        _ => (counted < staying && looked_since(tasks.seen_at)).then_some(Need::Stragglers),
+    let (another, fewer) = (counted > staying, counted < staying);
+    if looked_since(tasks.seen_at) && another || looked_since(tasks.read_at) && old(tasks, now) {
+        return Some(Need::Tasks);
     }
+    (fewer && looked_since(tasks.seen_at)).then_some(Need::Stragglers)
+}
+
+fn old(tasks: &Tasks, now: Timestamp) -> bool {
+    older_than(tasks.read_at, RELIST_TASKS_AFTER, now)
 }
 
 /// The earliest time that anything above may want to look again.
@@ -440,15 +495,10 @@ fn earliest(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp
 
 fn release(known: &Known, result: LifecycleActionResult, outcome: Outcome, detail: String, now: Timestamp) -> Step {
     let settled = Settled { outcome, detail };
-    match known.departure.cause {
-        Cause::Termination { .. } => {
-            once_ready(known, Try::Complete, now, Step::Act(Action::Complete { result, settled }))
-        }
-        // Nothing holds Spot, so there is nothing to complete.
-        Cause::SpotInterruption { .. } | Cause::SpotHibernation { .. } | Cause::RebalanceRecommendation => {
-            Step::Settled(settled)
-        }
+    if !known.departure.cause.is_held() {
+        return Step::Settled(settled);
     }
+    once_ready(known, Try::Complete, now, Step::Act(Action::Complete { result, settled }))
 }
 
 fn settled(outcome: Outcome, detail: String) -> Step {

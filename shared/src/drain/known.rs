@@ -64,6 +64,12 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether Auto Scaling holds the termination until we are done; nothing holds Spot.
+    #[must_use]
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Termination { .. })
+    }
+
     /// When EC2 has taken the instance, whatever still runs on it.
     #[must_use]
     pub fn taken_at(self) -> Option<Timestamp> {
@@ -111,6 +117,8 @@ pub struct Known {
     pub tries: Tries,
     /// When nobody looks at it, where that matters.
     pub unattended: Option<Unattended>,
+    /// Whether so many leave in one batch that it is better for everybody to look at them together with all others.
+    pub in_a_crowd: bool,
 }
 
 /// A time in which nobody looks at an instance, for the invocation is over and the next has not begun.
@@ -210,12 +218,15 @@ pub struct Registration {
 pub struct Tasks {
     /// When the last whole read of them began.
     pub read_at: Timestamp,
-    /// When those that had not stopped were last read, whether or not in a whole read.
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// When anything of those that had not stopped was learnt last.
     pub seen_at: Timestamp,
     /// Each, as last seen.
     pub each: BTreeMap<TaskArn, Task>,
-    /// When the first of an unbroken row of reads began that found every one STOPPED while the instance was DRAINING.
-    pub all_stopped_since: Option<Timestamp>,
+    /// When the first of an unbroken row of whole reads began, all while the instance was DRAINING, and none of which
+    /// found a task that the one before had not.
+    pub listed_since: Option<Timestamp>,
 }
 
 impl Known {
@@ -235,6 +246,7 @@ impl Known {
             heartbeat_at: clock::before(now, FIRST_LOOK_BACK),
             tries: Tries::default(),
             unattended: None,
+            in_a_crowd: false,
         }
     }
 
@@ -251,10 +263,10 @@ impl Known {
     #[must_use]
     pub fn policy(&self, policy: Policy) -> Policy {
         let policy = self.ours().map_or(policy, |ours| ours.overrides.over(policy));
-        let longest = match self.departure.cause {
-            Cause::Termination { .. } => policy.pace.max,
-            _ => policy.pace.max.min(SPOT_LOOK_LONGEST.max(policy.pace.min)),
-        };
+        if self.departure.cause.is_held() {
+            return policy;
+        }
+        let longest = policy.pace.max.min(SPOT_LOOK_LONGEST.max(policy.pace.min));
         Policy { pace: Pace { max: longest, ..policy.pace }, ..policy }
     }
 
@@ -305,14 +317,21 @@ impl Known {
         }
     }
 
-    /// Takes in a whole read of a registration's tasks.
-    pub fn learn_tasks(&mut self, arn: &ContainerInstanceArn, each: BTreeMap<TaskArn, Task>, read_at: Timestamp) {
+    /// Takes in a whole read of a registration's tasks, which began at `read_at`.
+    pub fn learn_tasks(
+        &mut self,
+        arn: &ContainerInstanceArn,
+        each: BTreeMap<TaskArn, Task>,
+        read_at: Timestamp,
+        ended_at: Timestamp,
+    ) {
         if let Some(registration) = self.registrations.iter_mut().find(|r| r.arn == *arn) {
-            let before = registration.tasks.take().and_then(|tasks| tasks.all_stopped_since);
+            let before = registration.tasks.take();
+            // One that was not there before was missing from the list before.
+            let complete = before.filter(|before| each.keys().all(|task| before.each.contains_key(task)));
             let draining = registration.draining_since.is_some_and(|since| since <= read_at);
-            let all_stopped = draining && each.values().all(Task::is_stopped);
-            let all_stopped_since = all_stopped.then(|| before.unwrap_or(read_at));
-            registration.tasks = Some(Tasks { read_at, seen_at: read_at, each, all_stopped_since });
+            let listed_since = draining.then(|| complete.and_then(|tasks| tasks.listed_since).unwrap_or(read_at));
+            registration.tasks = Some(Tasks { read_at, ended_at, seen_at: ended_at, each, listed_since });
         }
     }
 
@@ -333,17 +352,20 @@ impl Known {
     }
 
     /// Takes in that a task is not known to ECS any more.
-    pub fn forget_task(&mut self, arn: &TaskArn) {
+    pub fn forget_task(&mut self, arn: &TaskArn, now: Timestamp) {
         for tasks in self.registrations.iter_mut().filter_map(|r| r.tasks.as_mut()) {
-            tasks.each.remove(arn);
+            if tasks.each.remove(arn).is_some() {
+                tasks.seen_at = now;
+            }
         }
     }
 
     /// Takes in a task as the answer to StopTask tells it.
-    pub fn learn_task(&mut self, task: &Task) {
+    pub fn learn_task(&mut self, task: &Task, now: Timestamp) {
         for tasks in self.registrations.iter_mut().filter_map(|r| r.tasks.as_mut()) {
             if let Some(known) = tasks.each.get_mut(&task.arn) {
                 *known = task.clone();
+                tasks.seen_at = now;
             }
         }
     }
@@ -408,8 +430,10 @@ impl Registration {
         };
         let draining = found.status == InstanceStatus::Draining;
         self.draining_since = self.draining_since.or(Some(read_at)).filter(|_| draining);
-        if let Some(tasks) = self.tasks.as_mut().filter(|_| !draining || self.counted_tasks > 0) {
-            tasks.all_stopped_since = None;
+        // There is a task that no list had.
+        let incomplete = usize::try_from(self.counted_tasks).is_ok_and(|counted| counted > self.staying().count());
+        if let Some(tasks) = self.tasks.as_mut().filter(|_| !draining || incomplete) {
+            tasks.listed_since = None;
         }
     }
 }

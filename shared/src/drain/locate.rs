@@ -69,12 +69,13 @@ pub(super) async fn locate<C: Calls>(
                 break;
             }
         };
-        let mut wanted: BTreeMap<ClusterName, Vec<InstanceId>> = BTreeMap::new();
+        let mut wanted: BTreeMap<ClusterName, BTreeSet<InstanceId>> = BTreeMap::new();
         for search in searches.iter().filter(|s| s.goes_on(config)) {
             for cluster in search.clusters(stage, config, remembered, &every) {
-                wanted.entry(cluster).or_default().push(search.instance.clone());
+                wanted.entry(cluster).or_default().insert(search.instance.clone());
             }
         }
+        let wanted: Vec<(_, Vec<_>)> = wanted.into_iter().map(|(c, ids)| (c, ids.into_iter().collect())).collect();
         let mut asked: Vec<(&ClusterName, &[InstanceId])> = Vec::new();
         for (cluster, instances) in &wanted {
             asked.extend(instances.chunks(FILTER_MAX).map(|chunk| (cluster, chunk)));

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::attempt::{Attempt, Finding};
 use super::known::{HeldBy, Hold, Known, Ours, Registration};
 use super::locate::locate;
+use super::tasks::Listings;
 use super::tries::Try;
 use super::{Context, Drainee, decide, log_failure, tasks};
 use crate::aws::batch::{self, few_at_once};
-use crate::aws::{AutoScalingInstance, CallError, Calls, LifecycleHook};
+use crate::aws::{AutoScalingInstance, CallError, Calls, ContainerInstance, LifecycleHook};
 use crate::config::{Config, Overrides};
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, InstanceId};
 
@@ -109,8 +110,10 @@ pub(super) async fn instances<C: Calls>(
         let Some(registration) = known.registrations.first() else { continue };
         let Some((arns, owners)) = clusters.get_mut(&registration.cluster) else { continue };
         if arns.len() % batch::DESCRIBE_MAX != 0 {
-            arns.push(registration.arn.clone());
-            owners.insert(registration.arn.clone(), index);
+            if !owners.contains_key(&registration.arn) {
+                arns.push(registration.arn.clone());
+            }
+            owners.entry(registration.arn.clone()).or_default().push(index);
             attempts.insert(index, Attempt::new(index, Try::Instance));
         }
     }
@@ -127,8 +130,8 @@ pub(super) fn attempts(indexes: &[usize], what: Try) -> BTreeMap<usize, Attempt>
     indexes.iter().map(|index| (*index, Attempt::new(*index, what))).collect()
 }
 
-/// Which drain each container instance belongs to, by index.
-type Owners = BTreeMap<ContainerInstanceArn, usize>;
+/// Which drains each container instance belongs to, by index: of one host that both Spot and Auto Scaling take, two.
+type Owners = BTreeMap<ContainerInstanceArn, Vec<usize>>;
 
 /// The registrations that fit, by cluster: in the order of `indexes`, which is that of urgency, and whose each is.
 pub(super) fn by_cluster(
@@ -140,8 +143,10 @@ pub(super) fn by_cluster(
     for (index, known) in chosen(drainees, indexes) {
         for registration in known.registrations.iter().filter(|r| fits(r)) {
             let (arns, owners) = clusters.entry(registration.cluster.clone()).or_default();
-            arns.push(registration.arn.clone());
-            owners.insert(registration.arn.clone(), index);
+            if !owners.contains_key(&registration.arn) {
+                arns.push(registration.arn.clone());
+            }
+            owners.entry(registration.arn.clone()).or_default().push(index);
         }
     }
     clusters
@@ -151,18 +156,20 @@ pub(super) fn by_cluster(
 pub(super) fn take_container_instances(
     attempts: &mut BTreeMap<usize, Attempt>,
     owners: &Owners,
-    answers: batch::Answers<ContainerInstanceArn, crate::aws::ContainerInstance>,
+    answers: batch::Answers<ContainerInstanceArn, ContainerInstance>,
 ) {
-    let mut find = |arn: ContainerInstanceArn, found| {
-        if let Some(attempt) = owners.get(&arn).and_then(|index| attempts.get_mut(index)) {
-            attempt.findings.push(Finding::Instance(arn, found));
+    let mut find = |arn: ContainerInstanceArn, found: Option<ContainerInstance>| {
+        for index in owners.get(&arn).into_iter().flatten() {
+            if let Some(attempt) = attempts.get_mut(index) {
+                attempt.findings.push(Finding::Instance(arn.clone(), found.clone()));
+            }
         }
     };
     answers.found.into_iter().for_each(|found| find(found.arn.clone(), Some(found)));
     answers.absent.into_iter().for_each(|arn| find(arn, None));
     for unknown in answers.unknown {
         log_failure("container instances: a request", &unknown.error);
-        for index in unknown.keys.iter().filter_map(|arn| owners.get(arn)) {
+        for index in unknown.keys.iter().filter_map(|arn| owners.get(arn)).flatten() {
             if let Some(attempt) = attempts.get_mut(index) {
                 attempt.error = Some(unknown.error.to_string());
             }
@@ -171,17 +178,22 @@ pub(super) fn take_container_instances(
 }
 
 /// Reads tasks that no rule asked for, only to be named in the report.
-pub(super) async fn tasks_for_report<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], indexes: &[usize]) {
+pub(super) async fn tasks_for_report<C: Calls>(
+    context: &Context<'_, C>,
+    listings: &Listings,
+    drainees: &mut [Drainee],
+    indexes: &[usize],
+) {
     if indexes.is_empty() {
         return;
     }
-    for attempt in tasks::every(context, drainees, indexes).await {
+    for attempt in tasks::every(context, listings, drainees, indexes).await {
         let Some(drainee) = drainees.get_mut(attempt.index) else {
             continue;
         };
         for finding in attempt.findings {
             if let Finding::Tasks { arn, each, read_at } = finding {
-                drainee.known.learn_tasks(&arn, each, read_at);
+                drainee.known.learn_tasks(&arn, each, read_at, context.clock.now());
             }
         }
     }

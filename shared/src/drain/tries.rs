@@ -35,7 +35,10 @@ pub enum Try {
 
 /// Failures since the last success, of each.
 #[derive(Debug, Clone, Default)]
-pub struct Tries(BTreeMap<Try, Failed>);
+pub struct Tries {
+    failed: BTreeMap<Try, Failed>,
+    held_back: BTreeMap<Try, Timestamp>,
+}
 
 #[derive(Debug, Clone)]
 struct Failed {
@@ -48,41 +51,55 @@ impl Tries {
     /// Whether it may be tried now.
     #[must_use]
     pub fn ready(&self, what: Try, now: Timestamp) -> bool {
-        self.0.get(&what).is_none_or(|failed| failed.not_before <= now)
+        let failed = self.failed.get(&what).map(|failed| failed.not_before);
+        let times = failed.into_iter().chain(self.held_back.get(&what).copied());
+        times.max().is_none_or(|not_before| not_before <= now)
+    }
+
+    /// It was not tried, and should not be before `until`: others of its kind were throttled.
+    pub fn hold_back(&mut self, what: Try, until: Timestamp) {
+        self.held_back.insert(what, until);
+    }
+
+    /// When what has failed may be tried again.
+    #[must_use]
+    pub fn again_at(&self, what: Try) -> Option<Timestamp> {
+        self.failed.get(&what).map(|failed| failed.not_before)
     }
 
     /// Whether it has failed since it last succeeded.
     #[must_use]
     pub fn has_failed(&self, what: Try) -> bool {
-        self.0.contains_key(&what)
+        self.failed.contains_key(&what)
     }
 
     /// How often it has failed since it last succeeded.
     #[must_use]
     pub fn times(&self, what: Try) -> u32 {
-        self.0.get(&what).map_or(0, |failed| failed.times)
+        self.failed.get(&what).map_or(0, |failed| failed.times)
     }
 
     /// When something may be tried again.
     pub fn not_before(&self) -> impl Iterator<Item = Timestamp> {
-        self.0.values().map(|failed| failed.not_before)
+        self.failed.values().map(|failed| failed.not_before).chain(self.held_back.values().copied())
     }
 
     /// The newest failure of each that has not succeeded since.
     pub fn errors(&self) -> impl Iterator<Item = &str> {
-        self.0.values().map(|failed| failed.error.as_str())
+        self.failed.values().map(|failed| failed.error.as_str())
     }
 
     /// It succeeded.
     pub fn succeeded(&mut self, what: Try) {
-        self.0.remove(&what);
+        self.failed.remove(&what);
+        self.held_back.remove(&what);
     }
 
     /// It failed, and may be tried again after a pause that doubles each time.
     pub fn failed(&mut self, what: Try, error: String, now: Timestamp, pace: Pace, rng: &mut fastrand::Rng) {
         let times = self.times(what);
         let not_before = clock::after(now, backoff(times, pace, rng));
-        self.0.insert(what, Failed { times: times.saturating_add(1), not_before, error });
+        self.failed.insert(what, Failed { times: times.saturating_add(1), not_before, error });
     }
 }
 
@@ -120,5 +137,8 @@ mod tests {
         assert!(!tries.ready(Try::Tasks, now) && tries.ready(Try::Heartbeat, now));
         tries.succeeded(Try::Tasks);
         assert!(tries.ready(Try::Tasks, now) && !tries.has_failed(Try::Tasks));
+        tries.hold_back(Try::Tasks, clock::after(now, pace.min));
+        assert!(!tries.ready(Try::Tasks, now) && !tries.has_failed(Try::Tasks));
+        assert!(tries.ready(Try::Tasks, clock::after(now, pace.min)));
     }
 }

@@ -92,7 +92,12 @@ pub(super) fn standalone(name: &str) -> Task {
 
 pub(super) fn read_tasks(known: &mut Known, tasks: &[Task], seconds: u64) {
     let arn = known.registrations[0].arn.clone();
-    known.learn_tasks(&arn, tasks.iter().map(|task| (task.arn.clone(), task.clone())).collect(), at(seconds));
+    known.learn_tasks(
+        &arn,
+        tasks.iter().map(|task| (task.arn.clone(), task.clone())).collect(),
+        at(seconds),
+        at(seconds),
+    );
 }
 
 pub(super) fn look(known: &mut Known, instance: &ContainerInstance, seconds: u64) {

@@ -61,14 +61,15 @@ fn tasks_are_read_ahead_and_told_in_time() {
 #[test]
 fn daemons_are_told_when_the_others_were_and_nobody_twice() {
     let tasks = [of_service("agent", "log-agent"), of_service("app", "web"), standalone("job")];
-    let mut known = interrupted(3, &tasks, STOP_AT - 1);
+    let mut known = interrupted(3, &tasks, STOP_AT - 15);
+    look(&mut known, &container_instance("DRAINING", 3), STOP_AT - 1);
     assert_eq!(stops(&step(&known, STOP_AT)), [tasks[1].arn.clone(), tasks[2].arn.clone()]);
-    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[1].clone() });
+    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[1].clone() }, at(STOP_AT));
     assert_eq!(stops(&step(&known, STOP_AT)), [tasks[2].arn.clone()]);
-    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[2].clone() });
+    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[2].clone() }, at(STOP_AT));
     assert_eq!(stops(&step(&known, STOP_AT)), [tasks[0].arn.clone()]);
-    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[0].clone() });
-    assert!(matches!(step(&known, STOP_AT), Step::WaitUntil(_)));
+    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[0].clone() }, at(STOP_AT));
+    assert!(matches!(step(&known, STOP_AT), Step::WaitUntil(_)), "what was counted before needs no list");
 }
 
 #[test]
@@ -97,6 +98,45 @@ fn owners_are_asked_about_once_and_one_that_is_not_known_is_no_daemon() {
 }
 
 #[test]
+fn what_is_known_is_stopped_before_anything_is_read() {
+    let tasks = [of_service("app", "web"), of_service("new", "unheard-of"), standalone("job")];
+    let mut known = interrupted(4, &tasks, STOP_AT - 10);
+    known.next_look = at(0);
+    let known_ones = [tasks[0].arn.clone(), tasks[2].arn.clone()];
+    assert_eq!(stops(&step(&known, STOP_AT)), known_ones, "though a look, a list and an owner are due");
+    for task in [&tasks[0], &tasks[2]] {
+        known.learn_task(&Task { desired_status: "STOPPED".into(), ..task.clone() }, at(STOP_AT));
+    }
+    assert_eq!(step(&known, STOP_AT), Step::Read(Need::Services));
+    assert!(is_late(&known, &policy(), at(STOP_AT)));
+    fail(&mut known, Try::Services, STOP_AT);
+    assert_eq!(stops(&step(&known, STOP_AT)), [tasks[1].arn.clone()]);
+}
+
+#[test]
+fn where_standalone_tasks_go_first_the_others_are_read_ahead_all_the_same() {
+    let stop = Policy { standalone_tasks: StandaloneTasks::Stop, ..policy() };
+    let mut known = interrupted(1, &[of_service("app", "unheard-of")], STOP_AT - 10);
+    known.next_look = at(200);
+    assert_eq!(decide(&known, &stop, at(STOP_AT - 10)), Step::Read(Need::Services));
+}
+
+#[test]
+fn one_that_cannot_be_set_draining_is_stopped_all_the_same() {
+    let mut known = met(interruption());
+    place(&mut known, &container_instance("ACTIVE", 1), 1);
+    known.next_look = at(200);
+    fail(&mut known, Try::Drain, STOP_AT - 1);
+    assert_eq!(step(&known, STOP_AT - 1), Step::Read(Need::Tasks));
+    assert_eq!(next_drain(&known, at(STOP_AT - 1)), known.tries.again_at(Try::Drain));
+    read_tasks(&mut known, &[standalone("job")], STOP_AT - 1);
+    assert_eq!(stops(&step(&known, STOP_AT)), [standalone("job").arn]);
+    read_tasks(&mut known, &[task("job", "STOPPED", "STOPPED")], STOP_AT + 1);
+    read_tasks(&mut known, &[task("job", "STOPPED", "STOPPED")], STOP_AT + 4);
+    assert_eq!(outcome(&step(&known, STOP_AT + 4)), None, "it may still get others");
+}
+
+#[test]
 fn lists_are_read_again_only_when_there_must_be_another_task() {
     let tasks = [of_service("app", "web"), standalone("job")];
     let mut known = interrupted(2, &tasks, STOP_AT - 10);
@@ -110,8 +150,10 @@ fn lists_are_read_again_only_when_there_must_be_another_task() {
     let gone = BTreeSet::from([tasks[0].arn.clone()]);
     known.learn_stragglers(&arn, vec![tasks[1].clone()], &gone, at(STOP_AT - 4));
     assert_eq!(stops(&step(&known, STOP_AT)), [tasks[1].arn.clone()]);
-    known.forget_task(&tasks[1].arn);
-    assert_eq!(step(&known, STOP_AT), Step::Read(Need::Tasks), "ECS knows it no more, and still counts one");
+    known.forget_task(&tasks[1].arn, at(STOP_AT));
+    assert!(matches!(step(&known, STOP_AT), Step::WaitUntil(_)), "nobody has looked since");
+    look(&mut known, &container_instance("DRAINING", 1), STOP_AT + 1);
+    assert_eq!(step(&known, STOP_AT + 1), Step::Read(Need::Tasks), "ECS knows it no more, and still counts one");
 }
 
 #[test]

@@ -21,7 +21,7 @@ const HISTORIES: u64 = 2_000;
 const PARTS: u64 = 4;
 /// Everything that makes a history worth playing happens in so many of a hundred at least.
 const COVERED_PERCENT: u64 = 5;
-const COVERED: [&str; 10] = [
+const COVERED: [&str; 11] = [
     "kills",
     "lost events",
     "partial chunks",
@@ -32,6 +32,7 @@ const COVERED: [&str; 10] = [
     "outages",
     "Spot stops",
     "further slices",
+    "saved from Spot",
 ];
 
 fn variable(name: &str) -> Option<u64> {

@@ -165,7 +165,7 @@ async fn hosts_of_a_cluster_are_looked_at_together_and_handed_over_together() {
     let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock };
     let known = ids
         .iter()
-        .map(|id| Known::new(Departure::of_termination(InstanceId::parse(id).unwrap(), NoticedBy::Event), clock.now()));
+        .map(|id| Known::new(Departure::of_termination(InstanceId::parse(id).unwrap(), NoticedBy::Scan), clock.now()));
 
     let drains = drain::run(&context, known.collect(), budget, &mut fastrand::Rng::with_seed(1)).await;
 
@@ -175,7 +175,8 @@ async fn hosts_of_a_cluster_are_looked_at_together_and_handed_over_together() {
     assert_eq!(count(Operation::UpdateContainerInstancesState), 10);
     let looks = count(Operation::DescribeContainerInstances);
     assert!((10..=60).contains(&looks), "one for all of them, each 2 s to 15 s: {looks}");
-    assert_eq!(count(Operation::PutAttributes), 10, "ten hosts to a request");
+    let writes = count(Operation::PutAttributes);
+    assert!((10..=12).contains(&writes), "ten hosts to a request: {writes}");
     assert_eq!(count(Operation::ListTasks), 2, "the cluster's two lists, for the ten hosts whose tasks are named");
 }
 

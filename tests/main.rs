@@ -16,6 +16,7 @@ mod events;
 mod faults;
 mod histories;
 mod input;
+mod listings;
 mod long_drains;
 mod reconcile;
 mod releases;

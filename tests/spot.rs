@@ -193,7 +193,7 @@ async fn a_notice_whose_time_is_over_is_answered_and_dropped() {
     let batch = function.invoke(&sqs_batch([event.to_string()])).await;
 
     assert_eq!(drain["outcome"], "ignored", "{drain}");
-    let late = "s after its time";
+    let late = "s old, and gave it 120 s";
     assert!(drain["detail"].as_str().unwrap().contains(late), "{drain}");
     assert_eq!(batch.outcome.answer(), Some(&json!({"batchItemFailures": []})));
     assert_eq!(stage.simulator.world(|world| world.request_count()), 0);
@@ -307,40 +307,74 @@ async fn a_dry_run_changes_nothing() {
     assert_eq!((drain["outcome"].as_str(), stage.writes()), (Some("would-drain"), 0), "{drain}");
 }
 
+/// One invocation for a notice that is so many seconds old, in virtual time; and what happens beside it.
+async fn notice_served(world: World, age: f64, beside: impl AsyncFnOnce(&Model)) -> Model {
+    let mut world = world;
+    let noticed_at = world.now() - secs(age);
+    world.interrupt(LEAVING, SpotAction::Terminate, noticed_at).unwrap();
+    let (model, config) = (Model::of(world), Config::read(|_| None).unwrap());
+    let (clock, now) = (model.clock(), model.clock().now());
+    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock };
+    let budget = Budget::within(now + secs(300.0), SPOT_NOTICE, now);
+    let cause = Cause::SpotInterruption { noticed_at };
+    let departure = Departure { instance: InstanceId::parse(LEAVING).unwrap(), cause, noticed_by: NoticedBy::Event };
+    let mut rng = fastrand::Rng::with_seed(1);
+    let drained = drain::run(&context, vec![Known::new(departure, now)], budget, &mut rng);
+    tokio::join!(drained, beside(&model));
+    model
+}
+
+/// The request before the first StopTask, and the StopTask, each with the seconds since the notice.
+fn first_stop(world: &World) -> [(f64, Operation); 2] {
+    let noticed_at = world.host(LEAVING).unwrap().interrupted_at.unwrap();
+    let stopped = world.requests().iter().position(|it| it.request.operation() == Operation::StopTask).unwrap();
+    let [before, stop] = &world.requests()[stopped - 1..=stopped] else { panic!("two requests") };
+    [before, stop].map(|it| (it.at.duration_since(noticed_at).as_secs_f64(), it.request.operation()))
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_read_that_takes_long_makes_a_stop_late() {
     let mut world = world();
     standalone(&mut world, None, 30.0);
-    let now = world.now();
-    world.interrupt(LEAVING, SpotAction::Terminate, now).unwrap();
-    let (model, config) = (Model::of(world), Config::read(|_| None).unwrap());
-    let clock = model.clock();
-    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock };
-    let budget = Budget::within(now + secs(300.0), SPOT_NOTICE, now);
-    let cause = Cause::SpotInterruption { noticed_at: now };
-    let departure = Departure { instance: InstanceId::parse(LEAVING).unwrap(), cause, noticed_by: NoticedBy::Event };
-
-    let mut rng = fastrand::Rng::with_seed(1);
-    let drained = drain::run(&context, vec![Known::new(departure, now)], budget, &mut rng);
-    let slower = async {
+    let slower = async |model: &Model| {
         // When its tasks have been read, ahead of the time at which they are to be stopped.
-        tokio::time::sleep_until(clock.instant(now + secs(65.0))).await;
+        tokio::time::sleep(secs(65.0)).await;
         model.world(|world| world.plan(Fault::always(FaultKind::Slow(secs(40.0)))));
     };
-    tokio::join!(drained, slower);
+
+    let model = notice_served(world, 0.0, slower).await;
 
     model.world(|world| {
-        let stopped = world.requests().iter().position(|it| it.request.operation() == Operation::StopTask).unwrap();
-        let [before, stop] = &world.requests()[stopped - 1..=stopped] else { panic!("two requests") };
-        let since_notice = |at: jiff::Timestamp| at.duration_since(now).as_secs();
-        assert!((65..75).contains(&since_notice(before.at)), "a slow look was under way: {before:?}");
-        assert_eq!(since_notice(stop.at), 75);
+        let [(before, _), (stop, _)] = first_stop(world);
+        assert!((65.0..75.0).contains(&before), "a slow look was under way: {before}");
+        assert!((75.0..75.01).contains(&stop), "{stop}");
+        assert!(world.killed().is_empty());
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_straggler_is_stopped_as_soon_as_it_is_known_where_less_is_left_than_the_lead() {
+    let mut world = bare_world(Settings { latency: secs(0.02)..secs(0.03), ..Settings::default() });
+    host(&mut world, LEAVING, Some(CLUSTER));
+    standalone(&mut world, None, 6.0);
+    service(&mut world, 1, 0.0, 1.0);
+
+    let model = notice_served(world, 112.0, async |_| {}).await;
+
+    model.world(|world| {
+        let [_, (stop, _)] = first_stop(world);
+        assert!(stop < 112.5, "a search, DRAINING, the tasks, and nothing else before it: {stop}");
         assert!(world.killed().is_empty());
     });
 }
 
 fn of_slices(visibility: f64) -> EventSource {
-    EventSource::new(QueueSpec { visibility_timeout: secs(visibility), max_receive_count: 10, batch_size: 100 })
+    EventSource::new(QueueSpec {
+        visibility_timeout: secs(visibility),
+        max_receive_count: 10,
+        batch_size: 100,
+        batch_window: secs(1.0),
+    })
 }
 
 #[tokio::test]
@@ -424,7 +458,8 @@ async fn a_hundred_hosts_in_the_same_second_under_awss_quotas_and_no_task_dies()
         ..ServiceSpec::default()
     };
     world.add_service(moves).unwrap();
-    world.add_service(held(100, 4.0, Some((3.0, false)))).unwrap();
+    world.add_service(held(50, 4.0, Some((3.0, false)))).unwrap();
+    world.add_service(held(50, 4.0, Some((3.0, true)))).unwrap();
     for (n, id) in ids.iter().enumerate() {
         let job = TaskSpec {
             cluster: CLUSTER.into(),

@@ -13,6 +13,19 @@ pub struct QueueSpec {
     pub max_receive_count: u32,
     /// The most messages one receive hands over.
     pub batch_size: usize,
+    /// How long messages are gathered before they are handed over.
+    pub batch_window: Duration,
+}
+
+// Lambda developer guide, "Configuring an Amazon SQS queue": more than 10 messages take a window of at least 1 second.
+const MAX_BATCH_WITHOUT_WINDOW: usize = 10;
+const LEAST_WINDOW: Duration = Duration::from_secs(1);
+
+impl QueueSpec {
+    /// The most messages one batch holds; AWS refuses more than ten without a window, which counts as ten here.
+    pub fn batch_limit(&self) -> usize {
+        if self.batch_window < LEAST_WINDOW { self.batch_size.min(MAX_BATCH_WITHOUT_WINDOW) } else { self.batch_size }
+    }
 }
 
 /// A message that was sent and not deleted.
@@ -64,7 +77,7 @@ impl Queue {
             stored.visible_at <= now && stored.message.receive_count >= spec.max_receive_count
         });
         dead_letters.extend(spent.map(|(_, stored)| stored.message));
-        let visible = messages.values_mut().filter(|stored| stored.visible_at <= now).take(spec.batch_size);
+        let visible = messages.values_mut().filter(|stored| stored.visible_at <= now).take(spec.batch_limit());
         visible
             .map(|stored| {
                 stored.visible_at = now + spec.visibility_timeout;
@@ -79,6 +92,11 @@ impl Queue {
         for id in ids {
             self.messages.retain(|_, stored| stored.message.id != id);
         }
+    }
+
+    /// How it behaves.
+    pub fn spec(&self) -> QueueSpec {
+        self.spec
     }
 
     /// When the next message can be received; none when there is none.
@@ -96,8 +114,12 @@ impl Queue {
 mod tests {
     use super::*;
 
-    const SPEC: QueueSpec =
-        QueueSpec { visibility_timeout: Duration::from_secs(30), max_receive_count: 2, batch_size: 2 };
+    const SPEC: QueueSpec = QueueSpec {
+        visibility_timeout: Duration::from_secs(30),
+        max_receive_count: 2,
+        batch_size: 2,
+        batch_window: Duration::ZERO,
+    };
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::UNIX_EPOCH + Duration::from_secs(seconds)
@@ -119,6 +141,12 @@ mod tests {
         assert_eq!(received(&mut queue, 29), [""; 0]);
         assert_eq!(queue.next_visible(), Some(at(30)));
         assert_eq!(received(&mut queue, 31), ["message-2", "message-3"]);
+    }
+
+    #[test]
+    fn more_than_ten_at_once_take_a_window() {
+        let large = |batch_window| QueueSpec { batch_size: 100, batch_window, ..SPEC }.batch_limit();
+        assert_eq!((large(Duration::ZERO), large(Duration::from_secs(1))), (10, 100));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::config::OnDrainTimeout;
-use simulator::world::{Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, World};
+use simulator::world::{Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, Task, World};
 
 use super::plan::{GroupPlan, HostPlan, Plan};
 use crate::support::HOOK;
@@ -17,13 +17,12 @@ const HEARTBEATS_MAX: u32 = 100;
 /// Attributes are written to the millisecond, and a request is seen when it is sent.
 const TOLERANCE: Duration = Duration::from_millis(2);
 /// Somebody who sets a host ACTIVE again may do so between our last look and our completion: a look is at most 18 s old,
-/// and the proof for a completion that is tried again at most 30 s.
-const RACE: Duration = Duration::from_secs(35);
+/// and the lists that prove that it may go were read at most 30 s before, which took a while.
+const RACE: Duration = Duration::from_secs(50);
 /// What each failed request may cost: the longest pause before the next try, and a slow answer.
 const FAULT_COSTS: Duration = Duration::from_secs(20);
-/// Spot's two minutes, and how long before their end stragglers are stopped: the documented numbers.
+/// Spot's two minutes: the documented number.
 const SPOT_NOTICE: Duration = Duration::from_secs(120);
-const SPOT_STOP_LEAD: Duration = Duration::from_secs(45);
 /// How much earlier, because a slice ends and the next is not sure to look in time.
 const SPOT_STOP_EARLIER: Duration = Duration::from_secs(20);
 /// From a notice's arrival until the last straggler was told, where they are due at once and nothing is in the way.
@@ -32,6 +31,9 @@ const FINDING_AND_TELLING_TAKES: Duration = Duration::from_secs(8);
 const TELLING_TAKES: Duration = Duration::from_secs(2);
 /// That is so long before.
 const READ_AHEAD: Duration = Duration::from_secs(25);
+/// What each request costs that was harmed while a notice was served: the longest pause before the next try of a drain that
+/// has no time, and a slow answer.
+const SPOT_FAULT_COSTS: Duration = Duration::from_secs(10);
 /// What an invocation that dies costs a notice: its visibility timeout, and the next receive.
 const SLICE_COSTS: Duration = Duration::from_secs(33);
 /// What a drain may cost in requests, each minute and host, far above what it does and far below a hot loop.
@@ -91,6 +93,10 @@ pub(crate) struct Judge {
     plan: Plan,
     hosts: BTreeMap<String, Truth>,
     pub(crate) violations: Vec<String>,
+    /// When a request was harmed by a fault, a quota or an outage.
+    harmed: Vec<Timestamp>,
+    /// When a slice died, and the hosts that it was for.
+    pub(crate) died: Vec<(Timestamp, Vec<String>)>,
     /// What happened in this history, for the coverage.
     pub(crate) seen: BTreeSet<&'static str>,
 }
@@ -103,7 +109,8 @@ impl Judge {
             (id, Truth { plan: host.clone(), watched, start, leaves_at, drained_at: None, given_up: false })
         };
         let hosts = hosts.into_iter().zip(&plan.hosts).map(truth).collect();
-        Self { plan: plan.clone(), hosts, violations: Vec::new(), seen: BTreeSet::new() }
+        let (violations, harmed, died) = (Vec::new(), Vec::new(), Vec::new());
+        Self { plan: plan.clone(), hosts, violations, harmed, died, seen: BTreeSet::new() }
     }
 
     fn blame(&mut self, world: &World, what: &str, of: &str) {
@@ -186,7 +193,7 @@ impl Judge {
         }
         let by_setting = standalone && self.plan.policy.stop_standalone;
         let power_goes = truth.told_at().and(truth.noticed_at()).map(|noticed_at| noticed_at + SPOT_NOTICE);
-        let by_notice = power_goes.is_some_and(|at| world.now() + TOLERANCE + SPOT_STOP_LEAD + SPOT_STOP_EARLIER >= at);
+        let by_notice = power_goes.is_some_and(|at| world.now() + TOLERANCE + self.lead() + SPOT_STOP_EARLIER >= at);
         if by_notice {
             self.seen.insert("Spot stops");
         }
@@ -242,6 +249,9 @@ impl Witness for Judge {
                 truth.drained_at = Some(world.now());
             }
         }
+        if reply.answer.is_err() || reply.delay > Duration::from_secs(1) {
+            self.harmed.push(world.now());
+        }
         match &reply.answer {
             Err(RequestError::Api(error)) => {
                 match error.code.as_str() {
@@ -276,7 +286,7 @@ impl Witness for Judge {
 
 impl Judge {
     /// Promises 3 and 5, at the end of a history: everybody whom we may release was, soon, and no hook had to time out.
-    pub(crate) fn verdict(&self, world: &World) -> Result<(), String> {
+    pub(crate) fn verdict(&self, world: &World) -> Result<BTreeSet<&'static str>, String> {
         if let Some(violation) = self.violations.first() {
             return Err(violation.clone());
         }
@@ -287,40 +297,60 @@ impl Judge {
         if world.requests().len() > most {
             return Err(format!("{} requests in {minutes} minutes", world.requests().len()));
         }
-        self.hosts.iter().try_for_each(|(id, truth)| self.all_saved(world, id, truth))?;
-        self.hosts
-            .iter()
-            .filter(|(_, truth)| truth.is_ours())
-            .try_for_each(|(id, truth)| self.ended_well(world, id, truth))
+        let mut seen = self.seen.clone();
+        for (id, truth) in &self.hosts {
+            if self.all_saved(world, id, truth)? {
+                seen.insert("saved from Spot");
+            }
+            if truth.is_ours() {
+                self.ended_well(world, id, truth)?;
+            }
+        }
+        Ok(seen)
     }
 
-    /// No task of an interrupted host was killed that a StopTask could have saved.
-    fn all_saved(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
-        let (Some(noticed_at), Some(told_at)) = (truth.noticed_at(), truth.told_at()) else { return Ok(()) };
+    /// No task of an interrupted host was killed that a StopTask could have saved. Answers whether there was any that
+    /// would have been lost if nobody had told it.
+    fn all_saved(&self, world: &World, id: &str, truth: &Truth) -> Result<bool, String> {
+        let (Some(noticed_at), Some(told_at)) = (truth.noticed_at(), truth.told_at()) else { return Ok(false) };
         if !truth.is_plain() || self.plan.outage.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let power_goes = noticed_at + SPOT_NOTICE;
+        let due = self.due_to_stop(id, told_at, power_goes);
+        let savable = |task: &&Task| due + task.stopping_takes() <= power_goes;
+        let killed = world.killed().iter().filter(|killed| killed.instance_id == id && killed.at >= power_goes);
+        for killed in killed {
+            let task = world.tasks().find(|task| task.arn == killed.task).unwrap();
+            // What ECS had told before takes as long as ECS gives it.
+            let told_late = task.stopping_at.is_none_or(|stopping_at| stopping_at > due);
+            if told_late && savable(&task) {
+                let (task, at, was) = (&killed.task, killed.at, killed.last_status);
+                return Err(format!(
+                    "{task} was killed at {at} while {was}, though told by {due} it would have stopped"
+                ));
+            }
+        }
+        let by_us = |task: &&Task| task.stop_code.as_deref() == Some("UserInitiated");
+        Ok(world.tasks_on(id).iter().filter(|task| by_us(task)).any(savable))
+    }
+
+    /// When the last straggler must have been told, given what was in the way.
+    fn due_to_stop(&self, id: &str, told_at: Timestamp, power_goes: Timestamp) -> Timestamp {
         let received_at = told_at + Duration::from_millis(self.plan.received_after_ms);
-        let kills = u32::try_from(self.plan.kills.len()).unwrap();
-        let in_the_way = FAULT_COSTS * self.faults() + SLICE_COSTS * kills;
-        let stop_at = power_goes - SPOT_STOP_LEAD;
+        let stop_at = power_goes - self.lead();
         let early = received_at + READ_AHEAD <= stop_at;
         let takes = if early { TELLING_TAKES } else { FINDING_AND_TELLING_TAKES };
-        let due = received_at.max(stop_at) + takes + in_the_way;
-        let lost =
-            world.killed().iter().filter(|killed| killed.instance_id == id && killed.at >= power_goes).find(|killed| {
-                let task = world.tasks().find(|task| task.arn == killed.task).unwrap();
-                // What ECS had told before takes as long as ECS gives it.
-                let told_late = task.stopping_at.is_none_or(|stopping_at| stopping_at > due);
-                told_late && due + task.stopping_takes() <= power_goes
-            });
-        lost.map_or(Ok(()), |killed| {
-            Err(format!(
-                "{} was killed at {} while {}, though told by {due} it would have stopped",
-                killed.task, killed.at, killed.last_status
-            ))
-        })
+        let while_served = |at: &Timestamp| (told_at..power_goes).contains(at);
+        let harmed = self.harmed.iter().filter(|at| while_served(at)).count();
+        let died =
+            self.died.iter().filter(|(at, hosts)| while_served(at) && hosts.iter().any(|host| host == id)).count();
+        let in_the_way = SPOT_FAULT_COSTS * u32::try_from(harmed).unwrap() + SLICE_COSTS * u32::try_from(died).unwrap();
+        received_at.max(stop_at) + takes + in_the_way
+    }
+
+    fn lead(&self) -> Duration {
+        Duration::from_secs(self.plan.policy.spot_stop_lead_s)
     }
 
     fn faults(&self) -> u32 {

@@ -43,6 +43,7 @@ pub(crate) struct PolicyPlan {
     pub(crate) on_drain_timeout: OnDrainTimeout,
     pub(crate) stop_standalone: bool,
     pub(crate) agent_lost_s: u64,
+    pub(crate) spot_stop_lead_s: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -180,9 +181,15 @@ fn policy() -> impl Strategy<Value = PolicyPlan> {
         1 => Just(OnDrainTimeout::Abandon),
         1 => Just(OnDrainTimeout::Wait),
     ];
-    (60_u64..600, then, weighted(0.3, Just(())), 60_u64..240).prop_map(|(drain_timeout_s, then, stop, agent_lost_s)| {
-        PolicyPlan { drain_timeout_s, on_drain_timeout: then, stop_standalone: stop.is_some(), agent_lost_s }
-    })
+    (60_u64..600, then, weighted(0.3, Just(())), 60_u64..240, 20_u64..70).prop_map(
+        |(drain_timeout_s, then, stop, agent_lost_s, spot_stop_lead_s)| PolicyPlan {
+            drain_timeout_s,
+            on_drain_timeout: then,
+            stop_standalone: stop.is_some(),
+            agent_lost_s,
+            spot_stop_lead_s,
+        },
+    )
 }
 
 /// More hosts than one UpdateContainerInstancesState takes, which leave one cluster in the same second, most of them

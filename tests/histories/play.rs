@@ -26,8 +26,12 @@ use crate::support::model::Model;
 
 const START: &str = "2026-01-15T20:00:00Z";
 /// As it is deployed: as long as a slice, and often enough for two minutes and what goes wrong besides.
-const NOTICES: QueueSpec =
-    QueueSpec { visibility_timeout: Duration::from_secs(30), max_receive_count: 10, batch_size: 100 };
+const NOTICES: QueueSpec = QueueSpec {
+    visibility_timeout: Duration::from_secs(30),
+    max_receive_count: 10,
+    batch_size: 100,
+    batch_window: Duration::from_secs(1),
+};
 const GRACE_S: u64 = 600;
 /// After the last deadline: the rest of a minute, a pass, and what faults and skipped minutes cost.
 const SLACK_S: u64 = 600;
@@ -279,7 +283,10 @@ impl Stage {
             self.judge.borrow_mut().seen.insert("further slices");
         }
         let hosts: Vec<_> = hosts.into_iter().collect();
-        let Some(drains) = self.invocation(Woken::Notices(hosts.clone())).await else { return };
+        let Some(drains) = self.invocation(Woken::Notices(hosts.clone())).await else {
+            let ids = hosts.iter().map(|host| instance_id(*host)).collect();
+            return self.judge.borrow_mut().died.push((self.model.clock().now(), ids));
+        };
         let unfinished: BTreeSet<_> = hosts
             .iter()
             .zip(drains)
@@ -361,8 +368,7 @@ impl Stage {
 
     fn verdict(&self, mut seen: BTreeSet<&'static str>) -> Result<BTreeSet<&'static str>, String> {
         let judge = self.judge.borrow();
-        self.model.world(|world| judge.verdict(world))?;
-        seen.extend(judge.seen.iter());
+        seen.extend(self.model.world(|world| judge.verdict(world))?);
         Ok(seen)
     }
 }
@@ -380,6 +386,7 @@ fn config(plan: &Plan) -> Config {
         "DRAIN_TIMEOUT_SECONDS" => Some(policy.drain_timeout_s.to_string()),
         "ON_DRAIN_TIMEOUT" => Some(then.to_owned()),
         "STANDALONE_TASKS" if policy.stop_standalone => Some("stop".to_owned()),
+        "SPOT_STOP_LEAD_SECONDS" => Some(policy.spot_stop_lead_s.to_string()),
         "AGENT_LOST_SECONDS" => Some(policy.agent_lost_s.to_string()),
         _ => None,
     })

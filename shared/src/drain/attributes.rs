@@ -22,6 +22,8 @@ pub const RELEASED_AT: &str = "ecs-drainer.released-at";
 const RELEASED_VALID_FOR: Duration = Duration::from_secs(3600);
 /// No drain lasts longer: AWS ends a lifecycle action after 48 h (Auto Scaling user guide). What is older was left by another.
 const VALID_FOR: Duration = Duration::from_secs(48 * 3600);
+/// Times are written without what is shorter.
+const WRITTEN_TO: Duration = Duration::from_millis(1);
 /// What another environment's clock may be ahead.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
@@ -117,7 +119,8 @@ fn changes_of(known: &Known, registration: &Registration, occasion: Occasion) ->
         let needed = lasting || stands(name).is_some();
         // What somebody else wrote since we met it ACTIVE is of this drain, and as good as ours.
         let stands = registration.attributes.time(name, registration.read_at);
-        let good = stands.is_some_and(|stands| !registration.was_active || stands >= known.met_at);
+        let good =
+            stands.is_some_and(|stands| !registration.was_active || stands >= clock::before(known.met_at, WRITTEN_TO));
         if needed && !good {
             put.push((name, value));
         }
@@ -195,6 +198,19 @@ mod tests {
     fn a_start_that_cannot_be_believed_is_overwritten() {
         let known = draining(true, &[(DRAIN_STARTED_AT, "2026-01-13T19:00:00Z")]);
         assert_eq!(put(&known, Occasion::Meanwhile), [(DRAIN_STARTED_AT, "2026-01-15T20:00:00.123Z".to_owned())]);
+    }
+
+    #[test]
+    fn what_was_written_of_this_drain_stands_whoever_wrote_it_and_what_is_older_does_not() {
+        let mut known = draining(true, &[(DRAIN_STARTED_AT, "2026-01-15T20:00:00.123Z")]);
+        known.registrations[0].was_active = true;
+        assert_eq!(put(&known, Occasion::HandOver), [], "it was written to the millisecond when we met it");
+        let mut known = draining(true, &[(DRAIN_STARTED_AT, "2026-01-15T20:00:07Z")]);
+        known.registrations[0].was_active = true;
+        assert_eq!(put(&known, Occasion::HandOver), [], "by another invocation, a little later");
+        let mut known = draining(true, &[(DRAIN_STARTED_AT, "2026-01-15T19:59:59Z")]);
+        known.registrations[0].was_active = true;
+        assert_eq!(put(&known, Occasion::Meanwhile).len(), 1, "of a drain before this one");
     }
 
     #[test]

@@ -29,19 +29,19 @@ impl EventSource {
     pub async fn feed(&self, function: &Function) -> Vec<Invocation> {
         let mut invocations = Vec::new();
         loop {
-            let (messages, next) = {
-                let mut queue = self.queue();
-                (queue.receive(wall_now()), queue.next_visible())
+            let (next, window) = {
+                let queue = self.queue();
+                (queue.next_visible(), queue.spec().batch_window)
             };
+            let Some(next) = next else { return invocations };
+            let wait = next.duration_since(wall_now()).try_into().unwrap_or_default();
+            tokio::time::sleep(window.max(wait)).await;
+            let messages = self.queue().receive(wall_now());
             if messages.is_empty() {
-                let Some(next) = next else { return invocations };
-                let wait = next.duration_since(wall_now());
-                tokio::time::sleep(wait.try_into().unwrap_or_default()).await;
                 continue;
             }
             let invocation = function.invoke(&event(&messages)).await;
-            let done = messages.iter().filter(|message| is_done(message, invocation.outcome.answer()));
-            self.queue().delete(done.map(|message| message.id.as_str()));
+            self.queue().delete(done(&messages, invocation.outcome.answer()));
             invocations.push(invocation);
         }
     }
@@ -90,19 +90,23 @@ fn event(messages: &[Message]) -> Value {
     json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })
 }
 
-/// Whether a message of a batch is to be deleted after this answer; none is an error.
-// Lambda developer guide, "Implementing partial batch responses": an empty or null answer is a success of all, one that
-// names an unknown message a failure of all.
-fn is_done(message: &Message, answer: Option<&Value>) -> bool {
-    let Some(answer) = answer else { return false };
-    match answer.get("batchItemFailures") {
-        None | Some(Value::Null) => true,
-        Some(Value::Array(failures)) => failures.iter().all(|failure| {
-            let id = failure.get("itemIdentifier").and_then(Value::as_str);
-            id.is_some_and(|id| !id.is_empty() && id != message.id)
-        }),
-        Some(_) => false,
+/// The messages of a batch that are to be deleted after this answer; none is an error.
+// Lambda developer guide, "Implementing partial batch responses": an empty or null answer is a success of all, one that is
+// malformed or names no message of the batch a failure of all.
+fn done<'a>(messages: &'a [Message], answer: Option<&Value>) -> Vec<&'a str> {
+    let all: Vec<&str> = messages.iter().map(|message| message.id.as_str()).collect();
+    let Some(answer) = answer else { return Vec::new() };
+    let failed = match answer.get("batchItemFailures") {
+        None | Some(Value::Null) => return all,
+        Some(Value::Array(failures)) => {
+            failures.iter().map(|failure| failure.get("itemIdentifier").and_then(Value::as_str)).collect::<Vec<_>>()
+        }
+        Some(_) => return Vec::new(),
+    };
+    if failed.iter().any(|id| !id.is_some_and(|id| all.contains(&id))) {
+        return Vec::new();
     }
+    all.into_iter().filter(|id| !failed.contains(&Some(id))).collect()
 }
 
 #[cfg(test)]
@@ -111,14 +115,15 @@ mod tests {
 
     #[test]
     fn what_an_answer_names_and_all_of_a_malformed_one_comes_again() {
-        let message = |id: &str| Message { id: id.to_owned(), body: String::new(), receive_count: 1 };
-        let done = |answer: Value| ["a", "b"].map(|id| is_done(&message(id), Some(&answer)));
-        assert_eq!(done(json!({"batchItemFailures": [{"itemIdentifier": "a"}]})), [false, true]);
-        assert_eq!(done(json!({"batchItemFailures": []})), [true, true]);
-        assert_eq!(done(json!({"batchItemFailures": null})), [true, true]);
-        assert_eq!(done(Value::Null), [true, true]);
-        assert_eq!(done(json!({"batchItemFailures": [{"itemIdentifier": ""}]})), [false, false]);
-        assert_eq!(done(json!({"batchItemFailures": [{"id": "a"}]})), [false, false]);
-        assert!(!is_done(&message("a"), None), "an error is a failure of the batch");
+        let batch = ["a", "b"].map(|id| Message { id: id.to_owned(), body: String::new(), receive_count: 1 });
+        let done = |answer: Value| done(&batch, Some(&answer)).join(" ");
+        assert_eq!(done(json!({"batchItemFailures": [{"itemIdentifier": "a"}]})), "b");
+        assert_eq!(done(json!({"batchItemFailures": []})), "a b");
+        assert_eq!(done(json!({"batchItemFailures": null})), "a b");
+        assert_eq!(done(Value::Null), "a b");
+        for failure in [json!({"itemIdentifier": ""}), json!({"id": "a"}), json!({"itemIdentifier": "c"})] {
+            assert_eq!(done(json!({"batchItemFailures": [failure, {"itemIdentifier": "a"}]})), "", "{failure}");
+        }
+        assert_eq!(super::done(&batch, None).len(), 0, "an error is a failure of the batch");
     }
 }

@@ -147,7 +147,12 @@ fn a_batch_wraps_bodies_in_their_order() {
 #[tokio::test]
 async fn a_queue_feeds_a_function_and_what_fails_comes_again_until_it_is_a_dead_letter() {
     let function = Function::start(spec()).unwrap();
-    let queue = QueueSpec { visibility_timeout: Duration::from_millis(300), max_receive_count: 2, batch_size: 1 };
+    let queue = QueueSpec {
+        visibility_timeout: Duration::from_millis(300),
+        max_receive_count: 2,
+        batch_size: 1,
+        batch_window: Duration::ZERO,
+    };
     let source = EventSource::new(queue);
     for wish in ["answer", "fail", "exit"] {
         source.send(wish.to_owned());

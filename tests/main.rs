@@ -24,3 +24,4 @@ mod search;
 mod settings;
 mod spot;
 mod support;
+mod throttling;

@@ -8,6 +8,9 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_autoscaling as autoscaling;
 use aws_sdk_ecs as ecs;
+use aws_smithy_runtime_api::client::retries::classifiers::RetryClassifierPriority;
+use ecs::config::interceptors::InterceptorContext;
+use ecs::config::retry::{ClassifyRetry, RetryAction};
 use ecs::error::{ProvideErrorMetadata, SdkError};
 use ecs::types as model;
 use jiff::Timestamp;
@@ -49,7 +52,39 @@ impl SdkCalls {
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
         let config = config.to_builder().retry_config(retry).timeout_config(timeouts).build();
-        Self { ecs: ecs::Client::new(&config), auto_scaling: autoscaling::Client::new(&config) }
+        let ecs = ecs::config::Builder::from(&config).retry_classifier(ThrottlesAreTheEngines);
+        let auto_scaling = autoscaling::config::Builder::from(&config).retry_classifier(ThrottlesAreTheEngines);
+        Self {
+            ecs: ecs::Client::from_conf(ecs.build()),
+            auto_scaling: autoscaling::Client::from_conf(auto_scaling.build()),
+        }
+    }
+}
+
+/// A second try of what AWS throttled would be one more request against an empty bucket; the engine holds back the rest of
+/// the round instead.
+#[derive(Debug)]
+struct ThrottlesAreTheEngines;
+
+impl ClassifyRetry for ThrottlesAreTheEngines {
+    fn name(&self) -> &'static str {
+        "throttles are the engine's"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+
+    fn classify_retry(&self, _: &InterceptorContext) -> RetryAction {
+        RetryAction::NoActionIndicated
+    }
+
+    fn classify_retry_v2(&self, _: &InterceptorContext, so_far: &RetryAction) -> RetryAction {
+        if *so_far == RetryAction::throttling_error() {
+            RetryAction::RetryForbidden
+        } else {
+            RetryAction::NoActionIndicated
+        }
     }
 }
 

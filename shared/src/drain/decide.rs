@@ -21,8 +21,6 @@ const HEALTH_VALID_FOR: Duration = Duration::from_secs(60);
 const PROOF_VALID_FOR: Duration = Duration::from_secs(30);
 /// How often what another drain left on an ACTIVE host is tried to be deleted before the host is set DRAINING anyway.
 const CLEANING_TRIES: u32 = 3;
-/// With two minutes left, a second try would cost more than an old start may do.
-const CLEANING_TRIES_SPOT: u32 = 1;
 /// How often tasks are listed only to see whether there is a new one to stop.
 const RELIST_TASKS_AFTER: Duration = Duration::from_secs(30);
 /// Tasks to be stopped at a time are read so long before it: the lists of a hundred hosts take ten seconds at the
@@ -222,7 +220,7 @@ fn urgent(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
     let active = known.registrations.iter().any(|r| r.status == InstanceStatus::Active);
     if active && known.tries.ready(Try::Drain, now) {
         // What another drain left goes first, or nobody could tell it from ours once the host is DRAINING.
-        if changes.is_empty() || known.tries.times(Try::Remember) >= cleaning_tries(known.departure.cause) {
+        if changes.is_empty() || known.tries.times(Try::Remember) >= CLEANING_TRIES {
             return Some(Step::Act(Action::Drain));
         }
     }
@@ -234,10 +232,6 @@ fn urgent(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
         return Some(Step::Act(Action::Remember(changes)));
     }
     None
-}
-
-fn cleaning_tries(cause: Cause) -> u32 {
-    if cause.is_held() { CLEANING_TRIES } else { CLEANING_TRIES_SPOT }
 }
 
 /// Of a crowd, `reconcile` waits for all together: ten invocations that each wait for a hundred hosts would read ten times

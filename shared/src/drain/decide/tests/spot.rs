@@ -211,14 +211,3 @@ fn two_minutes_are_looked_at_more_often_than_an_hour() {
     slow.pace.min = Duration::from_secs(8);
     assert_eq!(met(interruption()).policy(slow).pace.max, Duration::from_secs(8), "never less than the shortest");
 }
-
-#[test]
-fn an_old_start_costs_one_request_before_draining_not_three() {
-    let mut active = container_instance("ACTIVE", 1);
-    active.attributes.insert(DRAIN_STARTED_AT.into(), "2026-01-15T19:30:00Z".into());
-    let mut known = met(interruption());
-    place(&mut known, &active, 1);
-    assert!(matches!(step(&known, 1), Step::Act(Action::Remember(_))));
-    fail(&mut known, Try::Remember, 1);
-    assert_eq!(step(&known, 1), Step::Act(Action::Drain));
-}

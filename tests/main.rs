@@ -10,6 +10,7 @@
 
 mod batch;
 mod batches;
+mod burst;
 mod deadlines;
 mod drains;
 mod events;

@@ -16,9 +16,9 @@ const GRACE: Duration = Duration::from_secs(600);
 const HEARTBEATS_MAX: u32 = 100;
 /// Attributes are written to the millisecond, and a request is seen when it is sent.
 const TOLERANCE: Duration = Duration::from_millis(2);
-/// Somebody who sets a host ACTIVE again may do so between our last look and our completion: a look is at most 18 s old,
-/// and the lists that prove that it may go were read at most 30 s before, which took a while.
-const RACE: Duration = Duration::from_secs(50);
+/// Somebody who sets a host ACTIVE again may do so between our last look and our completion, and another invocation may
+/// have set it DRAINING again before we look: a look is at most 30 s old then, and the lists are at most 60 s.
+const RACE: Duration = Duration::from_secs(80);
 /// What each failed request may cost: the longest pause before the next try, and a slow answer.
 const FAULT_COSTS: Duration = Duration::from_secs(20);
 /// Spot's two minutes: the documented number.

@@ -29,6 +29,8 @@ pub(super) struct Attempt {
     pub(super) error: Option<String>,
     /// Whether AWS throttled it, so that the rest of the round is held back.
     pub(super) throttled: bool,
+    /// Whether it came further before it failed, so that it is no harder to go on than before.
+    pub(super) progressed: bool,
     /// Whether some of it was not even tried, because others of the round were throttled.
     pub(super) held_back: bool,
 }
@@ -67,7 +69,7 @@ pub(super) enum Finding {
 
 impl Attempt {
     pub(super) fn new(index: usize, what: Try) -> Self {
-        Self { index, what, findings: Vec::new(), error: None, throttled: false, held_back: false }
+        Self { index, what, findings: Vec::new(), error: None, throttled: false, progressed: false, held_back: false }
     }
 
     pub(super) fn held_back(index: usize, what: Try) -> Self {
@@ -89,6 +91,8 @@ pub(super) fn take_in<C>(
 ) {
     let now = context.clock.now();
     let resume_at = after(now, scattered(THROTTLE_PAUSE, 0.5..1.0, rng));
+    // What failed together is tried again together: a request serves many, or one.
+    let seed = rng.u64(..);
     for attempt in attempts {
         let Some(drainee) = drainees.get_mut(attempt.index) else {
             continue;
@@ -104,9 +108,12 @@ pub(super) fn take_in<C>(
         if attempt.held_back {
             known.tries.hold_back(attempt.what, resume_at);
         }
+        if attempt.progressed {
+            known.tries.succeeded(attempt.what);
+        }
         match error {
             None if attempt.held_back => {}
-            Some(error) => known.tries.failed(attempt.what, error, now, pace, rng),
+            Some(error) => known.tries.failed(attempt.what, error, now, pace, &mut fastrand::Rng::with_seed(seed)),
             None => {
                 known.tries.succeeded(attempt.what);
                 match attempt.what {

@@ -19,6 +19,9 @@ const HEALTH_VALID_FOR: Duration = Duration::from_secs(60);
 /// What proves that a host may go is read again when it is older than this, while the completion fails: meanwhile
 /// somebody may have set it ACTIVE. Longer than any look takes to come.
 const PROOF_VALID_FOR: Duration = Duration::from_secs(30);
+/// Its lists may be older: a look tells whether it is still DRAINING and empty, and one request for it serves a hundred hosts.
+/// As long as a thousand completions take at the rate that is assumed of Auto Scaling (20 a second).
+const LISTS_VALID_FOR: Duration = Duration::from_secs(60);
 /// How often what another drain left on an ACTIVE host is tried to be deleted before the host is set DRAINING anyway.
 const CLEANING_TRIES: u32 = 3;
 /// How often tasks are listed only to see whether there is a new one to stop.
@@ -298,7 +301,8 @@ fn proven_stopped(registration: &Registration, policy: &Policy, now: Timestamp) 
         && registration.counted_tasks == 0
         && tasks.each.values().all(Task::is_stopped)
         && tasks.listed_since.is_some_and(|since| after(since, policy.pace.min) <= tasks.read_at)
-        && !older_than(tasks.ended_at, PROOF_VALID_FOR, now)
+        && !older_than(tasks.ended_at, LISTS_VALID_FOR, now)
+        && !older_than(registration.read_at, PROOF_VALID_FOR, now)
 }
 
 /// Rule 5 for one registration.

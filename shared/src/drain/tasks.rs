@@ -13,7 +13,7 @@ use super::known::Registration;
 use super::observe::{attempts, chosen};
 use super::tries::Try;
 use super::{Context, Drainee, log_failure};
-use crate::aws::batch::{self, DESCRIBE_MAX, few_at_once};
+use crate::aws::batch::{self, DESCRIBE_MAX, few_at_once, until_throttled};
 use crate::aws::listing::TaskListing;
 use crate::aws::{CallError, Calls, DesiredStatus, ErrorClass, InstanceStatus, Service, Task};
 use crate::ids::{ClusterName, ContainerInstanceArn, ServiceName, TaskArn};
@@ -22,6 +22,8 @@ use crate::ids::{ClusterName, ContainerInstanceArn, ServiceName, TaskArn};
 const HOST_LISTS_A_ROUND: usize = 40;
 /// A listing that has come no further by then begins anew: what it listed first is old.
 const LISTING_VALID_FOR: Duration = Duration::from_secs(60);
+/// Of a cluster in which many hosts are about to be empty the lists are read no more often than this, for all of them.
+const LISTING_PAUSE: Duration = Duration::from_secs(5);
 /// Tasks of other hosts that are not described again: as many as a large cluster has, in a few megabytes.
 const ELSEWHERE_MAX: usize = 20_000;
 /// Who may be a daemon is worth no longer a wait: some task's StopTask may stand behind it.
@@ -39,6 +41,8 @@ pub(super) struct Listings {
     under_way: RefCell<BTreeMap<Scope, Listing>>,
     /// Where tasks are that a cluster's lists named for nobody who read them: a task never moves.
     elsewhere: RefCell<BTreeMap<TaskArn, ContainerInstanceArn>>,
+    /// When each cluster's lists were last read to their end.
+    read_at: RefCell<BTreeMap<ClusterName, Timestamp>>,
     /// Clusters whose whole lists gave no answer on every task.
     unsuited: RefCell<BTreeSet<ClusterName>>,
 }
@@ -56,7 +60,11 @@ enum Listed {
     Whole,
     /// It has more pages than are worth reading.
     TooLong,
-    Failed(CallError),
+    Failed {
+        error: CallError,
+        /// Some pages were read before.
+        progressed: bool,
+    },
 }
 
 /// Who wants to read what.
@@ -79,27 +87,28 @@ pub(super) async fn every<C: Calls>(
     if indexes.is_empty() {
         return Vec::new();
     }
-    let (mut of_clusters, mut of_hosts) = (Vec::new(), Vec::new());
+    let (mut of_clusters, mut of_hosts, mut attempts) = (Vec::new(), Vec::new(), BTreeMap::new());
     let asking: BTreeSet<_> = indexes.iter().copied().collect();
     let others = drainees.iter().enumerate().filter(|(index, d)| d.settled.is_none() && !asking.contains(index));
     let others: Vec<_> = others.map(|(index, _)| index).collect();
     for (cluster, asked) in readers(drainees, indexes) {
-        if listings.suits(context, cluster, asked.len()) {
-            let draining = |(_, r): &Reader<'_>| r.cluster == *cluster && r.status == InstanceStatus::Draining;
-            let riders = registrations(drainees, &others).filter(draining).collect();
-            of_clusters.push(Unit { scope: (cluster.clone(), None), asked, riders });
-        } else {
-            of_hosts.extend(asked);
+        let draining = |(_, r): &Reader<'_>| r.cluster == *cluster && r.status == InstanceStatus::Draining;
+        let riders: Vec<_> = registrations(drainees, &others).filter(draining).collect();
+        let unit = Unit { scope: (cluster.clone(), None), asked, riders };
+        match listings.suit(context, cluster, &unit) {
+            Suits::Yes => of_clusters.push(unit),
+            Suits::No => of_hosts.extend(unit.asked),
+            Suits::Later => attempts.extend(unit.asked.iter().map(|(index, _)| (*index, held_back(*index)))),
         }
     }
-    let lists = of_clusters.iter().map(|unit| listings.list(context, &unit.scope, unit.asked.len()));
+    let lists = of_clusters.iter().map(|unit| listings.list(context, &unit.scope, unit.served()));
     let listed = few_at_once(lists).await;
     let mut units = Vec::new();
     for (unit, listed) in of_clusters.into_iter().zip(listed) {
         match listed {
             Listed::TooLong => of_hosts.extend(unit.asked),
             // The right to list a container instance's tasks is not the right to list a cluster's.
-            Listed::Failed(error) if error.class() == ErrorClass::Denied => {
+            Listed::Failed { error, .. } if error.class() == ErrorClass::Denied => {
                 log_failure("listing a cluster's tasks", &error);
                 listings.unsuited.borrow_mut().insert(unit.scope.0);
                 of_hosts.extend(unit.asked);
@@ -110,27 +119,35 @@ pub(super) async fn every<C: Calls>(
     of_hosts.truncate(HOST_LISTS_A_ROUND);
     let of_hosts: Vec<_> = of_hosts.into_iter().map(Unit::of_host).collect();
     let lists = of_hosts.iter().map(|unit| listings.list(context, &unit.scope, usize::MAX));
-    let listed = few_at_once(lists).await;
-    units.extend(of_hosts.into_iter().zip(listed));
+    let listed = until_throttled(lists, |listed| listed.is_throttled()).await;
+    for (unit, listed) in of_hosts.into_iter().zip(listed) {
+        match listed {
+            Some(listed) => units.push((unit, listed)),
+            None => attempts.extend(unit.asked.iter().map(|(index, _)| (*index, held_back(*index)))),
+        }
+    }
 
     let errors = listings.describe(context, &units).await;
-    let mut attempts = BTreeMap::new();
     for (unit, listed) in units {
-        let error = match listed {
-            Listed::Failed(error) => {
+        let (error, progressed) = match listed {
+            Listed::Failed { error, progressed } => {
                 log_failure("listing tasks", &error);
-                Some(error.to_string())
+                (Some(error.to_string()), progressed)
             }
-            _ => listings.trouble(&unit, &errors),
+            // What was described is kept, too.
+            _ => (listings.trouble(&unit, &errors), true),
         };
         match error {
             Some(error) => {
                 for (index, _) in unit.asked {
-                    attempts.entry(index).or_insert_with(|| Attempt::new(index, Try::Tasks)).error =
-                        Some(error.clone());
+                    let attempt = attempts.entry(index).or_insert_with(|| Attempt::new(index, Try::Tasks));
+                    (attempt.error, attempt.progressed) = (Some(error.clone()), progressed);
                 }
             }
             None => {
+                if unit.scope.1.is_none() {
+                    listings.read_at.borrow_mut().insert(unit.scope.0.clone(), context.clock.now());
+                }
                 for (index, finding) in listings.conclude(&unit) {
                     let attempt = attempts.entry(index).or_insert_with(|| Attempt::new(index, Try::Tasks));
                     attempt.findings.push(finding);
@@ -141,7 +158,30 @@ pub(super) async fn every<C: Calls>(
     attempts.into_values().collect()
 }
 
+fn held_back(index: usize) -> Attempt {
+    Attempt::held_back(index, Try::Tasks)
+}
+
+impl Listed {
+    fn is_throttled(&self) -> bool {
+        matches!(self, Self::Failed { error, .. } if error.class() == ErrorClass::Throttled)
+    }
+}
+
+/// Whether a cluster's whole lists are to be read.
+enum Suits {
+    Yes,
+    /// They were read a moment ago; more hosts will ask for the next time.
+    Later,
+    No,
+}
+
 impl<'a> Unit<'a> {
+    /// How many need the lists, now or soon.
+    fn served(&self) -> usize {
+        self.asked.len() + self.riders.iter().filter(|(_, registration)| registration.counted_tasks == 0).count()
+    }
+
     fn of_host(reader: Reader<'a>) -> Self {
         let (_, registration) = reader;
         let scope = (registration.cluster.clone(), Some(registration.arn.clone()));
@@ -154,15 +194,19 @@ impl<'a> Unit<'a> {
 }
 
 impl Listings {
-    /// Whether a cluster's whole lists take fewer requests than those of the `hosts` that ask: a page takes two, its own
-    /// and the description of its tasks, and so does a host, for it has two lists.
-    fn suits<C>(&self, context: &Context<'_, C>, cluster: &ClusterName, hosts: usize) -> bool {
+    /// Whether a cluster's whole lists take fewer requests than those of the hosts that need them: a page takes two, its
+    /// own and the description of its tasks, and so does a host, for it has two lists.
+    fn suit<C>(&self, context: &Context<'_, C>, cluster: &ClusterName, unit: &Unit<'_>) -> Suits {
         let now = context.clock.now();
         let under_way = self.under_way.borrow();
         let half_read =
             under_way.get(&(cluster.clone(), None)).filter(|it| !older_than(it.began_at, LISTING_VALID_FOR, now));
         let left = context.remembered.task_pages(cluster).saturating_sub(half_read.map_or(0, |it| it.tasks.pages()));
-        left <= hosts && !self.unsuited.borrow().contains(cluster)
+        if left > unit.served() || self.unsuited.borrow().contains(cluster) {
+            return Suits::No;
+        }
+        let just_read = self.read_at.borrow().get(cluster).is_some_and(|at| !older_than(*at, LISTING_PAUSE, now));
+        if half_read.is_none() && just_read && left > unit.asked.len() { Suits::Later } else { Suits::Yes }
     }
 
     /// Goes on with a listing, by `pages` at most.
@@ -181,7 +225,7 @@ impl Listings {
                 *listing = begin();
             }
         }
-        for _ in 0..pages {
+        for read in 0..pages {
             let next = self.of(scope, |listing| {
                 let page = listing.tasks.next()?;
                 Some((listing.tasks.request(context.calls, &scope.0, &page), page))
@@ -196,7 +240,7 @@ impl Listings {
                         // Its token, perhaps; and a cluster or host that is not there has no listing either.
                         self.under_way.borrow_mut().remove(scope);
                     }
-                    return Listed::Failed(error);
+                    return Listed::Failed { error, progressed: read > 0 };
                 }
             }
         }

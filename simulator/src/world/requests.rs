@@ -13,7 +13,9 @@ impl World {
     pub fn request(&mut self, now: Timestamp, client: &str, request: Request) -> Reply {
         self.advance(now);
         let operation = request.operation();
-        let fault = fault::strike(&mut self.plan, &request);
+        let fails = self.settings.failing > 0.0 && self.rng.f64() < self.settings.failing;
+        let planned = fault::strike(&mut self.plan, &request);
+        let fault = planned.or(fails.then_some(FaultKind::ServerError));
         let answer = match fault {
             Some(FaultKind::DropConnection) => Err(RequestError::ConnectionLost),
             Some(FaultKind::Throttle) => Err(throttled(operation).into()),

@@ -25,6 +25,8 @@ pub struct Settings {
     pub latency: Range<Duration>,
     /// The request quotas of account and region.
     pub quotas: Quotas,
+    /// This part of all requests, at random, fails with an internal error before it has any effect.
+    pub failing: f64,
     /// How long after a change the service scheduler looks; several changes within it are seen together.
     pub tick: Duration,
     /// From the end of the last lifecycle action to the host being gone.
@@ -45,6 +47,7 @@ impl Default for Settings {
             list_lag: Duration::ZERO,
             latency: Duration::ZERO..Duration::ZERO,
             quotas: Quotas::documented(),
+            failing: 0.0,
             tick: Duration::from_millis(250),
             termination_delay: Duration::from_secs(1),
             page_size: MAX_PAGE,

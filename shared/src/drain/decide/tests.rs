@@ -435,7 +435,11 @@ fn a_refused_completion_is_tried_again_later() {
     fail(&mut known, Try::Complete, 4);
     assert!(matches!(step(&known, 4), Step::WaitUntil(_)));
     assert_eq!(released(&step(&known, 9)), Some(LifecycleActionResult::Continue));
-    assert_eq!(step(&known, 35), Step::Read(Need::Instance), "its proof is too old by then");
+    assert_eq!(step(&known, 35), Step::Read(Need::Instance), "its last look is too old by then");
+    look(&mut known, &container_instance("DRAINING", 0), 35);
+    assert_eq!(released(&step(&known, 35)), Some(LifecycleActionResult::Continue), "and its lists are not");
+    look(&mut known, &container_instance("DRAINING", 0), 65);
+    assert_eq!(step(&known, 65), Step::Read(Need::Tasks), "a minute later they are, too");
     let mut nowhere = held(HeldBy::Ours(ours()));
     nowhere.learn_place(Place::Nowhere, vec![], at(0));
     assert_eq!(released(&step(&nowhere, 30)), Some(LifecycleActionResult::Continue));

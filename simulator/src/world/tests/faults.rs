@@ -114,3 +114,14 @@ fn every_request_is_recorded_with_who_asked() {
     assert_eq!(second.outcome, Outcome::Answered);
     assert_eq!(world.requests_since(1).len(), 1);
 }
+
+#[test]
+fn a_part_of_all_requests_fails_at_random() {
+    let mut world = world_with(Settings { failing: 0.25, ..Settings::default() }, Vec::new());
+    let failed = (0..400).filter(|n| {
+        world.advance(at(*n));
+        ask(&mut world, Request::ListClusters { max_results: None, next_token: None }).is_err()
+    });
+    let failed = failed.count();
+    assert!((60..140).contains(&failed), "{failed} of 400");
+}

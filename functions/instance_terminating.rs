@@ -27,8 +27,9 @@ async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answe
     let home = Home::from_function_arn(&event.context.invoked_function_arn);
     let intake = intake(event.payload, home.as_ref(), |notice| judge(notice, config))?;
 
-    let budget = Budget::within(deadline(&event.context, clock.now()), config.poll_for, clock.now());
-    let budget = if intake.is_batch() { budget.unreported() } else { budget };
+    let within = |poll_for| Budget::within(deadline(&event.context, clock.now()), poll_for, clock.now());
+    let budget =
+        if intake.is_batch() { within(config.poll_for.batch).unreported() } else { within(config.poll_for.bare) };
     let context = Context { calls, config, remembered, clock };
     let drain = async |departures: Vec<Departure>| {
         let known = departures.into_iter().map(|departure| Known::new(departure, clock.now())).collect();

@@ -69,7 +69,7 @@ async fn invocation(model: Rc<Model>, batch: Option<Vec<InstanceId>>, seed: u64)
     let (known, budget) = match batch {
         Some(ids) => {
             let departures = ids.into_iter().map(|id| Departure::of_termination(id, NoticedBy::Event));
-            (departures.map(|departure| Known::new(departure, now)).collect(), within(150.0, config.poll_for))
+            (departures.map(|departure| Known::new(departure, now)).collect(), within(150.0, config.poll_for.batch))
         }
         None => {
             let budget = within(60.0, secs(55.0));

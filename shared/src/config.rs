@@ -38,6 +38,11 @@ pub const DRY_RUN: &str = "DRY_RUN";
 pub const DRAIN_TIMEOUT_MAX_SECONDS: u64 = 172_800;
 /// Lambda's 900 s less a minute to answer in.
 const POLL_FOR_MAX_SECONDS: u64 = 840;
+/// Two minutes end most drains.
+const POLL_FOR_BARE_SECONDS: u64 = 120;
+/// Lambda's five pollers may each hand over a batch every second; fifty invocations at a time is what they then hold, and
+/// as many as may look every few seconds out of a quota of 20 reads a second.
+const POLL_FOR_BATCH: Duration = Duration::from_secs(10);
 /// A Spot notice comes two minutes ahead (EC2 user guide, Spot interruption notices).
 const SPOT_STOP_LEAD_MAX_SECONDS: u64 = 120;
 /// Faster polling than this only burns the account's request quota.
@@ -57,7 +62,7 @@ pub struct Config {
     /// Whether a rebalance recommendation drains.
     pub rebalance: RebalanceRecommendations,
     /// How long `instance-terminating` polls before it hands over.
-    pub poll_for: Duration,
+    pub poll_for: PollFor,
 }
 
 /// How one drain goes: what `decide` may know of the settings.
@@ -86,6 +91,15 @@ pub struct Pace {
     pub min: Duration,
     /// The longest, before the same jitter.
     pub max: Duration,
+}
+
+/// How long `instance-terminating` polls before it hands over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollFor {
+    /// For an SQS batch, behind which others may wait for their turn.
+    pub batch: Duration,
+    /// For a bare event, behind which nobody does.
+    pub bare: Duration,
 }
 
 /// What happens at the deadline of a drain.
@@ -178,7 +192,7 @@ impl Config {
                 RebalanceRecommendations::Ignore,
                 &[("ignore", RebalanceRecommendations::Ignore), ("drain", RebalanceRecommendations::Drain)],
             ),
-            poll_for: source.seconds(POLL_FOR_SECONDS, POLL_FOR_MAX_SECONDS, 120),
+            poll_for: source.poll_for(),
         };
         if source.bad.is_empty() { Ok(config) } else { Err(ConfigError(source.bad)) }
     }
@@ -232,6 +246,12 @@ impl<L: Fn(&str) -> Option<String>> Source<L> {
         let allowed = format!("whole seconds from 0 to {most}");
         let parse = |text: &str| text.parse().ok().filter(|seconds| *seconds <= most);
         Duration::from_secs(self.parsed(name, default, allowed, parse))
+    }
+
+    fn poll_for(&mut self) -> PollFor {
+        let bare = self.seconds(POLL_FOR_SECONDS, POLL_FOR_MAX_SECONDS, POLL_FOR_BARE_SECONDS);
+        let is_set = self.text(POLL_FOR_SECONDS).is_some();
+        PollFor { batch: if is_set { bare } else { POLL_FOR_BATCH }, bare }
     }
 
     fn word<T: Copy>(&mut self, name: &'static str, default: T, words: &[(&str, T)]) -> T {
@@ -343,7 +363,7 @@ mod tests {
                     dry_run: false,
                 },
                 rebalance: RebalanceRecommendations::Ignore,
-                poll_for: Duration::from_secs(120),
+                poll_for: PollFor { batch: Duration::from_secs(10), bare: Duration::from_secs(120) },
             }
         );
     }
@@ -373,7 +393,8 @@ mod tests {
         assert_eq!(config.policy.spot_stop_lead, Duration::from_secs(60));
         assert_eq!(config.rebalance, RebalanceRecommendations::Drain);
         assert_eq!(config.policy.agent_lost, Duration::ZERO);
-        assert_eq!(config.poll_for, Duration::from_secs(840));
+        let longest = Duration::from_secs(840);
+        assert_eq!(config.poll_for, PollFor { batch: longest, bare: longest });
         assert_eq!(config.policy.pace, Pace { min: Duration::from_millis(200), max: Duration::from_millis(500) });
         assert!(config.policy.dry_run);
         assert!(config.watches(&ClusterName::parse("batch").unwrap()));

@@ -3,17 +3,21 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use serde_json::json;
 use shared::clock::after;
 use shared::config::Config;
 use shared::drain::known::{Departure, Known, NoticedBy};
 use shared::drain::remembered::Remembered;
 use shared::drain::{self, Budget, Context, scan};
 use shared::ids::InstanceId;
+use simulator::clock::wall_now;
+use simulator::lambda::sqs_batch;
 use simulator::world::{GroupSpec, HookSpec, HostSpec, LastStatus, Operation, ServiceSpec, Settings, World};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::support::model::Model;
-use crate::support::{CLUSTER, GROUP, HOOK, secs};
+use crate::support::{CLUSTER, GROUP, HOOK, Stage, secs};
 
 const HOSTS: usize = 1_000;
 const BATCH: usize = 100;
@@ -23,10 +27,10 @@ fn instance_id(n: usize) -> String {
 }
 
 /// So many hosts with three tasks each, which may all go; and as many slots on others as their tasks will take. This part
-/// of all requests fails.
-fn world(hosts: usize, failing: f64) -> World {
+/// of all requests fails, and tasks take `slow` times as long as short ones.
+fn world(start: Timestamp, hosts: usize, failing: f64, slow: f64) -> World {
     let settings = Settings { latency: secs(0.010)..secs(0.030), failing, ..Settings::default() };
-    let mut world = World::new("2026-01-15T20:00:00Z".parse().unwrap(), settings);
+    let mut world = World::new(start, settings);
     world.add_cluster(CLUSTER).unwrap();
     let hooks = vec![HookSpec::terminating(HOOK, secs(3600.0))];
     world.add_group(GroupSpec { name: GROUP.into(), hooks }).unwrap();
@@ -41,15 +45,15 @@ fn world(hosts: usize, failing: f64) -> World {
         world.add_host(spec).unwrap();
     };
     (0..hosts).for_each(|n| add(&mut world, n, 3));
-    for (n, deregistration) in [(0, Some(20.0)), (1, Some(10.0)), (2, None)] {
+    for (n, deregistration) in [(0, Some(2.0 * slow)), (1, Some(slow)), (2, None)] {
         let service = ServiceSpec {
             cluster: CLUSTER.into(),
             name: format!("service-{n}"),
             desired: hosts,
             minimum_healthy_percent: 50,
             deregistration: deregistration.map(secs),
-            start_time: secs(10.0),
-            stop_time: secs(5.0),
+            start_time: secs(slow),
+            stop_time: secs(slow / 2.0),
             ..ServiceSpec::default()
         };
         world.add_service(service).unwrap();
@@ -82,7 +86,7 @@ async fn invocation(model: Rc<Model>, batch: Option<Vec<InstanceId>>, seed: u64)
 
 /// Ten batches at once, each in an environment of its own, and `reconcile` every minute beside them.
 async fn burst(failing: f64, reconcile_at: f64) {
-    let mut world = world(HOSTS, failing);
+    let mut world = world("2026-01-15T20:00:00Z".parse().unwrap(), HOSTS, failing, 10.0);
     let start = world.now();
     let ids: Vec<_> = (0..HOSTS).map(|n| InstanceId::parse(&instance_id(n)).unwrap()).collect();
     for id in &ids {
@@ -110,7 +114,7 @@ async fn burst(failing: f64, reconcile_at: f64) {
         }
     }
     model.world(|world| {
-        let since = |at: jiff::Timestamp| at.duration_since(start).as_secs_f64();
+        let since = |at: Timestamp| at.duration_since(start).as_secs_f64();
         let stopped = ids.iter().filter_map(|id| world.last_stopped_at(id.as_str())).max().unwrap();
         let released = world.releases().iter().map(|release| release.at).max().unwrap();
         let calls: usize = Operation::ALL.iter().map(|operation| world.count(*operation)).sum();
@@ -145,5 +149,33 @@ fn a_thousand_hosts_at_once_are_drained_out_of_one_quota() {
 #[test]
 fn and_so_they_are_with_one_request_in_twenty_failing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    LocalSet::new().block_on(&runtime, burst(0.05, 50.0));
+    LocalSet::new().block_on(&runtime, burst(0.05, 30.0));
+}
+
+#[tokio::test]
+async fn a_hundred_hosts_in_one_batch_of_the_real_binaries_cost_few_requests() {
+    let stage = Stage::idle(world(wall_now(), 100, 0.0, 2.0));
+    let ids: Vec<_> = (0..100).map(instance_id).collect();
+    let events: Vec<_> = stage.simulator.world(|world| {
+        ids.iter().flat_map(|id| world.scale_in(id, world.now()).unwrap()).map(|e| e.to_string()).collect()
+    });
+    let as_deployed = [("POLL_MIN_SECONDS", "2"), ("POLL_MAX_SECONDS", "15")];
+
+    let batch = stage.function_with(&as_deployed, secs(150.0)).invoke(&sqs_batch(events)).await;
+
+    assert_eq!(batch.outcome.answer(), Some(&json!({"batchItemFailures": []})), "{batch:?}");
+    assert!(ids.iter().all(|id| stage.status(id) == "DRAINING"));
+    assert_eq!(stage.count(Operation::ListTasks), 0, "a crowd is left to reconcile");
+    let reconcile = stage.reconcile(&as_deployed, secs(60.0));
+    for _ in 0..2 {
+        reconcile.invoke(&json!({})).await;
+    }
+    stage.simulator.world(|world| {
+        let mut each: Vec<_> = world.releases().iter().map(|release| release.instance_id.clone()).collect();
+        each.sort_unstable();
+        assert_eq!(each, ids, "each once, none lost");
+        assert!(world.releases().iter().all(|release| release.unstopped == [] as [(String, LastStatus); 0]), "early");
+        let calls: usize = Operation::ALL.iter().map(|operation| world.count(*operation)).sum();
+        assert!(calls <= 4 * 100, "{calls}");
+    });
 }

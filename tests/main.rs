@@ -26,3 +26,4 @@ mod settings;
 mod spot;
 mod support;
 mod throttling;
+mod waiting;

@@ -24,6 +24,7 @@ mod releases;
 mod search;
 mod settings;
 mod spot;
+mod spot_slices;
 mod support;
 mod throttling;
 mod waiting;

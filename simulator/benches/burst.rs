@@ -4,7 +4,12 @@
 //! hosts; the default is 1, 10, 100 and 1,000. Nothing here is a test: the numbers are the result. Each row is run twice:
 //! in batches of a hundred with `reconcile` beside them, as it is deployed, and with one host per invocation.
 
-use std::{path::Path, process::ExitCode, rc::Rc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    rc::Rc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -85,15 +90,40 @@ async fn all(sizes: &[usize]) -> Result<(), Failure> {
         };
         println!("{operation:<31}{}", rows.iter().map(of).collect::<String>());
     }
+    std::fs::write(in_target("burst.csv"), csv(&rows))?;
     println!("\none invocation with a batch of a thousand: {:.1} MiB at its peak", of_one_batch(1_000).await? / 1024.0);
     Ok(())
 }
 
+fn in_target(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(file)
+}
+
+/// The same numbers, for whoever draws them.
+fn csv(rows: &[Row]) -> String {
+    let mut text = "mode,hosts,all_draining_s,release_after_stopped_s,calls_a_host,throttled,peak_mib\n".to_owned();
+    for row in rows {
+        let calls: usize = row.calls.iter().map(|(_, count)| count).sum();
+        let draining = row.all_draining.map_or(String::new(), |it| format!("{:.2}", it.as_secs_f64()));
+        let release = row.last_release_after_last_stopped.map_or(String::new(), |it| format!("{it:.2}"));
+        let (calls, peak) = (ratio(calls, row.hosts), kib(row.peak_kib) / 1024.0);
+        let (mode, hosts, throttled) = (row.mode.name(), row.hosts, row.throttled);
+        text += &format!("{mode},{hosts},{draining},{release},{calls:.3},{throttled},{peak:.1}\n");
+    }
+    text
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Batches => "batches",
+            Mode::PerHost => "per host",
+        }
+    }
+}
+
 fn line(row: &Row) -> String {
-    let mode = match row.mode {
-        Mode::Batches => "batches",
-        Mode::PerHost => "per host",
-    };
+    let mode = row.mode.name();
     let draining = row.all_draining.map_or("never".to_owned(), |it| format!("{:.1} s", it.as_secs_f64()));
     let release = row.last_release_after_last_stopped.map_or("never".to_owned(), |it| format!("{it:.1} s"));
     let calls: usize = row.calls.iter().map(|(_, count)| count).sum();
@@ -160,8 +190,9 @@ fn add_hosts(world: &mut World, numbers: std::ops::Range<usize>) -> Result<(), W
     Ok(())
 }
 
-fn function(name: &str, url: &str) -> Result<Function, Failure> {
-    let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lambda").join(name).join("bootstrap");
+/// An environment of a function, with these settings besides the defaults.
+fn function(name: &str, url: &str, settings: &[(&str, &str)]) -> Result<Function, Failure> {
+    let binary = in_target("lambda").join(name).join("bootstrap");
     if !binary.is_file() {
         let what = format!("{} is not there; `cargo lambda build --release --locked` makes it", binary.display());
         return Err(what.into());
@@ -169,8 +200,12 @@ fn function(name: &str, url: &str) -> Result<Function, Failure> {
     let spec = FunctionSpec {
         name: name.to_owned(),
         binary,
-        environment: vec![("AWS_ENDPOINT_URL".to_owned(), url.to_owned())],
-        timeout: Duration::from_secs(150),
+        environment: [("AWS_ENDPOINT_URL", url)]
+            .iter()
+            .chain(settings)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
+        timeout: Duration::from_secs(900),
         ..FunctionSpec::default()
     };
     Ok(Function::start(spec)?)
@@ -179,10 +214,15 @@ fn function(name: &str, url: &str) -> Result<Function, Failure> {
 async fn run(hosts: usize, mode: Mode) -> Result<Row, Failure> {
     let simulator = Simulator::start(world(hosts)?)?;
     let url = simulator.url();
-    let batch = if mode == Mode::Batches { BATCH } else { 1 };
-    let environments = (0..hosts.div_ceil(batch)).map(|_| function("instance-terminating", &url).map(Rc::new));
+    // Who waits for one host does so to its end.
+    let (batch, settings): (_, &[_]) = match mode {
+        Mode::Batches => (BATCH, &[]),
+        Mode::PerHost => (1, &[("POLL_FOR_SECONDS", "840")]),
+    };
+    let environment = |_| function("instance-terminating", &url, settings).map(Rc::new);
+    let environments = (0..hosts.div_ceil(batch)).map(environment);
     let environments = environments.collect::<Result<Vec<_>, _>>()?;
-    let reconcile = Rc::new(function("reconcile", &url)?);
+    let reconcile = Rc::new(function("reconcile", &url, &[])?);
     let began = simulator.now();
     let events: Vec<Value> = simulator.world(|world| {
         let scaled_in = (0..hosts).map(|n| world.scale_in(&instance_id(n), world.now()));
@@ -244,7 +284,7 @@ fn since(began: Timestamp, now: Timestamp) -> Duration {
 /// The most memory, in KiB, that one invocation takes for so many events at once.
 async fn of_one_batch(hosts: usize) -> Result<f64, Failure> {
     let simulator = Simulator::start(world(hosts)?)?;
-    let function = function("instance-terminating", &simulator.url())?;
+    let function = function("instance-terminating", &simulator.url(), &[])?;
     let events: Vec<Value> = simulator.world(|world| {
         let scaled_in = (0..hosts).map(|n| world.scale_in(&instance_id(n), world.now()));
         scaled_in.collect::<Result<Vec<_>, _>>().map(|events| events.into_iter().flatten().collect())

@@ -327,6 +327,9 @@ impl Known {
     ) {
         if let Some(registration) = self.registrations.iter_mut().find(|r| r.arn == *arn) {
             let before = registration.tasks.take();
+            let known = |arn: &TaskArn| before.as_ref().and_then(|before| before.each.get(arn));
+            let each: BTreeMap<_, _> =
+                each.into_iter().map(|(arn, task)| (arn.clone(), no_earlier(known(&arn), task))).collect();
             // One that was not there before was missing from the list before.
             let complete = before.filter(|before| each.keys().all(|task| before.each.contains_key(task)));
             let draining = registration.draining_since.is_some_and(|since| since <= read_at);
@@ -347,7 +350,10 @@ impl Known {
         if let Some(tasks) = registration.and_then(|r| r.tasks.as_mut()) {
             tasks.seen_at = read_at;
             tasks.each.retain(|task, _| !absent.contains(task));
-            tasks.each.extend(found.into_iter().map(|task| (task.arn.clone(), task)));
+            for task in found {
+                let task = no_earlier(tasks.each.get(&task.arn), task);
+                tasks.each.insert(task.arn.clone(), task);
+            }
         }
     }
 
@@ -381,6 +387,14 @@ impl Known {
         let draining = self.registrations.iter().filter(|r| r.status == InstanceStatus::Draining);
         let since = draining.map(|r| told(r).unwrap_or(r.read_at)).min();
         self.started_at = self.started_at.or(since);
+    }
+}
+
+/// What was read of a task, unless it lags behind what is known: one that was told to stop is never wanted to run again.
+fn no_earlier(known: Option<&Task>, read: Task) -> Task {
+    match known.filter(|known| known.is_leaving() && !read.is_leaving()) {
+        Some(known) => known.clone(),
+        None => read,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use self::fixtures::*;
 use super::*;
-use crate::config::Overrides;
+use crate::config::{Overrides, StandaloneTasks};
 use crate::drain::attributes::{AGENT_LOST_AT, DRAIN_STARTED_AT, RELEASED_AT};
 use crate::drain::deadlines::STOP_GRACE;
 use crate::drain::known::{Hold, NoticedBy, Ours};

@@ -2,6 +2,7 @@
 
 use super::fixtures::*;
 use super::*;
+use crate::config::StandaloneTasks;
 use crate::drain::known::Unattended;
 
 /// What `SPOT_STOP_LEAD_SECONDS` leaves of the two minutes.
@@ -70,6 +71,18 @@ fn daemons_are_told_when_the_others_were_and_nobody_twice() {
     assert_eq!(stops(&step(&known, STOP_AT)), [tasks[0].arn.clone()]);
     known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[0].clone() }, at(STOP_AT));
     assert!(matches!(step(&known, STOP_AT), Step::WaitUntil(_)), "what was counted before needs no list");
+}
+
+#[test]
+fn a_read_that_lags_does_not_have_a_task_told_twice() {
+    let mut known = interrupted(1, &[standalone("job")], STOP_AT - 1);
+    known.learn_task(&Task { desired_status: "STOPPED".into(), ..standalone("job") }, at(STOP_AT));
+    look(&mut known, &container_instance("DRAINING", 1), STOP_AT + 1);
+    read_tasks(&mut known, &[standalone("job")], STOP_AT + 1);
+    assert!(matches!(step(&known, STOP_AT + 1), Step::WaitUntil(_)), "listed as if it should run");
+    let arn = known.registrations[0].arn.clone();
+    known.learn_stragglers(&arn, vec![standalone("job")], &BTreeSet::new(), at(STOP_AT + 2));
+    assert!(matches!(step(&known, STOP_AT + 2), Step::WaitUntil(_)), "described as if it should run");
 }
 
 #[test]

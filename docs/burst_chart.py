@@ -29,7 +29,7 @@ def main():
         axis.set(xscale="log", xlabel="hosts in one second", title=title)
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize="small")
+    axes[0].legend(fontsize="small", loc="upper left")
     figure.savefig(HERE / "burst.svg", metadata={"Date": None})
 
 

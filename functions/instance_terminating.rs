@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
 }
 
 async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answer, NoticeError> {
-    let Warm { calls, config, remembered } = warm;
+    let Warm { calls, config, remembered, .. } = warm;
     let clock = Clock::system();
     let home = Home::from_function_arn(&event.context.invoked_function_arn);
     let intake = intake(event.payload, home.as_ref(), |notice| judge(notice, config))?;
@@ -33,7 +33,9 @@ async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answe
     let context = Context { calls, config, remembered, clock };
     let drain = async |departures: Vec<Departure>| {
         let known = departures.into_iter().map(|departure| Known::new(departure, clock.now())).collect();
-        drain::run(&context, known, budget, &mut fastrand::Rng::new()).await
+        let drains = drain::run(&context, known, budget, &mut fastrand::Rng::new()).await;
+        warm.publish(&drains, clock.now());
+        drains
     };
     Ok(intake.serve(Unfinished::ReconcileGoesOn, drain).await)
 }

@@ -25,11 +25,13 @@ async fn main() -> ExitCode {
 }
 
 async fn drain_the_waiting(event: LambdaEvent<Value>, warm: &Warm) -> Result<Report, ScanError> {
-    let Warm { calls, config, remembered } = warm;
+    let Warm { calls, config, remembered, .. } = warm;
     let clock = Clock::system();
     let budget = Budget::within(deadline(&event.context, clock.now()), POLL_FOR, clock.now());
     let context = Context { calls, config, remembered, clock };
     let mut rng = fastrand::Rng::new();
     let departures = scan::departures(&context, budget, &mut rng).await?;
-    Ok(Report { drains: drain::run(&context, departures, budget, &mut rng).await })
+    let drains = drain::run(&context, departures, budget, &mut rng).await;
+    warm.publish(&drains, clock.now());
+    Ok(Report { drains })
 }

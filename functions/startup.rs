@@ -1,22 +1,38 @@
 //! What each function does once, before its first event.
 
 use std::fmt::Debug;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use aws_config::BehaviorVersion;
+use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
 use shared::config::Config;
 use shared::drain::remembered::Remembered;
-use shared::telemetry;
+use shared::drain::report::Drain;
+use shared::{metrics, telemetry};
 
 /// What an execution environment keeps from one invocation to the next.
 pub(crate) struct Warm {
     pub(crate) calls: SdkCalls,
     pub(crate) config: Config,
     pub(crate) remembered: Remembered,
+    /// The lowest level of log lines that Lambda keeps.
+    log_level: String,
+}
+
+impl Warm {
+    /// Publishes the metrics of what an invocation drained.
+    pub(crate) fn publish(&self, drains: &[Drain], now: Timestamp) {
+        if let Some(line) = metrics::line(drains, &self.config.stack, &self.log_level, now)
+            && let Err(error) = writeln!(io::stdout(), "{line}")
+        {
+            tracing::warn!(%error, "metrics could not be written");
+        }
+    }
 }
 
 /// Serves invocations with `handle` until Lambda ends the process. Settings that are not allowed end it at once.
@@ -32,7 +48,8 @@ where
         Err(error) => return failed(&error),
     };
     let sdk = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
-    let warm = Warm { calls: SdkCalls::new(&sdk), config, remembered: Remembered::default() };
+    let log_level = telemetry::lowest_level(environment);
+    let warm = Warm { calls: SdkCalls::new(&sdk), config, remembered: Remembered::default(), log_level };
 
     match lambda_runtime::run(service_fn(|event| handle(event, &warm))).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,37 +9,69 @@ use thiserror::Error;
 
 use crate::ids::{ClusterName, HookName};
 
+/// An environment variable of every function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// The variable.
+    pub name: &'static str,
+    /// What it is when unset or empty.
+    pub default: &'static str,
+}
+
+const fn setting(name: &'static str, default: &'static str) -> Setting {
+    Setting { name, default }
+}
+
 /// Watched clusters; empty for every cluster of the account and region.
-pub const ECS_CLUSTERS: &str = "ECS_CLUSTERS";
+const ECS_CLUSTERS: Setting = setting("ECS_CLUSTERS", "");
 /// Lifecycle hooks that are ours.
-pub const LIFECYCLE_HOOK_NAMES: &str = "LIFECYCLE_HOOK_NAMES";
+const LIFECYCLE_HOOK_NAMES: Setting = setting("LIFECYCLE_HOOK_NAMES", "ecs-drainer");
 /// How long a drain may take.
-pub const DRAIN_TIMEOUT_SECONDS: &str = "DRAIN_TIMEOUT_SECONDS";
+const DRAIN_TIMEOUT_SECONDS: Setting = setting("DRAIN_TIMEOUT_SECONDS", "3600");
 /// What happens when it takes longer.
-pub const ON_DRAIN_TIMEOUT: &str = "ON_DRAIN_TIMEOUT";
+const ON_DRAIN_TIMEOUT: Setting = setting("ON_DRAIN_TIMEOUT", "stop-tasks");
 /// What happens to tasks that no service owns.
-pub const STANDALONE_TASKS: &str = "STANDALONE_TASKS";
+const STANDALONE_TASKS: Setting = setting("STANDALONE_TASKS", "wait");
 /// How long before the Spot deadline stragglers are stopped.
-pub const SPOT_STOP_LEAD_SECONDS: &str = "SPOT_STOP_LEAD_SECONDS";
+const SPOT_STOP_LEAD_SECONDS: Setting = setting("SPOT_STOP_LEAD_SECONDS", "45");
 /// Whether a rebalance recommendation drains.
-pub const REBALANCE_RECOMMENDATIONS: &str = "REBALANCE_RECOMMENDATIONS";
+const REBALANCE_RECOMMENDATIONS: Setting = setting("REBALANCE_RECOMMENDATIONS", "ignore");
 /// How long an agent may be disconnected before an unhealthy host counts as gone.
-pub const AGENT_LOST_SECONDS: &str = "AGENT_LOST_SECONDS";
-/// How long `instance-terminating` polls.
-pub const POLL_FOR_SECONDS: &str = "POLL_FOR_SECONDS";
+const AGENT_LOST_SECONDS: Setting = setting("AGENT_LOST_SECONDS", "600");
+/// How long `instance-terminating` polls; empty for what fits the event.
+const POLL_FOR_SECONDS: Setting = setting("POLL_FOR_SECONDS", "");
 /// Shortest time between two looks.
-pub const POLL_MIN_SECONDS: &str = "POLL_MIN_SECONDS";
+const POLL_MIN_SECONDS: Setting = setting("POLL_MIN_SECONDS", "2");
 /// Longest time between two looks.
-pub const POLL_MAX_SECONDS: &str = "POLL_MAX_SECONDS";
+const POLL_MAX_SECONDS: Setting = setting("POLL_MAX_SECONDS", "15");
 /// Read and decide, change nothing.
-pub const DRY_RUN: &str = "DRY_RUN";
+const DRY_RUN: Setting = setting("DRY_RUN", "false");
+/// Which installation the metrics are of.
+const STACK_NAME: Setting = setting("STACK_NAME", "ecs-drainer");
+
+/// Every setting there is.
+pub const SETTINGS: [Setting; 13] = [
+    ECS_CLUSTERS,
+    LIFECYCLE_HOOK_NAMES,
+    DRAIN_TIMEOUT_SECONDS,
+    ON_DRAIN_TIMEOUT,
+    STANDALONE_TASKS,
+    SPOT_STOP_LEAD_SECONDS,
+    REBALANCE_RECOMMENDATIONS,
+    AGENT_LOST_SECONDS,
+    POLL_FOR_SECONDS,
+    POLL_MIN_SECONDS,
+    POLL_MAX_SECONDS,
+    DRY_RUN,
+    STACK_NAME,
+];
 
 /// AWS ends a lifecycle action after 48 h at the latest (Auto Scaling user guide, lifecycle hooks).
 pub const DRAIN_TIMEOUT_MAX_SECONDS: u64 = 172_800;
 /// Lambda's 900 s less a minute to answer in.
 const POLL_FOR_MAX_SECONDS: u64 = 840;
 /// Two minutes end most drains.
-const POLL_FOR_BARE_SECONDS: u64 = 120;
+const POLL_FOR_BARE: Duration = Duration::from_secs(120);
 /// Lambda's five pollers may each hand over a batch every second; fifty invocations at a time is what they then hold, and
 /// as many as may look every few seconds out of a quota of 20 reads a second.
 const POLL_FOR_BATCH: Duration = Duration::from_secs(10);
@@ -47,6 +79,8 @@ const POLL_FOR_BATCH: Duration = Duration::from_secs(10);
 const SPOT_STOP_LEAD_MAX_SECONDS: u64 = 120;
 /// Faster polling than this only burns the account's request quota.
 const POLL_SHORTEST: f64 = 0.05;
+/// What CloudWatch takes for the value of a metric's dimension (API reference, `Dimension`).
+const STACK_NAME_LONGEST: usize = 255;
 /// Slower polling than this would leave a host idle for longer than a drain is worth.
 const POLL_LONGEST: f64 = 300.0;
 
@@ -63,6 +97,8 @@ pub struct Config {
     pub rebalance: RebalanceRecommendations,
     /// How long `instance-terminating` polls before it hands over.
     pub poll_for: PollFor,
+    /// Which installation the metrics are of.
+    pub stack: String,
 }
 
 /// How one drain goes: what `decide` may know of the settings.
@@ -164,37 +200,37 @@ impl Config {
     /// [`ConfigError`] with every variable whose value is not allowed.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut source = Source { lookup, bad: Vec::new() };
-        let default_hook: Vec<HookName> = vec!["ecs-drainer".into()];
-        let config = Self {
-            clusters: source.list(
-                ECS_CLUSTERS,
-                ClusterName::parse,
-                "cluster names or ARNs, comma-separated",
-                Vec::new(),
-            ),
-            hook_names: source.list(
-                LIFECYCLE_HOOK_NAMES,
-                HookName::parse,
-                "lifecycle hook names, comma-separated",
-                default_hook,
-            ),
-            policy: Policy {
-                drain_timeout: source.seconds(DRAIN_TIMEOUT_SECONDS, DRAIN_TIMEOUT_MAX_SECONDS, 3600),
-                on_drain_timeout: source.word(ON_DRAIN_TIMEOUT, OnDrainTimeout::StopTasks, &ON_DRAIN_TIMEOUT_WORDS),
-                standalone_tasks: source.word(STANDALONE_TASKS, StandaloneTasks::Wait, &STANDALONE_TASKS_WORDS),
-                spot_stop_lead: source.seconds(SPOT_STOP_LEAD_SECONDS, SPOT_STOP_LEAD_MAX_SECONDS, 45),
-                agent_lost: source.seconds(AGENT_LOST_SECONDS, DRAIN_TIMEOUT_MAX_SECONDS, 600),
-                pace: source.pace(),
-                dry_run: source.word(DRY_RUN, false, &[("false", false), ("true", true)]),
-            },
-            rebalance: source.word(
-                REBALANCE_RECOMMENDATIONS,
-                RebalanceRecommendations::Ignore,
-                &[("ignore", RebalanceRecommendations::Ignore), ("drain", RebalanceRecommendations::Drain)],
-            ),
-            poll_for: source.poll_for(),
+        let clusters = source.list(ECS_CLUSTERS, ClusterName::parse, "cluster names or ARNs, comma-separated");
+        let hook_names = source.list(LIFECYCLE_HOOK_NAMES, HookName::parse, "lifecycle hook names, comma-separated");
+        let drain_timeout = source.seconds(DRAIN_TIMEOUT_SECONDS, DRAIN_TIMEOUT_MAX_SECONDS);
+        let on_drain_timeout = source.word(ON_DRAIN_TIMEOUT, &ON_DRAIN_TIMEOUT_WORDS);
+        let standalone_tasks = source.word(STANDALONE_TASKS, &STANDALONE_TASKS_WORDS);
+        let spot_stop_lead = source.seconds(SPOT_STOP_LEAD_SECONDS, SPOT_STOP_LEAD_MAX_SECONDS);
+        let rebalance = source.word(REBALANCE_RECOMMENDATIONS, &REBALANCE_RECOMMENDATIONS_WORDS);
+        let agent_lost = source.seconds(AGENT_LOST_SECONDS, DRAIN_TIMEOUT_MAX_SECONDS);
+        let poll_for = source.poll_for();
+        let pace = source.pace();
+        let dry_run = source.word(DRY_RUN, &[("false", false), ("true", true)]);
+        let stack = source.stack();
+        let config = || {
+            Some(Self {
+                clusters: clusters?,
+                hook_names: hook_names?,
+                policy: Policy {
+                    drain_timeout: drain_timeout?,
+                    on_drain_timeout: on_drain_timeout?,
+                    standalone_tasks: standalone_tasks?,
+                    spot_stop_lead: spot_stop_lead?,
+                    agent_lost: agent_lost?,
+                    pace: pace?,
+                    dry_run: dry_run?,
+                },
+                rebalance: rebalance?,
+                poll_for: poll_for?,
+                stack: stack?,
+            })
         };
-        if source.bad.is_empty() { Ok(config) } else { Err(ConfigError(source.bad)) }
+        config().ok_or(ConfigError(source.bad))
     }
 
     /// Whether we may act in this cluster.
@@ -213,68 +249,83 @@ const ON_DRAIN_TIMEOUT_WORDS: [(&str, OnDrainTimeout); 4] = [
 const STANDALONE_TASKS_WORDS: [(&str, StandaloneTasks); 2] =
     [("wait", StandaloneTasks::Wait), ("stop", StandaloneTasks::Stop)];
 
+const REBALANCE_RECOMMENDATIONS_WORDS: [(&str, RebalanceRecommendations); 2] =
+    [("ignore", RebalanceRecommendations::Ignore), ("drain", RebalanceRecommendations::Drain)];
+
+/// Where settings come from, and what was wrong with them so far; what is `None` has been noted there.
 struct Source<L> {
     lookup: L,
     bad: Vec<BadVariable>,
 }
 
 impl<L: Fn(&str) -> Option<String>> Source<L> {
-    fn text(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    fn set(&self, setting: Setting) -> Option<String> {
+        (self.lookup)(setting.name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
     fn parsed<T>(
         &mut self,
-        name: &'static str,
-        default: T,
+        setting: Setting,
         allowed: impl fmt::Display,
         parse: impl Fn(&str) -> Option<T>,
-    ) -> T {
-        let Some(text) = self.text(name) else { return default };
-        parse(&text).unwrap_or_else(|| {
-            self.bad.push(BadVariable { name, value: text, allowed: allowed.to_string() });
-            default
+    ) -> Option<T> {
+        let text = self.set(setting).unwrap_or_else(|| setting.default.to_owned());
+        let parsed = parse(&text);
+        if parsed.is_none() {
+            self.refuse(setting, text, allowed);
+        }
+        parsed
+    }
+
+    fn refuse(&mut self, setting: Setting, value: String, allowed: impl fmt::Display) {
+        self.bad.push(BadVariable { name: setting.name, value, allowed: allowed.to_string() });
+    }
+
+    fn list<T>(&mut self, setting: Setting, parse: fn(&str) -> Option<T>, allowed: &str) -> Option<Vec<T>> {
+        self.parsed(setting, allowed, |text| match text {
+            "" => Some(Vec::new()),
+            text => text.split(',').map(|entry| parse(entry.trim())).collect(),
         })
     }
 
-    fn list<T>(&mut self, name: &'static str, parse: fn(&str) -> Option<T>, allowed: &str, default: Vec<T>) -> Vec<T> {
-        let entries = |text: &str| text.split(',').map(|entry| parse(entry.trim())).collect();
-        self.parsed(name, default, allowed, entries)
+    fn seconds(&mut self, setting: Setting, most: u64) -> Option<Duration> {
+        self.parsed(setting, format!("whole seconds from 0 to {most}"), |text| {
+            text.parse().ok().filter(|seconds| *seconds <= most).map(Duration::from_secs)
+        })
     }
 
-    fn seconds(&mut self, name: &'static str, most: u64, default: u64) -> Duration {
-        let allowed = format!("whole seconds from 0 to {most}");
-        let parse = |text: &str| text.parse().ok().filter(|seconds| *seconds <= most);
-        Duration::from_secs(self.parsed(name, default, allowed, parse))
+    fn poll_for(&mut self) -> Option<PollFor> {
+        if self.set(POLL_FOR_SECONDS).is_none() {
+            return Some(PollFor { batch: POLL_FOR_BATCH, bare: POLL_FOR_BARE });
+        }
+        let asked = self.seconds(POLL_FOR_SECONDS, POLL_FOR_MAX_SECONDS)?;
+        Some(PollFor { batch: asked, bare: asked })
     }
 
-    fn poll_for(&mut self) -> PollFor {
-        let bare = self.seconds(POLL_FOR_SECONDS, POLL_FOR_MAX_SECONDS, POLL_FOR_BARE_SECONDS);
-        let is_set = self.text(POLL_FOR_SECONDS).is_some();
-        PollFor { batch: if is_set { bare } else { POLL_FOR_BATCH }, bare }
-    }
-
-    fn word<T: Copy>(&mut self, name: &'static str, default: T, words: &[(&str, T)]) -> T {
+    fn word<T: Copy>(&mut self, setting: Setting, words: &[(&str, T)]) -> Option<T> {
         let allowed = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-        self.parsed(name, default, allowed, |text| {
-            words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
-        })
+        self.parsed(setting, allowed, |text| words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value))
     }
 
-    fn pace(&mut self) -> Pace {
+    fn pace(&mut self) -> Option<Pace> {
         let allowed = format!("seconds from {POLL_SHORTEST} to {POLL_LONGEST}, decimal fractions too");
         let parse = |text: &str| text.parse::<f64>().ok().filter(|s| (POLL_SHORTEST..=POLL_LONGEST).contains(s));
-        let min = self.parsed(POLL_MIN_SECONDS, 2.0, &allowed, parse);
-        let max = self.parsed(POLL_MAX_SECONDS, 15.0_f64.max(min), &allowed, parse);
-        if max < min {
-            let value = max.to_string();
-            self.bad.push(BadVariable {
-                name: POLL_MAX_SECONDS,
-                value,
-                allowed: format!("at least {POLL_MIN_SECONDS}, {min}"),
-            });
+        let min = self.parsed(POLL_MIN_SECONDS, &allowed, parse);
+        let max = self.parsed(POLL_MAX_SECONDS, &allowed, parse);
+        let (min, mut max) = (min?, max?);
+        if max < min && self.set(POLL_MAX_SECONDS).is_some() {
+            self.refuse(POLL_MAX_SECONDS, max.to_string(), format!("at least {}, {min}", POLL_MIN_SECONDS.name));
+            return None;
         }
-        Pace { min: Duration::from_secs_f64(min), max: Duration::from_secs_f64(max) }
+        max = max.max(min);
+        Some(Pace { min: Duration::from_secs_f64(min), max: Duration::from_secs_f64(max) })
+    }
+
+    fn stack(&mut self) -> Option<String> {
+        self.parsed(STACK_NAME, format!("up to {STACK_NAME_LONGEST} printable ASCII characters"), |text| {
+            let is_allowed = text.len() <= STACK_NAME_LONGEST && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+            is_allowed.then(|| text.to_owned())
+        })
     }
 }
 
@@ -347,7 +398,7 @@ mod tests {
 
     #[test]
     fn unset_or_empty_takes_the_default() {
-        let config = read(&[(ECS_CLUSTERS, ""), (POLL_MIN_SECONDS, " ")]).unwrap();
+        let config = read(&[("ECS_CLUSTERS", ""), ("POLL_MIN_SECONDS", " ")]).unwrap();
         assert_eq!(
             config,
             Config {
@@ -364,6 +415,7 @@ mod tests {
                 },
                 rebalance: RebalanceRecommendations::Ignore,
                 poll_for: PollFor { batch: Duration::from_secs(10), bare: Duration::from_secs(120) },
+                stack: "ecs-drainer".into(),
             }
         );
     }
@@ -371,20 +423,22 @@ mod tests {
     #[test]
     fn every_variable_is_read() {
         let config = read(&[
-            (ECS_CLUSTERS, "prod, arn:aws:ecs:eu-west-1:123456789012:cluster/batch"),
-            (LIFECYCLE_HOOK_NAMES, "a,b"),
-            (DRAIN_TIMEOUT_SECONDS, "172800"),
-            (ON_DRAIN_TIMEOUT, "wait"),
-            (STANDALONE_TASKS, "stop"),
-            (SPOT_STOP_LEAD_SECONDS, "60"),
-            (REBALANCE_RECOMMENDATIONS, "drain"),
-            (AGENT_LOST_SECONDS, "0"),
-            (POLL_FOR_SECONDS, "840"),
-            (POLL_MIN_SECONDS, "0.2"),
-            (POLL_MAX_SECONDS, "0.5"),
-            (DRY_RUN, "true"),
+            ("ECS_CLUSTERS", "prod, arn:aws:ecs:eu-west-1:123456789012:cluster/batch"),
+            ("LIFECYCLE_HOOK_NAMES", "a,b"),
+            ("DRAIN_TIMEOUT_SECONDS", "172800"),
+            ("ON_DRAIN_TIMEOUT", "wait"),
+            ("STANDALONE_TASKS", "stop"),
+            ("SPOT_STOP_LEAD_SECONDS", "60"),
+            ("REBALANCE_RECOMMENDATIONS", "drain"),
+            ("AGENT_LOST_SECONDS", "0"),
+            ("POLL_FOR_SECONDS", "840"),
+            ("POLL_MIN_SECONDS", "0.2"),
+            ("POLL_MAX_SECONDS", "0.5"),
+            ("DRY_RUN", "true"),
+            ("STACK_NAME", "drainer-prod"),
         ])
         .unwrap();
+        assert_eq!(config.stack, "drainer-prod");
         assert_eq!(config.clusters, [ClusterName::parse("prod").unwrap(), ClusterName::parse("batch").unwrap()]);
         assert_eq!(config.hook_names, ["a".into(), "b".into()]);
         assert_eq!(config.policy.drain_timeout, Duration::from_secs(172_800));
@@ -404,13 +458,13 @@ mod tests {
     #[test]
     fn all_mistakes_come_in_one_message() {
         let error = read(&[
-            (ECS_CLUSTERS, "prod,,x"),
-            (LIFECYCLE_HOOK_NAMES, "a b"),
-            (DRAIN_TIMEOUT_SECONDS, "172801"),
-            (ON_DRAIN_TIMEOUT, "Proceed"),
-            (POLL_FOR_SECONDS, "-1"),
-            (POLL_MAX_SECONDS, "NaN"),
-            (DRY_RUN, "yes"),
+            ("ECS_CLUSTERS", "prod,,x"),
+            ("LIFECYCLE_HOOK_NAMES", "a b"),
+            ("DRAIN_TIMEOUT_SECONDS", "172801"),
+            ("ON_DRAIN_TIMEOUT", "Proceed"),
+            ("POLL_FOR_SECONDS", "-1"),
+            ("POLL_MAX_SECONDS", "NaN"),
+            ("DRY_RUN", "yes"),
         ])
         .unwrap_err()
         .to_string();
@@ -420,13 +474,20 @@ mod tests {
              LIFECYCLE_HOOK_NAMES is \"a b\", allowed: lifecycle hook names, comma-separated; \
              DRAIN_TIMEOUT_SECONDS is \"172801\", allowed: whole seconds from 0 to 172800; \
              ON_DRAIN_TIMEOUT is \"Proceed\", allowed: stop-tasks, proceed, abandon, wait; \
+             POLL_FOR_SECONDS is \"-1\", allowed: whole seconds from 0 to 840; \
              POLL_MAX_SECONDS is \"NaN\", allowed: seconds from 0.05 to 300, decimal fractions too; \
-             DRY_RUN is \"yes\", allowed: false, true; \
-             POLL_FOR_SECONDS is \"-1\", allowed: whole seconds from 0 to 840"
+             DRY_RUN is \"yes\", allowed: false, true"
         );
-        let error = read(&[(POLL_MIN_SECONDS, "3"), (POLL_MAX_SECONDS, "1")]).unwrap_err().to_string();
+        let error = read(&[("POLL_MIN_SECONDS", "3"), ("POLL_MAX_SECONDS", "1")]).unwrap_err().to_string();
         assert!(error.contains("POLL_MAX_SECONDS is \"1\", allowed: at least POLL_MIN_SECONDS, 3"), "{error}");
-        assert_eq!(read(&[(POLL_MIN_SECONDS, "20")]).unwrap().policy.pace.max, Duration::from_secs(20));
+        assert_eq!(read(&[("POLL_MIN_SECONDS", "20")]).unwrap().policy.pace.max, Duration::from_secs(20));
+    }
+
+    #[test]
+    fn what_a_setting_says_is_its_default_may_be_set() {
+        let defaults = |name: &str| SETTINGS.iter().find(|s| s.name == name).map(|s| s.default.to_owned());
+        assert_eq!(Config::read(defaults), read(&[]));
+        assert!(read(&[]).is_ok());
     }
 
     #[test]

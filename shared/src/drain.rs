@@ -135,7 +135,7 @@ pub async fn run<C: Calls>(
     {
         warn!("the hand-over was cut short by the end of the invocation");
     }
-    drainees.iter().map(|drainee| finished(drainee, budget, clock.now())).collect()
+    drainees.iter().map(|drainee| finished(context, drainee, budget)).collect()
 }
 
 /// Observes, decides and acts until everything is settled.
@@ -227,14 +227,15 @@ async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee],
     observe::tasks_for_report(context, listings, drainees, &unread).await;
 }
 
-fn finished(drainee: &Drainee, budget: Budget, now: Timestamp) -> Drain {
+fn finished<C>(context: &Context<'_, C>, drainee: &Drainee, budget: Budget) -> Drain {
     let settled = drainee.settled.clone().unwrap_or_else(|| {
         let settled = unfinished(&drainee.known, budget);
         let (instance, outcome) = (&drainee.known.departure.instance, settled.outcome);
         info!(%instance, %outcome, detail = settled.detail, "not done when the invocation ended");
         settled
     });
-    report(&drainee.known, settled, drainee.settled_at.unwrap_or(now))
+    let policy = drainee.known.policy(context.config.policy);
+    report(&drainee.known, settled, &policy, drainee.settled_at.unwrap_or(context.clock.now()))
 }
 
 /// How a drain stands that is not done when its invocation ends. One whose power goes before anybody looks again is over.

@@ -9,5 +9,6 @@ pub mod config;
 pub mod drain;
 pub mod ids;
 pub mod invocation;
+pub mod metrics;
 pub mod notice;
 pub mod telemetry;

@@ -22,6 +22,12 @@ pub fn init(lookup: impl Fn(&str) -> Option<String>) {
     drop(started);
 }
 
+/// The lowest level whose lines Lambda keeps, in its own words.
+#[must_use]
+pub fn lowest_level(lookup: impl Fn(&str) -> Option<String>) -> String {
+    lookup(LOG_LEVEL).filter(|level| !level.is_empty()).unwrap_or_else(|| "INFO".to_owned())
+}
+
 fn level(text: Option<&str>) -> LevelFilter {
     match text.map(str::to_ascii_uppercase).as_deref() {
         Some("TRACE") => LevelFilter::TRACE,

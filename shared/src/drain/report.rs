@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::deadlines::deadlines;
 use super::decide::{Outcome, Settled};
 use super::known::{Known, Place};
 use crate::aws::Task;
 use crate::clock::between;
+use crate::config::Policy;
 use crate::ids::{ClusterName, InstanceId, TaskArn};
 
 /// Tasks named in one report: a host runs at most about this many, and an answer must stay small.
@@ -39,6 +41,18 @@ pub struct Drain {
     pub remaining: Vec<Remaining>,
     /// The outcome in a sentence.
     pub detail: String,
+    /// What somebody should be told of, for the metrics.
+    #[serde(skip)]
+    pub trouble: Option<Trouble>,
+}
+
+/// What does not go as it should, whoever goes on with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// The deadline passed before every task had stopped.
+    PastDeadline,
+    /// Requests failed, so that nobody knows where the instance is registered.
+    NeverLocated,
 }
 
 /// A task that is not STOPPED.
@@ -66,12 +80,13 @@ pub fn ignored(instance: Option<InstanceId>, why: String) -> Drain {
         tasks_stopped: 0,
         remaining: Vec::new(),
         detail: why,
+        trouble: None,
     }
 }
 
-/// A report on what is known, settled like this.
+/// A report on what is known, settled like this. `policy` is the one of its group, [`Known::policy`].
 #[must_use]
-pub fn report(known: &Known, settled: Settled, now: Timestamp) -> Drain {
+pub fn report(known: &Known, settled: Settled, policy: &Policy, now: Timestamp) -> Drain {
     let cluster = match &known.place {
         Place::Unwatched(cluster) => Some(cluster.clone()),
         _ => known.registrations.first().map(|registration| registration.cluster.clone()),
@@ -85,6 +100,18 @@ pub fn report(known: &Known, settled: Settled, now: Timestamp) -> Drain {
         tasks_stopped: known.tasks().filter(stopped).count(),
         remaining: known.stragglers().take(REMAINING_MAX).map(remaining).collect(),
         detail: settled.detail,
+        trouble: trouble(known, settled.outcome, policy, now),
+    }
+}
+
+/// Spot's stragglers are always stopped at its deadline's lead: what counts there is that the power goes before they end.
+fn trouble(known: &Known, outcome: Outcome, policy: &Policy, now: Timestamp) -> Option<Trouble> {
+    let is_late = known.departure.cause.is_held() && now >= deadlines(known, policy).stop_at;
+    match outcome {
+        Outcome::HandedOver | Outcome::TimedOut if known.place == Place::Unknown => Some(Trouble::NeverLocated),
+        Outcome::TimedOut => Some(Trouble::PastDeadline),
+        Outcome::HandedOver | Outcome::Drained if is_late => Some(Trouble::PastDeadline),
+        _ => None,
     }
 }
 

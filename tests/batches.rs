@@ -43,7 +43,7 @@ async fn a_batch_shares_its_requests() {
     let simulator = Simulator::start(world).unwrap();
     let events: Vec<Value> =
         simulator.world(|world| ids.iter().flat_map(|id| world.scale_in(id, world.now()).unwrap()).collect());
-    let stage = Stage { simulator, event: Value::Null };
+    let stage = Stage::of(simulator, Value::Null);
     let batch = sqs_batch(events.iter().chain(events.first()).map(Value::to_string));
 
     let outcome = stage.function(&[]).invoke(&batch).await.outcome;

@@ -11,11 +11,11 @@ use shared::drain::report::Drain;
 use shared::drain::scan::{self, ScanError};
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
-use simulator::world::{Attribute, Fault, FaultKind, Operation, Quotas, Request, Settings, TaskSpec, World};
+use simulator::world::{Fault, FaultKind, Operation, Quotas, Settings, TaskSpec, World};
 
 use crate::support::model::Model;
 use crate::support::{
-    CLUSTER, GROUP, HOOK, LEAVING, STAYING, bare_world, host, secs, service, world, world_with_hooks,
+    CLUSTER, GROUP, HOOK, LEAVING, STAYING, bare_world, host, remembered, secs, service, world, world_with_hooks,
 };
 
 fn config(variables: &[(&str, &str)]) -> Config {
@@ -246,20 +246,6 @@ async fn an_invocation_that_dies_at_any_await_is_followed_by_one_that_ends_it() 
             assert_eq!(releases[0].unstopped, [], "died after {died_after:?}");
         });
     }
-}
-
-/// An attribute of the leaving host's container instance.
-fn remembered(world: &mut World, name: &str, value: &str) {
-    let target = world.registrations(LEAVING).next().unwrap().arn.clone();
-    let attribute = Attribute {
-        name: name.into(),
-        value: Some(value.into()),
-        target_type: Some("container-instance".into()),
-        target_id: Some(target),
-    };
-    let request = Request::PutAttributes { cluster: Some(CLUSTER.into()), attributes: vec![attribute] };
-    let now = world.now();
-    assert!(world.request(now, "somebody", request).answer.is_ok());
 }
 
 /// Every request takes 25 ms, so that there is something to die in.

@@ -113,7 +113,7 @@ async fn an_instance_that_does_not_wait_is_left_alone() {
     let now = donor.now();
     let event = donor.scale_in(LEAVING, now).unwrap().remove(0);
     let simulator = simulator::wire::Simulator::start(world).unwrap();
-    let stage = Stage { simulator, event };
+    let stage = Stage::of(simulator, event);
 
     let drain = stage.drain(&[]).await;
 

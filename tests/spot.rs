@@ -61,9 +61,10 @@ pub(crate) fn interrupt(simulator: &Simulator, instance_id: &str, seconds_ago: f
 }
 
 pub(crate) fn interrupted(world: World, seconds_ago: f64) -> Stage {
-    let stage = Stage::idle(world);
+    let mut stage = Stage::idle(world);
     let event = interrupt(&stage.simulator, LEAVING, seconds_ago);
-    Stage { event, ..stage }
+    stage.event = event;
+    stage
 }
 
 /// The groups of the tasks that were told to stop, in the order of the requests.

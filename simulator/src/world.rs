@@ -1,5 +1,6 @@
 //! The model: clusters, hosts, services, tasks, lifecycle hooks, quotas. An explicit clock, no I/O.
 
+mod access;
 mod auto_scaling;
 mod build;
 mod ecs;
@@ -28,6 +29,9 @@ use std::{
 
 use jiff::Timestamp;
 
+use crate::iam::Permissions;
+
+pub use access::Denied;
 pub use fault::{Fault, FaultKind};
 pub use host::{ContainerInstance, Host, Killed};
 pub use lifecycle::{Group, HookTimeout, Release};
@@ -63,6 +67,9 @@ pub struct World {
     tasks: BTreeMap<String, Task>,
     meters: quota::Meters,
     plan: Vec<Fault>,
+    permissions: BTreeMap<String, Permissions>,
+    group_tags: BTreeMap<String, BTreeMap<String, String>>,
+    denied: Log<Denied>,
     killed: Vec<Killed>,
     releases: Vec<Release>,
     hook_timeouts: Vec<HookTimeout>,
@@ -128,6 +135,9 @@ impl World {
             tasks: BTreeMap::new(),
             meters: quota::Meters::default(),
             plan: Vec::new(),
+            permissions: BTreeMap::new(),
+            group_tags: BTreeMap::new(),
+            denied: Log::new(MAX_ENTRIES),
             killed: Vec::new(),
             releases: Vec::new(),
             hook_timeouts: Vec::new(),

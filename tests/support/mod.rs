@@ -1,7 +1,9 @@
 //! A stage for the real binaries: a simulated world, a function in it, and what to ask of both.
 
 pub(crate) mod model;
+pub(crate) mod template;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,8 +12,11 @@ use simulator::clock::wall_now;
 use simulator::lambda::{Function, FunctionSpec, Invocation, Outcome};
 use simulator::wire::Simulator;
 use simulator::world::{
-    GroupSpec, HookSpec, HostSpec, LastStatus, Operation, Release, ServiceSpec, Settings, TaskSpec, World,
+    Attribute, Denied, GroupSpec, HookSpec, HostSpec, LastStatus, Operation, Outcome as RequestOutcome, Recorded,
+    Release, Request, ServiceSpec, Settings, TaskSpec, World,
 };
+
+use self::template::{deployed, permissions};
 
 pub(crate) const CLUSTER: &str = "prod";
 pub(crate) const GROUP: &str = "my-asg";
@@ -110,23 +115,54 @@ pub(crate) fn standalone(world: &mut World, finishes_after: Option<f64>, stop: f
     world.run_task(spec).unwrap()
 }
 
-/// A running simulator, and the event it gave when the leaving host was scaled in.
+/// Puts an attribute on the leaving host's container instance, as somebody.
+pub(crate) fn remembered(world: &mut World, name: &str, value: &str) {
+    let target = world.registrations(LEAVING).next().unwrap().arn.clone();
+    let attribute = Attribute {
+        name: name.into(),
+        value: Some(value.into()),
+        target_type: Some("container-instance".into()),
+        target_id: Some(target),
+    };
+    let request = Request::PutAttributes { cluster: Some(CLUSTER.into()), attributes: vec![attribute] };
+    let now = world.now();
+    assert!(world.request(now, "somebody", request).answer.is_ok());
+}
+
+/// A running simulator, and the event it gave when the leaving host was scaled in. Its functions may do what their roles
+/// in the template allow, and a test in which one asks for more has failed.
 pub(crate) struct Stage {
     pub(crate) simulator: Simulator,
     pub(crate) event: Value,
+    /// What the template's parameters are, besides `EcsClusters`, which is what the function is told.
+    pub(crate) parameters: Vec<(&'static str, &'static str)>,
+    /// How many refusals a test has looked at.
+    expected: Cell<usize>,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let denied = self.take_denied();
+        assert!(denied.is_empty() || std::thread::panicking(), "not allowed by the template: {denied:#?}");
+    }
 }
 
 impl Stage {
     /// Starts the world as it is.
     pub(crate) fn idle(world: World) -> Self {
-        Self { simulator: Simulator::start(world).unwrap(), event: Value::Null }
+        Self::of(Simulator::start(world).unwrap(), Value::Null)
     }
 
     /// Starts the world and scales [`LEAVING`] in.
     pub(crate) fn scaling_in(world: World) -> Self {
         let simulator = Simulator::start(world).unwrap();
         let event = simulator.world(|world| world.scale_in(LEAVING, world.now())).unwrap().into_iter().next();
-        Self { simulator, event: event.unwrap_or_default() }
+        Self::of(simulator, event.unwrap_or_default())
+    }
+
+    /// A simulator that runs already, and an event for its functions.
+    pub(crate) fn of(simulator: Simulator, event: Value) -> Self {
+        Self { simulator, event, parameters: Vec::new(), expected: Cell::new(0) }
     }
 
     /// One warm environment of `instance-terminating`, polling fast enough for a test.
@@ -149,8 +185,15 @@ impl Stage {
     }
 
     fn start(&self, name: &str, binary: &str, variables: &[(&str, &str)], timeout: Duration) -> Function {
+        self.restrict(name, variables);
         let url = self.simulator.url();
-        let paced = [("AWS_ENDPOINT_URL", url.as_str()), ("POLL_MIN_SECONDS", "0.2"), ("POLL_MAX_SECONDS", "0.5")];
+        let paced = [
+            ("AWS_ENDPOINT_URL", url.as_str()),
+            // Nobody checks it, and the simulator knows its clients by it.
+            ("AWS_ACCESS_KEY_ID", name),
+            ("POLL_MIN_SECONDS", "0.2"),
+            ("POLL_MAX_SECONDS", "0.5"),
+        ];
         let paced = paced.into_iter().filter(|(name, _)| !variables.iter().any(|(other, _)| other == name));
         let environment = paced.chain(variables.iter().copied());
         let spec = FunctionSpec {
@@ -161,6 +204,23 @@ impl Stage {
             ..FunctionSpec::default()
         };
         Function::start(spec).unwrap()
+    }
+
+    /// What was refused for want of a permission since this was asked last.
+    pub(crate) fn take_denied(&self) -> Vec<Denied> {
+        let denied = self.simulator.world(|world| world.denied().to_vec());
+        let seen = self.expected.replace(denied.len());
+        denied.into_iter().skip(seen).collect()
+    }
+
+    /// The function may do what its role allows, in the clusters that it watches.
+    fn restrict(&self, function: &str, variables: &[(&str, &str)]) {
+        let clusters = variables.iter().find(|(name, _)| *name == "ECS_CLUSTERS").map_or("", |(_, value)| *value);
+        let parameters: Vec<_> = self.parameters.iter().copied().chain([("EcsClusters", clusters)]).collect();
+        self.simulator.world(|world| {
+            let permissions = permissions(&deployed(world.settings(), &parameters), function);
+            world.restrict(function, permissions);
+        });
     }
 
     /// Feeds the event to a fresh environment, and answers its report on the one instance.
@@ -174,6 +234,13 @@ impl Stage {
 
     pub(crate) fn writes(&self) -> usize {
         WRITES.iter().map(|operation| self.count(*operation)).sum()
+    }
+
+    /// The writes that had their effect.
+    pub(crate) fn writes_done(&self) -> usize {
+        let is_done =
+            |it: &&Recorded| WRITES.contains(&it.request.operation()) && it.outcome == RequestOutcome::Answered;
+        self.simulator.world(|world| world.requests().iter().filter(is_done).count())
     }
 
     pub(crate) fn releases(&self) -> Vec<Release> {

@@ -15,8 +15,10 @@ impl World {
         let operation = request.operation();
         let fails = self.settings.failing > 0.0 && self.rng.f64() < self.settings.failing;
         let planned = fault::strike(&mut self.plan, &request);
+        let forbidden = self.forbidden(client, &request);
         let fault = planned.or(fails.then_some(FaultKind::ServerError));
         let answer = match fault {
+            _ if forbidden.is_some() => Err(access_denied(operation).into()),
             Some(FaultKind::DropConnection) => Err(RequestError::ConnectionLost),
             Some(FaultKind::Throttle) => Err(throttled(operation).into()),
             Some(FaultKind::ServerError) => Err(server_error(operation).into()),
@@ -28,6 +30,9 @@ impl World {
             }
             Some(FaultKind::Slow(_)) | None => self.serve(&request).map_err(RequestError::from),
         };
+        if let Some(forbidden) = forbidden {
+            self.denied.push(forbidden);
+        }
         self.settle();
         let outcome = match &answer {
             Ok(_) => Outcome::Answered,

@@ -1,0 +1,286 @@
+//! Identity-based policies, as far as the functions' roles need them. An operator, an effect or an element that is not
+//! modelled is refused, so that nothing is allowed by being overlooked.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::cloudformation::{Stack, TemplateError};
+
+/// What a client may do: every statement of every policy that it has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Permissions(Vec<Statement>);
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Such as `ecs:StopTask`; no wildcards.
+    pub actions: Vec<String>,
+    /// ARNs, `*` and `?` allowed.
+    pub resources: Vec<String>,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+}
+
+/// One condition: the key's value must be like one of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// The context key, such as `ecs:cluster`.
+    pub key: String,
+    /// Which comparison.
+    pub operator: Operator,
+    /// The values.
+    pub values: Vec<String>,
+}
+
+/// How a condition compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// `ArnLike`, and `ArnEquals`, which is the same (IAM user guide, ARN condition operators).
+    ArnLike,
+    /// `StringEquals`.
+    StringEquals,
+}
+
+/// What AWS asks the policies about: a request may ask several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Such as `ecs:StopTask`.
+    pub action: String,
+    /// The resource's ARN; `*` where the operation has none.
+    pub resource: String,
+    /// The context keys that the request has, and their values.
+    pub context: Vec<(String, String)>,
+}
+
+/// Why a role's policies cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// The template does not tell.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// There is something in a policy that is not modelled.
+    #[error("not modelled in a policy: {0}")]
+    Unsupported(String),
+}
+
+impl Permissions {
+    /// What the policies of a role in a template allow: its own, and those of the template that it refers to.
+    ///
+    /// # Errors
+    /// When the template cannot be worked out, or has something in it that is not modelled.
+    pub fn of_role(stack: &Stack, role: &str) -> Result<Permissions, PolicyError> {
+        let properties = stack.properties(role)?;
+        let mut permissions = Permissions::default();
+        for policy in list(properties.get("Policies")) {
+            permissions.add(policy.get("PolicyDocument"))?;
+        }
+        for arn in list(properties.get("ManagedPolicyArns")) {
+            // One of AWS's own is not in the template, and so not read: it is refused as unknown.
+            let id = arn.as_str().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+            permissions.add(stack.properties(id)?.get("PolicyDocument"))?;
+        }
+        Ok(permissions)
+    }
+
+    /// Whether some statement allows it.
+    pub fn allow(&self, access: &Access) -> bool {
+        self.0.iter().any(|statement| statement.allows(access))
+    }
+
+    /// Every action that some statement allows on something.
+    pub fn actions(&self) -> BTreeSet<&str> {
+        self.0.iter().flat_map(|statement| &statement.actions).map(String::as_str).collect()
+    }
+
+    /// Each statement.
+    pub fn statements(&self) -> &[Statement] {
+        &self.0
+    }
+
+    fn add(&mut self, document: Option<&Value>) -> Result<(), PolicyError> {
+        for statement in list(document.and_then(|document| document.get("Statement"))) {
+            self.0.push(Statement::read(statement)?);
+        }
+        Ok(())
+    }
+}
+
+impl Statement {
+    fn read(statement: &Value) -> Result<Statement, PolicyError> {
+        let unsupported = |what: &Value| Err(PolicyError::Unsupported(what.to_string()));
+        let fields = statement.as_object().into_iter().flatten();
+        let known = ["Sid", "Effect", "Action", "Resource", "Condition"];
+        if let Some((name, _)) = fields.clone().find(|(name, _)| !known.contains(&name.as_str())) {
+            return unsupported(&name.as_str().into());
+        }
+        if statement.get("Effect").and_then(Value::as_str) != Some("Allow") {
+            return unsupported(statement);
+        }
+        let actions = texts(statement.get("Action"));
+        if actions.is_empty() || actions.iter().any(|action| action.contains(['*', '?'])) {
+            return unsupported(statement);
+        }
+        let mut conditions = Vec::new();
+        for (operator, keys) in statement.get("Condition").and_then(Value::as_object).into_iter().flatten() {
+            let operator = match operator.as_str() {
+                "ArnLike" | "ArnEquals" => Operator::ArnLike,
+                "StringEquals" => Operator::StringEquals,
+                _ => return unsupported(statement),
+            };
+            for (key, values) in keys.as_object().into_iter().flatten() {
+                conditions.push(Condition { key: key.clone(), operator, values: texts(Some(values)) });
+            }
+        }
+        Ok(Statement { actions, resources: texts(statement.get("Resource")), conditions })
+    }
+
+    fn allows(&self, access: &Access) -> bool {
+        self.actions.contains(&access.action)
+            && self.resources.iter().any(|pattern| is_like(pattern, &access.resource))
+            && self.conditions.iter().all(|condition| condition.holds(access))
+    }
+}
+
+impl Condition {
+    // IAM user guide, condition operators: a key that the request does not have makes the condition false.
+    fn holds(&self, access: &Access) -> bool {
+        let mut found = access.context.iter().filter(|(key, _)| self.key.eq_ignore_ascii_case(key));
+        found.any(|(_, value)| {
+            self.values.iter().any(|wanted| match self.operator {
+                Operator::ArnLike => is_like_arn(wanted, value),
+                Operator::StringEquals => wanted == value,
+            })
+        })
+    }
+}
+
+// IAM user guide, ARN condition operators: each of the six colon-separated components is compared by itself.
+fn is_like_arn(pattern: &str, arn: &str) -> bool {
+    const COMPONENTS: usize = 6;
+    let (patterns, parts) = (pattern.splitn(COMPONENTS, ':'), arn.splitn(COMPONENTS, ':'));
+    pattern.matches(':').count() >= COMPONENTS - 1
+        && arn.matches(':').count() >= COMPONENTS - 1
+        && patterns.zip(parts).all(|(pattern, part)| is_like(pattern, part))
+}
+
+/// Whether `text` is what a pattern with `*` and `?` stands for.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return is_alike(pattern, text) };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    let Some(mut left) = cut_front(first, text).and_then(|left| cut_back(last, left)) else { return false };
+    for piece in pieces {
+        let Some(after) = left
+            .char_indices()
+            .map(|(at, _)| at)
+            .chain([left.len()])
+            .find_map(|at| left.get(at..).and_then(|from| cut_front(piece, from)))
+        else {
+            return false;
+        };
+        left = after;
+    }
+    true
+}
+
+/// Without `*`.
+fn is_alike(pattern: &str, text: &str) -> bool {
+    pattern.chars().count() == text.chars().count()
+        && pattern.chars().zip(text.chars()).all(|(wanted, is)| wanted == '?' || wanted == is)
+}
+
+fn cut_front<'a>(pattern: &str, text: &'a str) -> Option<&'a str> {
+    let at = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(pattern.chars().count())?;
+    let (front, left) = text.split_at_checked(at)?;
+    is_alike(pattern, front).then_some(left)
+}
+
+fn cut_back<'a>(pattern: &str, text: &'a str) -> Option<&'a str> {
+    let keep = text.chars().count().checked_sub(pattern.chars().count())?;
+    let at = text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(keep)?;
+    let (left, back) = text.split_at_checked(at)?;
+    is_alike(pattern, back).then_some(left)
+}
+
+/// One or several, as policies have it.
+fn list(value: Option<&Value>) -> &[Value] {
+    match value {
+        Some(Value::Array(items)) => items,
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    }
+}
+
+fn texts(value: Option<&Value>) -> Vec<String> {
+    list(value).iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn permissions(statement: &Value) -> Permissions {
+        Permissions(vec![Statement::read(statement).unwrap()])
+    }
+
+    fn access(action: &str, resource: &str, context: &[(&str, &str)]) -> Access {
+        let context = context.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Access { action: action.into(), resource: resource.into(), context }
+    }
+
+    #[test]
+    fn a_pattern_stands_for_what_its_wildcards_leave_open() {
+        for (pattern, text) in
+            [("*", ""), ("*", "a:b"), ("a*c", "abc"), ("a*c", "ac"), ("a?c", "abc"), ("a*b*c", "a-b-b-c")]
+        {
+            assert!(is_like(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in
+            [("a", "b"), ("a*c", "a"), ("aa*aa", "aaa"), ("a?c", "ac"), ("a*b*c", "acbc-"), ("", "a")]
+        {
+            assert!(!is_like(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn action_resource_and_condition_must_all_fit() {
+        let allowed = permissions(&json!({
+            "Effect": "Allow",
+            "Action": "ecs:StopTask",
+            "Resource": "arn:aws:ecs:us-west-2:123456789012:task/*",
+            "Condition": {"ArnLike": {"ecs:cluster": ["arn:*:ecs:*:*:cluster/prod"]}},
+        }));
+        let task = "arn:aws:ecs:us-west-2:123456789012:task/prod/1";
+        let prod = [("ecs:cluster", "arn:aws:ecs:us-west-2:123456789012:cluster/prod")];
+        assert!(allowed.allow(&access("ecs:StopTask", task, &prod)));
+        assert!(!allowed.allow(&access("ecs:RunTask", task, &prod)));
+        assert!(!allowed.allow(&access("ecs:StopTask", "*", &prod)), "a request without a resource");
+        assert!(!allowed.allow(&access("ecs:StopTask", task, &[])), "a request without the key");
+        let other = [("ecs:cluster", "arn:aws:ecs:us-west-2:123456789012:cluster/prod2")];
+        assert!(!allowed.allow(&access("ecs:StopTask", task, &other)));
+    }
+
+    #[test]
+    fn an_asterisk_in_an_arn_condition_stays_within_its_component() {
+        assert!(is_like_arn("arn:*:ecs:*:*:cluster/a", "arn:aws:ecs:eu-west-1:1:cluster/a"));
+        assert!(!is_like_arn("arn:*:cluster/a", "arn:aws:ecs:eu-west-1:1:cluster/a"));
+        assert!(!is_like_arn("arn:aws:ecs:*:*:cluster/a", "arn:aws:sqs:ecs:1:1:cluster/a"));
+    }
+
+    #[test]
+    fn what_is_not_modelled_is_refused() {
+        for (field, value) in [
+            ("Effect", json!("Deny")),
+            ("Action", json!("ecs:*")),
+            ("NotAction", json!("ecs:StopTask")),
+            ("Condition", json!({"StringLike": {"a": "b"}})),
+        ] {
+            let mut statement = json!({"Effect": "Allow", "Action": "ecs:StopTask", "Resource": "*"});
+            statement[field] = value;
+            assert!(Statement::read(&statement).is_err(), "{statement}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the functions' roles in the template allow, against what the functions really ask for.
+//!
+//! That they ask for no more is asserted by every test that has a stage: the simulator refuses what the template does
+//! not allow, and a stage on which that happened fails its test.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use simulator::lambda::Function;
+use simulator::world::{Fault, FaultKind, Operation, Service, Settings, World};
+
+use crate::spot::{daemon, held_on_leaving, interrupted};
+use crate::support::template::{FUNCTIONS, deployed, permissions};
+use crate::support::{
+    CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, bare_world, host, only, remembered, secs, service, standalone,
+    world, world_with_hooks,
+};
+
+/// Actions on `*`: those that AWS's Service Authorization Reference gives no resource, and the tasks of a whole cluster.
+const WITHOUT_RESOURCE: [&str; 5] = [
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeLifecycleHooks",
+    "ecs:ListClusters",
+    "ecs:ListTasks",
+];
+
+fn action(operation: Operation) -> String {
+    let prefix = if operation.service() == Service::Ecs { "ecs" } else { "autoscaling" };
+    format!("{prefix}:{operation}")
+}
+
+/// What this client asked for.
+fn asked(world: &World, client: &str) -> BTreeSet<String> {
+    let of_client = world.requests().iter().filter(|it| it.client == client);
+    of_client.map(|it| action(it.request.operation())).collect()
+}
+
+/// A host on which every kind of task stays, some of them for ever, and on which an earlier drain left its mark.
+fn stubborn(mut world: World) -> World {
+    held_on_leaving(&mut world, 0.5, None);
+    daemon(&mut world, 0.5);
+    standalone(&mut world, None, 0.5);
+    let an_hour_ago = world.now() - secs(3_600.0);
+    remembered(&mut world, "ecs-drainer.drain-started-at", &an_hour_ago.to_string());
+    world
+}
+
+/// Drains to the end, through a hand-over and past the deadline; answers all that the function asked for.
+async fn whole_drain(
+    stage: &Stage,
+    start: impl Fn(&[(&str, &str)]) -> Function,
+    name: &str,
+    event: &Value,
+) -> BTreeSet<String> {
+    let first = start(&[("POLL_FOR_SECONDS", "3"), ("DRAIN_TIMEOUT_SECONDS", "6")]).invoke(event).await;
+    assert_eq!(only(&first)["outcome"], "handed-over", "{first:?}");
+    let last = start(&[("DRAIN_TIMEOUT_SECONDS", "6")]).invoke(event).await;
+    assert_eq!(only(&last)["outcome"], "drained", "{last:?}");
+    stage.simulator.world(|world| asked(world, name))
+}
+
+fn allowed(name: &str) -> BTreeSet<String> {
+    let permissions = permissions(&deployed(&Settings::default(), &[]), name);
+    let of_engine =
+        permissions.actions().into_iter().filter(|it| it.starts_with("ecs:") || it.starts_with("autoscaling:"));
+    of_engine.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn instance_terminating_asks_for_all_that_its_role_allows() {
+    let stage = Stage::scaling_in(stubborn(world_with_hooks(&[(HOOK, 6.0)])));
+    let asked = whole_drain(&stage, |variables| stage.function(variables), "instance-terminating", &stage.event).await;
+    assert_eq!(asked, allowed("instance-terminating"));
+}
+
+#[tokio::test]
+async fn reconcile_asks_for_all_that_its_role_allows() {
+    let stage = Stage::scaling_in(stubborn(world_with_hooks(&[(HOOK, 6.0)])));
+    // It polls for as long as its timeout lets it.
+    let start = |variables: &[(&str, &str)]| {
+        let is_first = variables.iter().any(|(name, _)| *name == "POLL_FOR_SECONDS");
+        stage.reconcile(variables, secs(if is_first { 6.0 } else { 30.0 }))
+    };
+    let asked = whole_drain(&stage, start, "reconcile", &json!({})).await;
+    assert_eq!(asked, allowed("reconcile"));
+}
+
+#[tokio::test]
+async fn spot_interruption_asks_for_all_that_its_role_allows() {
+    let mut world = stubborn(world());
+    // An old start that cannot be deleted is overwritten.
+    world.plan(Fault::times(Operation::DeleteAttributes, u32::MAX, FaultKind::ServerError));
+    let stage = interrupted(world, 70.0);
+    let drain = only(&stage.spot(&[], secs(60.0)).invoke(&stage.event).await);
+    assert_eq!(drain["outcome"], "drained", "{drain}");
+    assert_eq!(stage.simulator.world(|world| asked(world, "spot-interruption")), allowed("spot-interruption"));
+}
+
+#[tokio::test]
+async fn an_unwatched_clusters_instances_are_found_and_nothing_else_is_allowed_there() {
+    let mut world = world();
+    service(&mut world, 1, 0.0, 0.2);
+    world.add_cluster("staging").unwrap();
+    let stage = Stage::scaling_in(world);
+
+    let drain = stage.drain(&[("ECS_CLUSTERS", "staging")]).await;
+    assert_eq!(drain["detail"], "registered in cluster prod, which is not watched", "{drain}");
+
+    // Told to drain it all the same, it is refused: the role watches staging alone.
+    let role = permissions(&deployed(&Settings::default(), &[("EcsClusters", "staging")]), "instance-terminating");
+    let function = stage.function(&[]);
+    stage.simulator.world(|world| world.restrict("instance-terminating", role));
+    let drain = only(&function.invoke(&stage.event).await);
+    assert!(drain["detail"].as_str().unwrap().contains("UpdateContainerInstancesState"), "{drain}");
+    assert_eq!((stage.writes_done(), stage.status(LEAVING)), (0, "ACTIVE".to_owned()));
+    let denied = stage.take_denied();
+    let writes = ["ecs:UpdateContainerInstancesState", "ecs:ListTasks"];
+    assert!(denied.iter().all(|denied| writes.contains(&denied.access.action.as_str())), "{denied:#?}");
+}
+
+#[tokio::test]
+async fn a_group_without_the_tag_is_not_released() {
+    for (tag, released) in [(None, 0), (Some("other"), 0), (Some("prod"), 1)] {
+        let mut world = bare_world(Settings::default());
+        host(&mut world, LEAVING, Some(CLUSTER));
+        host(&mut world, STAYING, Some(CLUSTER));
+        if let Some(value) = tag {
+            world.tag_group(GROUP, "ecs-drainer", value);
+        }
+        let mut stage = Stage::scaling_in(world);
+        stage.parameters = vec![("GroupTagValue", "prod")];
+
+        let drain = stage.drain(&[("POLL_FOR_SECONDS", "2")]).await;
+
+        assert_eq!(stage.releases().len(), released, "{tag:?}: {drain}");
+        let denied = stage.take_denied();
+        let held = ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"];
+        let of_hook = denied.iter().all(|denied| held.contains(&denied.access.action.as_str()));
+        assert!(of_hook && denied.is_empty() == (released == 1), "{tag:?}: {denied:#?}");
+    }
+}
+
+#[test]
+fn only_what_has_no_resource_is_allowed_on_all_of_them() {
+    for parameters in [&[][..], &[("EcsClusters", "prod,batch")], &[("GroupTagValue", "prod")]] {
+        let stack = deployed(&Settings::default(), parameters);
+        for (name, _) in FUNCTIONS {
+            let permissions = permissions(&stack, name);
+            for statement in permissions.statements() {
+                let everywhere = statement.resources.iter().any(|resource| !resource.starts_with("arn:aws:"));
+                let exempt = |action: &String| WITHOUT_RESOURCE.contains(&action.as_str());
+                assert!(!everywhere || statement.actions.iter().all(exempt), "{name}: {statement:?}");
+                let home = statement.resources.iter().all(|it| it == "*" || it.contains(":us-west-2:123456789012:"));
+                assert!(home, "{name}: {statement:?}");
+                let of_tasks = statement.actions.iter().any(|action| action == "ecs:ListTasks");
+                assert!(!of_tasks || statement.conditions.iter().any(|it| it.key == "ecs:cluster"), "{statement:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! `template.yaml` against the code and the README: settings, wiring, metrics.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use shared::config::SETTINGS;
+use shared::metrics::{METRICS, NAMESPACE, STACK};
+use simulator::world::Settings;
+
+use crate::support::template::{FUNCTIONS, deployed, template, text};
+
+/// The variable that has no parameter: the stack's own name.
+const STACK_NAME: &str = "STACK_NAME";
+
+fn defaults() -> BTreeMap<&'static str, &'static str> {
+    SETTINGS.iter().map(|setting| (setting.name, setting.default)).collect()
+}
+
+/// Resources of one kind, by their logical ids.
+fn resources(kind: &str) -> BTreeMap<String, Value> {
+    let resources = template().section("Resources").into_iter();
+    resources.filter(|(_, resource)| resource["Type"] == kind).collect()
+}
+
+/// `DRAIN_TIMEOUT_SECONDS` as `DrainTimeoutSeconds`.
+fn parameter_of(variable: &str) -> String {
+    let words = variable.split('_').map(|word| {
+        let (first, rest) = word.split_at(1);
+        format!("{first}{}", rest.to_lowercase())
+    });
+    words.collect()
+}
+
+#[test]
+fn every_setting_is_a_variable_of_every_function_with_the_same_default() {
+    let stack = deployed(&Settings::default(), &[]);
+    let variables = stack.variables().unwrap();
+
+    let names = |of: &mut dyn Iterator<Item = &str>| of.map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(names(&mut variables.keys().map(String::as_str)), names(&mut defaults().into_keys()));
+    for (name, default) in defaults() {
+        assert_eq!(variables[name], default, "{name}");
+    }
+    for (function, resource) in resources("AWS::Serverless::Function") {
+        assert!(resource["Properties"].get("Environment").is_none(), "{function} has variables of its own");
+    }
+}
+
+#[test]
+fn every_setting_has_a_parameter_with_a_paragraph_and_what_is_allowed() {
+    let parameters = template().section("Parameters");
+    let globals = template().section("Globals");
+    for setting in SETTINGS.iter().filter(|setting| setting.name != STACK_NAME) {
+        let parameter = parameter_of(setting.name);
+        let declared = parameters.get(&parameter).unwrap_or_else(|| panic!("{parameter}"));
+        let handed_on = &globals["Function"]["Environment"]["Variables"][setting.name];
+        assert!(handed_on.to_string().contains(&format!(r#"{{"Ref":"{parameter}"}}"#)), "{handed_on}");
+        let limited = ["AllowedValues", "AllowedPattern", "MinValue"].iter().any(|limit| declared.get(limit).is_some());
+        assert!(limited, "{parameter} takes anything");
+    }
+    for (name, declared) in &parameters {
+        let description = declared["Description"].as_str().unwrap_or_default();
+        assert!(description.split_whitespace().count() >= 6 && description.ends_with('.'), "{name}: {description}");
+    }
+    let grouped = template().value()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].clone();
+    let grouped = grouped.as_array().unwrap().iter().flat_map(|group| group["Parameters"].as_array().unwrap());
+    let grouped: Vec<_> = grouped.map(|name| name.as_str().unwrap()).collect();
+    let names: BTreeSet<_> = parameters.keys().map(String::as_str).collect();
+    assert_eq!(grouped.iter().copied().collect::<BTreeSet<_>>(), names, "every parameter is in a group");
+    assert_eq!(grouped.len(), names.len(), "and in one only");
+}
+
+#[test]
+fn what_a_parameter_allows_the_functions_take_and_no_more() {
+    let parameters = template().section("Parameters");
+    let read = |setting: &str, value: &str| {
+        shared::config::Config::read(|name| (name == setting).then(|| value.to_owned())).is_ok()
+    };
+    for setting in SETTINGS.iter().filter(|setting| setting.name != STACK_NAME) {
+        let declared = &parameters[&parameter_of(setting.name)];
+        for allowed in declared["AllowedValues"].as_array().into_iter().flatten() {
+            assert!(read(setting.name, allowed.as_str().unwrap()), "{}: {allowed}", setting.name);
+        }
+        // The other bound would cross the other variable of the pair.
+        let bounds: &[&str] = match setting.name {
+            "POLL_MIN_SECONDS" => &["MinValue"],
+            "POLL_MAX_SECONDS" => &["MaxValue"],
+            _ => &["MinValue", "MaxValue"],
+        };
+        for bound in bounds {
+            let Some(bound) = declared.get(*bound).and_then(Value::as_f64) else { continue };
+            assert!(read(setting.name, &bound.to_string()), "{}: {bound}", setting.name);
+            let beyond = if bound > 1.0 { bound + 1.0 } else { bound - 1.0 };
+            assert!(!read(setting.name, &beyond.to_string()), "{}: {beyond}", setting.name);
+        }
+    }
+    for words in ["OnDrainTimeout", "StandaloneTasks", "RebalanceRecommendations", "DryRun"] {
+        assert!(parameters[words]["AllowedValues"].as_array().unwrap().len() >= 2, "{words}");
+    }
+}
+
+#[test]
+fn the_readme_has_every_setting_with_the_same_default() {
+    let readme = text("README.md");
+    let rows = readme.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("| `")?.splitn(3, " | ");
+        let (name, default) = (cells.next()?.strip_suffix('`')?, cells.next()?);
+        name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_').then(|| {
+            let default = default.strip_prefix('`').and_then(|rest| rest.split('`').next());
+            (name, default.unwrap_or_else(|| if cells_says_empty(line) { "" } else { "?" }))
+        })
+    });
+    assert_eq!(rows.collect::<BTreeMap<_, _>>(), defaults());
+}
+
+fn cells_says_empty(row: &str) -> bool {
+    row.split(" | ").nth(1).is_some_and(|default| default.starts_with("empty"))
+}
+
+#[test]
+fn each_function_is_the_binary_of_its_name_with_a_role_and_a_log_of_its_own() {
+    let functions = resources("AWS::Serverless::Function");
+    assert_eq!(functions.len(), FUNCTIONS.len());
+    for (binary, name) in FUNCTIONS {
+        let function = &functions[&format!("{name}Function")];
+        assert_eq!(
+            function["Metadata"],
+            json!({"BuildMethod": "rust-cargolambda", "BuildProperties": {"Binary": binary}})
+        );
+        assert_eq!(function["Properties"]["Role"], json!({"Fn::GetAtt": [format!("{name}Role"), "Arn"]}));
+        let logging = &function["Properties"]["LoggingConfig"];
+        assert_eq!(
+            (&logging["LogFormat"], &logging["LogGroup"]),
+            (&json!("JSON"), &json!({"Ref": format!("{name}Log")}))
+        );
+    }
+}
+
+#[test]
+fn queues_and_functions_are_timed_to_each_other() {
+    let stack = deployed(&Settings::default(), &[]);
+    let properties = |id: &str| stack.properties(id).unwrap();
+    let seconds = |value: &Value| value.as_str().map_or(value.as_u64(), |text| text.parse().ok()).unwrap();
+    for (queue, function, events, receives) in [
+        ("TerminationQueue", "InstanceTerminatingFunction", "Terminations", 5),
+        ("SpotQueue", "SpotInterruptionFunction", "Interruptions", 10),
+    ] {
+        let (queue, function) = (properties(queue), properties(function));
+        assert!(seconds(&queue["VisibilityTimeout"]) >= seconds(&function["Timeout"]), "Lambda refuses less");
+        assert_eq!(seconds(&queue["RedrivePolicy"]["maxReceiveCount"]), receives);
+        let source = &function["Events"][events]["Properties"];
+        assert_eq!((&source["BatchSize"], &source["MaximumBatchingWindowInSeconds"]), (&json!(100), &json!(1)));
+        assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+        assert_eq!(source["ScalingConfig"], json!({"MaximumConcurrency": 50}));
+    }
+    // The pause between two slices is reckoned from the function's timeout.
+    let spot = (properties("SpotQueue"), properties("SpotInterruptionFunction"));
+    assert_eq!(seconds(&spot.0["VisibilityTimeout"]), seconds(&spot.1["Timeout"]));
+    let reconcile = properties("ReconcileFunction");
+    assert_eq!(seconds(&reconcile["Timeout"]), 60, "it polls for 55 s, and is woken every minute");
+    assert!(reconcile.get("ReservedConcurrentExecutions").is_none(), "small accounts have none to give");
+}
+
+#[test]
+fn every_queue_is_encrypted_takes_tls_only_and_what_our_rules_send() {
+    let stack = deployed(&Settings::default(), &[("RebalanceRecommendations", "drain")]);
+    let queues = resources("AWS::SQS::Queue");
+    let policies = resources("AWS::SQS::QueuePolicy");
+    let rules = resources("AWS::Events::Rule");
+    assert_eq!(policies.len(), queues.len());
+    for queue in queues.keys() {
+        let arn = stack.value_of(&json!({"Fn::GetAtt": [queue, "Arn"]})).unwrap();
+        assert_eq!(stack.properties(queue).unwrap()["SqsManagedSseEnabled"], json!(true), "{queue}");
+        let policy = stack.properties(&format!("{queue}Policy")).unwrap();
+        assert_eq!(policy["Queues"], json!([queue]));
+        let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
+        let (allowed, denied): (Vec<_>, Vec<_>) = statements.iter().partition(|it| it["Effect"] == "Allow");
+        assert!(statements.iter().all(|statement| statement["Resource"] == arn), "{queue}");
+        assert_eq!(denied.len(), 1);
+        assert_eq!(denied[0]["Condition"], json!({"Bool": {"aws:SecureTransport": "false"}}));
+        let senders: BTreeSet<String> = allowed
+            .iter()
+            .flat_map(|it| it["Condition"]["ArnEquals"]["aws:SourceArn"].as_array().expect("from our rules alone"))
+            .map(|arn| arn.as_str().unwrap().rsplit('/').next().unwrap().to_owned())
+            .collect();
+        let sends = |rule: &&String| {
+            let target = &stack.properties(rule).unwrap()["Targets"][0];
+            target["Arn"] == arn || target["DeadLetterConfig"]["Arn"] == arn
+        };
+        assert_eq!(senders, rules.keys().filter(sends).cloned().collect(), "{queue}");
+    }
+}
+
+#[test]
+fn alarms_and_dashboard_use_the_metrics_there_are() {
+    let stack = deployed(&Settings::default(), &[]);
+    let alarms = resources("AWS::CloudWatch::Alarm");
+    let ours: Vec<_> =
+        alarms.keys().map(|id| stack.properties(id).unwrap()).filter(|it| it["Namespace"] == NAMESPACE).collect();
+    let used: BTreeSet<_> = ours.iter().map(|alarm| alarm["MetricName"].as_str().unwrap()).collect();
+    assert_eq!(used, METRICS.into_iter().collect());
+    for alarm in &ours {
+        assert_eq!(alarm["Dimensions"], json!([{"Name": STACK, "Value": "ecs-drainer"}]));
+    }
+
+    let dashboard = stack.properties("DashboardOfDrains").unwrap();
+    let body: Value = serde_json::from_str(dashboard["DashboardBody"].as_str().unwrap()).expect("JSON");
+    let widgets = body["widgets"].as_array().unwrap();
+    let metrics = widgets.iter().filter_map(|widget| widget["properties"]["metrics"].as_array()).flatten();
+    let ours = metrics.filter(|metric| metric[0] == NAMESPACE);
+    let ours: BTreeSet<_> =
+        ours.map(|it| (it[1].as_str().unwrap(), it[2].as_str().unwrap(), it[3].as_str().unwrap())).collect();
+    assert_eq!(ours, METRICS.into_iter().map(|name| (name, STACK, "ecs-drainer")).collect());
+    let shown = widgets.iter().find_map(|widget| widget["properties"]["alarms"].as_array()).unwrap();
+    assert_eq!(shown.len(), alarms.len(), "every alarm is on it");
+}
+
+#[test]
+fn the_hook_that_the_stack_adds_continues_and_is_the_drainers() {
+    let given = [("AutoScalingGroupName", "web"), ("HookNotificationMetadata", r#"{"cluster":"prod"}"#)];
+    let stack = deployed(&Settings::default(), &given);
+    let expected = json!({
+        "AutoScalingGroupName": "web",
+        "LifecycleHookName": "ecs-drainer",
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+        "DefaultResult": "CONTINUE",
+        "HeartbeatTimeout": "900",
+        "NotificationMetadata": r#"{"cluster":"prod"}"#,
+    });
+    assert_eq!(stack.properties("Hook"), Ok(expected));
+    assert!(deployed(&Settings::default(), &[]).properties("Hook").is_err(), "no group, no hook");
+    let rule = stack.properties("TerminationRule").unwrap();
+    assert_eq!(rule["EventPattern"]["detail"], json!({"LifecycleHookName": ["ecs-drainer"]}));
+}

@@ -19,6 +19,7 @@ mod histories;
 mod input;
 mod listings;
 mod long_drains;
+mod metrics;
 mod permissions;
 mod reconcile;
 mod releases;

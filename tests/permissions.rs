@@ -109,7 +109,7 @@ async fn an_unwatched_clusters_instances_are_found_and_nothing_else_is_allowed_t
 
     // Told to drain it all the same, it is refused: the role watches staging alone.
     let role = permissions(&deployed(&Settings::default(), &[("EcsClusters", "staging")]), "instance-terminating");
-    let function = stage.function(&[]);
+    let function = stage.function(&[("POLL_FOR_SECONDS", "2")]);
     stage.simulator.world(|world| world.restrict("instance-terminating", role));
     let drain = only(&function.invoke(&stage.event).await);
     assert!(drain["detail"].as_str().unwrap().contains("UpdateContainerInstancesState"), "{drain}");

@@ -49,7 +49,7 @@ def groups(binary):
     # Each has a world of its own, so none finds what another left.
     for name, group in (ecs.GROUPS | auto_scaling.GROUPS).items():
         yield checked(name, group, binary)
-    yield checked("a whole drain", drain.drain, binary, scale_in_after=0)
+    yield checked("a whole drain", drain.drain, binary, leave_after=0)
     yield checked("throttling", throttling.throttling, binary)
     yield from against_moto.groups(binary)
 

@@ -27,10 +27,13 @@ NEVER = 3600
 
 
 class Simulator:
-    """Serves a fresh world for as long as the `with` lasts, on a free port that it finds itself."""
+    """Serves a fresh world for as long as the `with` lasts, on a free port that it finds itself unless one is given.
 
-    def __init__(self, binary, scale_in_after=NEVER):
-        self._command = [str(binary), "serve", "--port", "0", "--scale-in-after", str(scale_in_after)]
+    Further `options` are those of `simulator serve`.
+    """
+
+    def __init__(self, binary, *options, leave_after=NEVER, port=0):
+        self._command = [str(binary), "serve", "--port", str(port), "--leave-after", str(leave_after), *options]
 
     def __enter__(self):
         # A file: a pipe that nobody reads fills up and stops the writer.
@@ -51,15 +54,17 @@ class Simulator:
     def _listening(self):
         deadline = time.monotonic() + STARTS_WITHIN
         while time.monotonic() < deadline:
-            said = self._said()
+            said = self.told()
             # It greets when it listens.
             if found := re.search(r"listen on (http://127\.0\.0\.1:\d+)", said):
                 return found[1]
             if self._process.poll() is not None:
                 raise RuntimeError(f"the simulator ended: {said.strip()}")
             time.sleep(LOOK_EVERY)
-        raise TimeoutError(f"the simulator does not listen after {STARTS_WITHIN} s: {self._said().strip()}")
+        raise TimeoutError(f"the simulator does not listen after {STARTS_WITHIN} s: {self.told().strip()}")
 
-    def _said(self):
+    def told(self):
+        """All that it told of what happens in its world."""
         # Not by seeking: the process writes at the same offset.
-        return os.pread(self._output.fileno(), 65536, 0).decode()
+        file = self._output.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode()

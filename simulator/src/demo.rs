@@ -13,9 +13,9 @@ use serde_json::Value;
 use simulator::{
     clock::wall_now,
     lambda::{Function, FunctionSpec, Outcome},
-    scenario::{self, Departure, Parameters},
+    scenario::{self, Parameters},
     wire::Simulator,
-    world::{SpotAction, World, WorldError},
+    world::WorldError,
 };
 
 use crate::tell::History;
@@ -150,7 +150,7 @@ async fn run(options: &Options) -> Result<bool, DemoError> {
 
     let mut stage = Stage::new(&simulator, &leaving, options.logs);
     for instance_id in &leaving {
-        simulator.world(|world| depart(world, instance_id, parameters.departure, notice_age))?;
+        simulator.world(|world| scenario::depart(world, instance_id, parameters.departure, notice_age))?;
     }
     let payload = event.noticed_at(simulator.now() - notice_age).payload;
     let outcome = stage.play(function.as_ref(), &payload, &mut screen).await?;
@@ -169,15 +169,6 @@ async fn run(options: &Options) -> Result<bool, DemoError> {
         screen.line(line)?;
     }
     Ok(summary.success)
-}
-
-fn depart(world: &mut World, instance_id: &str, departure: Departure, notice_age: Duration) -> Result<(), WorldError> {
-    match departure {
-        Departure::ScaleIn => world.scale_in(instance_id, world.now()).map(drop),
-        Departure::SpotInterruption => {
-            world.interrupt(instance_id, SpotAction::Terminate, world.now() - notice_age).map(drop)
-        }
-    }
 }
 
 fn start(

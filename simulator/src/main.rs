@@ -7,6 +7,7 @@ mod tell;
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use simulator::scenario::{self, Departure, Leaving, Parameters};
 
 /// ECS and Auto Scaling on loopback, as far as draining depends on them.
 #[derive(Debug, Parser)]
@@ -25,9 +26,15 @@ enum Command {
         /// The port on 127.0.0.1; 0 takes any free one.
         #[arg(long, default_value_t = 8126)]
         port: u16,
-        /// Auto Scaling begins to terminate the leaving host after so many seconds.
+        /// A host that leaves; may be given several times.
+        #[arg(long, value_name = "INSTANCE", default_value = scenario::LEAVING)]
+        leaving: Vec<String>,
+        /// EC2 interrupts the leaving hosts, instead of Auto Scaling terminating them.
+        #[arg(long)]
+        spot: bool,
+        /// They begin to leave after so many seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-        scale_in_after: u32,
+        leave_after: u32,
     },
 }
 
@@ -35,8 +42,11 @@ enum Command {
 async fn main() -> ExitCode {
     match Arguments::parse_from(without_separator(std::env::args_os())).command {
         Command::Demo(options) => demo::demo(&options).await,
-        Command::Serve { port, scale_in_after } => {
-            match serve::serve(port, Duration::from_secs(scale_in_after.into())).await {
+        Command::Serve { port, leaving, spot, leave_after } => {
+            let departure = if spot { Departure::SpotInterruption } else { Departure::ScaleIn };
+            let leaving = leaving.into_iter().map(|instance_id| Leaving { instance_id, ..Leaving::default() });
+            let parameters = Parameters { leaving: leaving.collect(), departure, ..Parameters::default() };
+            match serve::serve(port, &parameters, Duration::from_secs(leave_after.into())).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     eprintln!("simulator: {error}");

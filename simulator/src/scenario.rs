@@ -4,7 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::world::{GroupSpec, HookSpec, HostSpec, ServiceKind, ServiceSpec, Settings, TaskSpec, World, WorldError};
+use crate::world::{
+    GroupSpec, HookSpec, HostSpec, ServiceKind, ServiceSpec, Settings, SpotAction, TaskSpec, World, WorldError,
+};
 
 /// The cluster.
 pub const CLUSTER: &str = "prod";
@@ -148,6 +150,21 @@ pub fn demo(start: Timestamp, parameters: &Parameters) -> Result<World, WorldErr
         }
     }
     Ok(world)
+}
+
+/// A host of the world begins to go away; a Spot notice of it is that old.
+pub fn depart(
+    world: &mut World,
+    instance_id: &str,
+    departure: Departure,
+    notice_age: Duration,
+) -> Result<(), WorldError> {
+    match departure {
+        Departure::ScaleIn => world.scale_in(instance_id, world.now()).map(drop),
+        Departure::SpotInterruption => {
+            world.interrupt(instance_id, SpotAction::Terminate, world.now() - notice_age).map(drop)
+        }
+    }
 }
 
 /// Two hosts, whatever the ids of the others are.

@@ -7,9 +7,9 @@ use std::{
 
 use simulator::{
     clock::wall_now,
-    scenario::{self, LEAVING, Parameters},
+    scenario::{self, Parameters},
     wire::Simulator,
-    world::WorldError,
+    world::{World, WorldError},
 };
 
 use crate::tell::{self, History};
@@ -29,18 +29,18 @@ pub(crate) enum ServeError {
 }
 
 /// Serves until it is interrupted.
-pub(crate) async fn serve(port: u16, scale_in_after: Duration) -> Result<(), ServeError> {
+pub(crate) async fn serve(port: u16, parameters: &Parameters, leave_after: Duration) -> Result<(), ServeError> {
     let began = wall_now();
-    let world = scenario::demo(began, &Parameters::default())?;
+    let world = scenario::demo(began, parameters)?;
     let mut history = History::from_here(&world);
     let simulator = Simulator::start_on(world, port).map_err(|source| ServeError::Listen { port, source })?;
     let mut out = io::stdout();
-    out.write_all(greeting(&simulator.url()).as_bytes())?;
-    let mut to_scale_in = Some(began + scale_in_after);
+    out.write_all(greeting(&simulator.url(), parameters).as_bytes())?;
+    let mut to_leave = Some(began + leave_after);
     loop {
-        if to_scale_in.is_some_and(|at| at <= simulator.now()) {
-            to_scale_in = None;
-            simulator.world(|world| world.scale_in(LEAVING, world.now()))?;
+        if to_leave.is_some_and(|at| at <= simulator.now()) {
+            to_leave = None;
+            simulator.world(|world| leave(world, parameters))?;
         }
         let lines: Vec<_> = simulator.world(|world| {
             let news = history.news(world);
@@ -57,9 +57,15 @@ pub(crate) async fn serve(port: u16, scale_in_after: Duration) -> Result<(), Ser
     }
 }
 
-fn greeting(url: &str) -> String {
+fn leave(world: &mut World, parameters: &Parameters) -> Result<(), WorldError> {
+    let mut leaving = parameters.leaving.iter();
+    leaving.try_for_each(|host| scenario::depart(world, &host.instance_id, parameters.departure, Duration::ZERO))
+}
+
+fn greeting(url: &str, parameters: &Parameters) -> String {
+    let leaving: Vec<_> = parameters.leaving.iter().map(|host| host.instance_id.as_str()).collect();
     format!(
-        "ECS and Auto Scaling listen on {url}; cluster {cluster}, group {group}, hook {hook}, leaving host {LEAVING}.
+        "ECS and Auto Scaling listen on {url}; cluster {cluster}, group {group}, hook {hook}, leaving: {leaving}.
 
     export AWS_ENDPOINT_URL={url}
     export AWS_REGION=us-west-2
@@ -70,6 +76,7 @@ fn greeting(url: &str) -> String {
         cluster = scenario::CLUSTER,
         group = scenario::GROUP,
         hook = scenario::HOOK,
+        leaving = leaving.join(", "),
     )
 }
 
@@ -82,7 +89,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let error = runtime.block_on(serve(port, Duration::ZERO)).unwrap_err().to_string();
+        let error = runtime.block_on(serve(port, &Parameters::default(), Duration::ZERO)).unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot listen on 127.0.0.1:{port}: ")), "{error}");
         assert!(!error.contains('\n'));
     }

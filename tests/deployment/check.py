@@ -1,0 +1,46 @@
+"""Runs the functions as they ship: in cargo-lambda's emulator, and deployed with SAM to an emulator of AWS.
+
+One line for each group of checks; the exit status is 1 when one failed. The template must have been built by `sam
+build`; run.sh does all of it.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+# The sources stay as they are in the repository.
+sys.dont_write_bytecode = True
+
+WORKSPACE = Path(__file__).resolve().parents[2]
+# The simulator as a process, and how checks are told of, are the same as there.
+sys.path.append(str(WORKSPACE / "simulator/conformance"))
+
+import deployed
+import local_lambda
+from report import Checks
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("architecture", choices=["arm64", "x86_64"], help="what the functions were built for")
+    parser.add_argument("--simulator", type=Path, default=WORKSPACE / "target/debug/simulator", help="the binary")
+    arguments = parser.parse_args()
+
+    passed = failed = 0
+    for name, group in [
+        ("cargo lambda watch and invoke", lambda checks: local_lambda.drain(checks, WORKSPACE, arguments.simulator)),
+        ("deployed", lambda checks: deployed.drains(checks, WORKSPACE, arguments.simulator, arguments.architecture)),
+    ]:
+        checks = Checks(name)
+        with checks.nothing_raised():
+            group(checks)
+        print(checks.line(), flush=True)
+        failed += len(checks.failures)
+        passed += checks.count - len(checks.failures)
+    print(deployed.NOT_CHECKED)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,10 +1,13 @@
 //! `template.yaml` against the code and the README: settings, wiring, metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::config::SETTINGS;
+use shared::config::{Overrides, SETTINGS};
+use shared::ids::ClusterName;
 use shared::metrics::{METRICS, NAMESPACE, STACK};
+use simulator::cloudformation::Template;
 use simulator::world::Settings;
 
 use crate::support::template::{FUNCTIONS, deployed, template, text};
@@ -231,4 +234,25 @@ fn the_hook_that_the_stack_adds_continues_and_is_the_drainers() {
     assert!(deployed(&Settings::default(), &[]).properties("Hook").is_err(), "no group, no hook");
     let rule = stack.properties("TerminationRule").unwrap();
     assert_eq!(rule["EventPattern"]["detail"], json!({"LifecycleHookName": ["ecs-drainer"]}));
+}
+
+#[test]
+fn the_example_has_a_hook_that_the_drainer_understands() {
+    let example = Template::parse(&text("example/cluster.yaml")).unwrap();
+    let group = &example.section("Resources")["HostGroup"]["Properties"];
+    let [hook] = group["LifecycleHookSpecificationList"].as_array().unwrap().as_slice() else { panic!("one hook") };
+    assert_eq!(hook["LifecycleTransition"], "autoscaling:EC2_INSTANCE_TERMINATING");
+    assert_eq!(hook["DefaultResult"], "CONTINUE");
+    let parameters = example.section("Parameters");
+    let defaults = defaults();
+    assert_eq!(parameters["HookName"]["Default"], defaults["LIFECYCLE_HOOK_NAMES"]);
+    let ours = template().section("Parameters");
+    for limit in ["Default", "MinValue", "MaxValue"] {
+        let (theirs, ours) = (&parameters["HookHeartbeatTimeoutSeconds"], &ours["HookHeartbeatTimeoutSeconds"]);
+        assert_eq!(theirs[limit], ours[limit], "{limit}");
+    }
+    let metadata = hook["NotificationMetadata"]["Fn::Sub"].as_str().unwrap().replace("${ClusterName}", "prod");
+    let overrides = Overrides::read(&metadata);
+    assert_eq!((overrides.mistakes, overrides.cluster), (vec![], ClusterName::parse("prod")));
+    assert_eq!(overrides.drain_timeout, Some(Duration::from_secs(1800)));
 }

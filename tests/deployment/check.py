@@ -1,4 +1,4 @@
-"""Runs the functions as they ship: in cargo-lambda's emulator, and deployed with SAM to an emulator of AWS.
+"""Runs the example's user data, and the functions as they ship: in cargo-lambda's emulator, and deployed with SAM to an emulator of AWS.
 
 One line for each group of checks; the exit status is 1 when one failed. The template must have been built by `sam
 build`; run.sh does all of it.
@@ -17,6 +17,7 @@ sys.path.append(str(WORKSPACE / "simulator/conformance"))
 
 import deployed
 import local_lambda
+import user_data
 from report import Checks
 
 
@@ -28,6 +29,7 @@ def main():
 
     passed = failed = 0
     for name, group in [
+        ("user data of the example", lambda checks: user_data.parts_do_what_they_say(checks, WORKSPACE)),
         ("cargo lambda watch and invoke", lambda checks: local_lambda.drain(checks, WORKSPACE, arguments.simulator)),
         ("deployed", lambda checks: deployed.drains(checks, WORKSPACE, arguments.simulator, arguments.architecture)),
     ]:

@@ -32,6 +32,9 @@ case $(uname -m) in
     *) architecture=x86_64 ;;
 esac
 sam build --parameter-overrides "Architecture=$architecture"
+for built in InstanceTerminating:instance-terminating SpotInterruption:spot-interruption Reconcile:reconcile; do
+    cmp "target/lambda/${built#*:}/bootstrap" ".aws-sam/build/${built%:*}Function/bootstrap"
+done
 # What it starts unless told otherwise; a stale one would be checked without a word.
 cargo build --quiet --locked --package simulator
 say 'the functions at work'

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use aws_config::BehaviorVersion;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
@@ -14,6 +15,9 @@ use shared::config::Config;
 use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
 use shared::{metrics, telemetry};
+
+/// Where Lambda puts a role's credentials (Lambda developer guide, defined runtime environment variables).
+const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 
 /// What an execution environment keeps from one invocation to the next.
 pub(crate) struct Warm {
@@ -47,7 +51,12 @@ where
         Ok(config) => config,
         Err(error) => return failed(&error),
     };
-    let sdk = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+    let mut sdk = aws_config::defaults(BehaviorVersion::v2026_01_12());
+    // The chain would find them there, too, but only after all of it was built.
+    if environment(ACCESS_KEY_ID).is_some() {
+        sdk = sdk.credentials_provider(EnvironmentVariableCredentialsProvider::new());
+    }
+    let sdk = sdk.load().await;
     let log_level = telemetry::lowest_level(environment);
     let warm = Warm { calls: SdkCalls::new(&sdk), config, remembered: Remembered::default(), log_level };
 

@@ -10,7 +10,7 @@ use simulator::lambda::Function;
 use simulator::world::{Fault, FaultKind, Operation, Service, Settings, World};
 
 use crate::spot::{daemon, held_on_leaving, interrupted};
-use crate::support::template::{FUNCTIONS, deployed, permissions};
+use crate::support::template::{FUNCTIONS, deployed, permissions, template, text};
 use crate::support::{
     CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, bare_world, host, only, remembered, secs, service, standalone,
     world, world_with_hooks,
@@ -62,16 +62,22 @@ async fn whole_drain(
 
 fn allowed(name: &str) -> BTreeSet<String> {
     let permissions = permissions(&deployed(&Settings::default(), &[]), name);
-    let of_engine =
-        permissions.actions().into_iter().filter(|it| it.starts_with("ecs:") || it.starts_with("autoscaling:"));
-    of_engine.map(str::to_owned).collect()
+    permissions.actions().into_iter().map(str::to_owned).collect()
+}
+
+/// With what Lambda itself needs of the role: to write the function's log, and to receive for it.
+fn with_lambdas(asked: BTreeSet<String>, receives: bool) -> BTreeSet<String> {
+    let log = ["logs:CreateLogStream", "logs:PutLogEvents"];
+    let queue = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+    let of_queue = queue.into_iter().filter(|_| receives);
+    asked.into_iter().chain(log.into_iter().chain(of_queue).map(str::to_owned)).collect()
 }
 
 #[tokio::test]
 async fn instance_terminating_asks_for_all_that_its_role_allows() {
     let stage = Stage::scaling_in(stubborn(world_with_hooks(&[(HOOK, 6.0)])));
     let asked = whole_drain(&stage, |variables| stage.function(variables), "instance-terminating", &stage.event).await;
-    assert_eq!(asked, allowed("instance-terminating"));
+    assert_eq!(with_lambdas(asked, true), allowed("instance-terminating"));
 }
 
 #[tokio::test]
@@ -83,7 +89,7 @@ async fn reconcile_asks_for_all_that_its_role_allows() {
         stage.reconcile(variables, secs(if is_first { 6.0 } else { 30.0 }))
     };
     let asked = whole_drain(&stage, start, "reconcile", &json!({})).await;
-    assert_eq!(asked, allowed("reconcile"));
+    assert_eq!(with_lambdas(asked, false), allowed("reconcile"));
 }
 
 #[tokio::test]
@@ -94,7 +100,8 @@ async fn spot_interruption_asks_for_all_that_its_role_allows() {
     let stage = interrupted(world, 70.0);
     let drain = only(&stage.spot(&[], secs(60.0)).invoke(&stage.event).await);
     assert_eq!(drain["outcome"], "drained", "{drain}");
-    assert_eq!(stage.simulator.world(|world| asked(world, "spot-interruption")), allowed("spot-interruption"));
+    let asked = stage.simulator.world(|world| asked(world, "spot-interruption"));
+    assert_eq!(with_lambdas(asked, true), allowed("spot-interruption"));
 }
 
 #[tokio::test]
@@ -142,20 +149,45 @@ async fn a_group_without_the_tag_is_not_released() {
 }
 
 #[test]
-fn only_what_has_no_resource_is_allowed_on_all_of_them() {
+fn only_what_has_no_resource_is_allowed_on_all_of_them_and_the_rest_at_home_in_any_partition() {
+    let gov = Settings { partition: "aws-us-gov".into(), region: "us-gov-west-1".into(), ..Settings::default() };
+    let home = [&format!(":{}:{}:", gov.region, gov.account), ":iam::"];
     for parameters in [&[][..], &[("EcsClusters", "prod,batch")], &[("GroupTagValue", "prod")]] {
-        let stack = deployed(&Settings::default(), parameters);
+        let stack = deployed(&gov, parameters);
         for (name, _) in FUNCTIONS {
-            let permissions = permissions(&stack, name);
-            for statement in permissions.statements() {
-                let everywhere = statement.resources.iter().any(|resource| !resource.starts_with("arn:aws:"));
-                let exempt = |action: &String| WITHOUT_RESOURCE.contains(&action.as_str());
-                assert!(!everywhere || statement.actions.iter().all(exempt), "{name}: {statement:?}");
-                let home = statement.resources.iter().all(|it| it == "*" || it.contains(":us-west-2:123456789012:"));
-                assert!(home, "{name}: {statement:?}");
+            for statement in permissions(&stack, name).statements() {
+                for resource in &statement.resources {
+                    let exempt = |action: &String| WITHOUT_RESOURCE.contains(&action.as_str());
+                    let everywhere = resource == "*" && statement.actions.iter().all(exempt);
+                    let at_home =
+                        resource.starts_with("arn:aws-us-gov:") && home.iter().any(|home| resource.contains(*home));
+                    assert!(everywhere || at_home, "{name}: {statement:?}");
+                }
                 let of_tasks = statement.actions.iter().any(|action| action == "ecs:ListTasks");
-                assert!(!of_tasks || statement.conditions.iter().any(|it| it.key == "ecs:cluster"), "{statement:?}");
+                let keys: Vec<_> = statement.conditions.iter().map(|condition| condition.key.as_str()).collect();
+                assert!(!of_tasks || keys == ["ecs:cluster", "aws:RequestedRegion"], "{statement:?}");
             }
+        }
+    }
+    for path in ["template.yaml", "example/cluster.yaml"] {
+        assert!(!text(path).contains("arn:aws:"), "{path} names a partition");
+    }
+}
+
+#[test]
+fn nothing_but_the_roles_and_the_policies_they_name_gives_permissions() {
+    for (id, resource) in template().section("Resources") {
+        let kind = resource["Type"].as_str().unwrap();
+        assert!(
+            !kind.starts_with("AWS::IAM::") || ["AWS::IAM::Role", "AWS::IAM::ManagedPolicy"].contains(&kind),
+            "{id}"
+        );
+        if kind == "AWS::Serverless::Function" {
+            assert!(resource["Properties"].get("Policies").is_none(), "{id} has policies of its own");
+        }
+        if kind == "AWS::IAM::ManagedPolicy" {
+            let attached = ["Roles", "Users", "Groups"].iter().any(|to| resource["Properties"].get(to).is_some());
+            assert!(!attached, "{id} is attached from its own side");
         }
     }
 }

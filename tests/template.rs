@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::config::{Overrides, SETTINGS};
+use shared::config::{Config, Overrides, SETTINGS};
 use shared::ids::ClusterName;
 use shared::metrics::{METRICS, NAMESPACE, STACK};
 use simulator::cloudformation::Template;
@@ -76,9 +76,7 @@ fn every_setting_has_a_parameter_with_a_paragraph_and_what_is_allowed() {
 #[test]
 fn what_a_parameter_allows_the_functions_take_and_no_more() {
     let parameters = template().section("Parameters");
-    let read = |setting: &str, value: &str| {
-        shared::config::Config::read(|name| (name == setting).then(|| value.to_owned())).is_ok()
-    };
+    let read = |setting: &str, value: &str| Config::read(|name| (name == setting).then(|| value.to_owned())).is_ok();
     for setting in SETTINGS.iter().filter(|setting| setting.name != STACK_NAME) {
         let declared = &parameters[&parameter_of(setting.name)];
         for allowed in declared["AllowedValues"].as_array().into_iter().flatten() {
@@ -97,8 +95,12 @@ fn what_a_parameter_allows_the_functions_take_and_no_more() {
             assert!(!read(setting.name, &beyond.to_string()), "{}: {beyond}", setting.name);
         }
     }
-    for words in ["OnDrainTimeout", "StandaloneTasks", "RebalanceRecommendations", "DryRun"] {
-        assert!(parameters[words]["AllowedValues"].as_array().unwrap().len() >= 2, "{words}");
+    for setting in ["ON_DRAIN_TIMEOUT", "STANDALONE_TASKS", "REBALANCE_RECOMMENDATIONS", "DRY_RUN"] {
+        let refused =
+            Config::read(|name| (name == setting).then(|| "no such word".to_owned())).unwrap_err().to_string();
+        let words: BTreeSet<_> = refused.split("allowed: ").nth(1).unwrap().split(", ").collect();
+        let allowed = parameters[&parameter_of(setting)]["AllowedValues"].as_array().unwrap();
+        assert_eq!(allowed.iter().map(|word| word.as_str().unwrap()).collect::<BTreeSet<_>>(), words, "{setting}");
     }
 }
 
@@ -109,15 +111,11 @@ fn the_readme_has_every_setting_with_the_same_default() {
         let mut cells = line.strip_prefix("| `")?.splitn(3, " | ");
         let (name, default) = (cells.next()?.strip_suffix('`')?, cells.next()?);
         name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_').then(|| {
-            let default = default.strip_prefix('`').and_then(|rest| rest.split('`').next());
-            (name, default.unwrap_or_else(|| if cells_says_empty(line) { "" } else { "?" }))
+            let quoted = default.strip_prefix('`').and_then(|rest| rest.split('`').next());
+            (name, quoted.unwrap_or(if default.starts_with("empty") { "" } else { "?" }))
         })
     });
     assert_eq!(rows.collect::<BTreeMap<_, _>>(), defaults());
-}
-
-fn cells_says_empty(row: &str) -> bool {
-    row.split(" | ").nth(1).is_some_and(|default| default.starts_with("empty"))
 }
 
 #[test]
@@ -132,10 +130,12 @@ fn each_function_is_the_binary_of_its_name_with_a_role_and_a_log_of_its_own() {
         );
         assert_eq!(function["Properties"]["Role"], json!({"Fn::GetAtt": [format!("{name}Role"), "Arn"]}));
         let logging = &function["Properties"]["LoggingConfig"];
-        assert_eq!(
-            (&logging["LogFormat"], &logging["LogGroup"]),
-            (&json!("JSON"), &json!({"Ref": format!("{name}Log")}))
-        );
+        let log = format!("{name}Log");
+        let expected =
+            json!({"LogFormat": "JSON", "ApplicationLogLevel": {"Ref": "LogLevel"}, "LogGroup": {"Ref": log}});
+        assert_eq!(*logging, expected);
+        let group = &resources("AWS::Logs::LogGroup")[&log];
+        assert_eq!(group["Properties"]["RetentionInDays"], json!({"Ref": "LogRetentionDays"}));
     }
 }
 
@@ -159,7 +159,13 @@ fn queues_and_functions_are_timed_to_each_other() {
     // The pause between two slices is reckoned from the function's timeout.
     let spot = (properties("SpotQueue"), properties("SpotInterruptionFunction"));
     assert_eq!(seconds(&spot.0["VisibilityTimeout"]), seconds(&spot.1["Timeout"]));
+    let shortest = template().section("Parameters")["SpotSliceSeconds"]["MinValue"].as_u64().unwrap();
+    assert!(shortest * 10 > 120, "ten receives outlast the notice");
     let reconcile = properties("ReconcileFunction");
+    let once = json!({"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60});
+    assert_eq!(reconcile["EventInvokeConfig"], once);
+    let schedule = &reconcile["Events"]["EveryMinute"]["Properties"];
+    assert_eq!((&schedule["Schedule"], &schedule["RetryPolicy"]), (&json!("rate(1 minute)"), &once));
     assert_eq!(seconds(&reconcile["Timeout"]), 60, "it polls for 55 s, and is woken every minute");
     assert!(reconcile.get("ReservedConcurrentExecutions").is_none(), "small accounts have none to give");
 }
@@ -180,7 +186,12 @@ fn every_queue_is_encrypted_takes_tls_only_and_what_our_rules_send() {
         let (allowed, denied): (Vec<_>, Vec<_>) = statements.iter().partition(|it| it["Effect"] == "Allow");
         assert!(statements.iter().all(|statement| statement["Resource"] == arn), "{queue}");
         assert_eq!(denied.len(), 1);
+        assert_eq!((&denied[0]["Principal"], &denied[0]["Action"]), (&json!("*"), &json!("sqs:*")));
         assert_eq!(denied[0]["Condition"], json!({"Bool": {"aws:SecureTransport": "false"}}));
+        for statement in &allowed {
+            let who = (&statement["Principal"], &statement["Action"]);
+            assert_eq!(who, (&json!({"Service": "events.amazonaws.com"}), &json!("sqs:SendMessage")), "{queue}");
+        }
         let senders: BTreeSet<String> = allowed
             .iter()
             .flat_map(|it| it["Condition"]["ArnEquals"]["aws:SourceArn"].as_array().expect("from our rules alone"))
@@ -215,7 +226,46 @@ fn alarms_and_dashboard_use_the_metrics_there_are() {
         ours.map(|it| (it[1].as_str().unwrap(), it[2].as_str().unwrap(), it[3].as_str().unwrap())).collect();
     assert_eq!(ours, METRICS.into_iter().map(|name| (name, STACK, "ecs-drainer")).collect());
     let shown = widgets.iter().find_map(|widget| widget["properties"]["alarms"].as_array()).unwrap();
-    assert_eq!(shown.len(), alarms.len(), "every alarm is on it");
+    let shown: BTreeSet<_> = shown.iter().map(|arn| arn.as_str().unwrap().rsplit(':').next().unwrap()).collect();
+    assert_eq!(shown, alarms.keys().map(String::as_str).collect(), "every alarm is on it");
+}
+
+#[test]
+fn every_alarm_looks_at_what_it_says_and_tells_the_topic() {
+    let topic = "arn:aws:sns:us-west-2:123456789012:pages";
+    let stack = deployed(&Settings::default(), &[("AlarmTopicArn", topic)]);
+    let mut looks_at = BTreeMap::new();
+    for id in resources("AWS::CloudWatch::Alarm").into_keys() {
+        let alarm = stack.properties(&id).unwrap();
+        assert_eq!((&alarm["AlarmActions"], &alarm["OKActions"]), (&json!([topic]), &json!([topic])), "{id}");
+        let missing = if id == "ReconcileDoesNotRun" { "breaching" } else { "notBreaching" };
+        assert_eq!(alarm["TreatMissingData"], missing, "{id}");
+        let of = alarm["Dimensions"][0]["Value"].as_str().unwrap().to_owned();
+        looks_at.insert(id, format!("{} of {of}", alarm["MetricName"].as_str().unwrap()));
+    }
+    let expected = [
+        ("DrainsArePastTheirDeadline", "DrainsPastDeadline of ecs-drainer"),
+        ("EventsAreUndelivered", "ApproximateNumberOfMessagesVisible of UndeliveredEvents"),
+        ("InstanceTerminatingFails", "Errors of InstanceTerminatingFunction"),
+        ("InstanceTerminatingIsThrottled", "Throttles of InstanceTerminatingFunction"),
+        ("InstancesAreNotLocated", "InstancesNeverLocated of ecs-drainer"),
+        ("ReconcileDoesNotRun", "Invocations of ReconcileFunction"),
+        ("ReconcileFails", "Errors of ReconcileFunction"),
+        ("ReconcileIsThrottled", "Throttles of ReconcileFunction"),
+        ("SpotInterruptionFails", "Errors of SpotInterruptionFunction"),
+        ("SpotInterruptionIsThrottled", "Throttles of SpotInterruptionFunction"),
+        ("SpotNoticesAreDead", "ApproximateNumberOfMessagesVisible of SpotDeadLetters"),
+        ("SpotNoticesWait", "ApproximateAgeOfOldestMessage of SpotQueue"),
+        ("TerminationsAreDead", "ApproximateNumberOfMessagesVisible of TerminationDeadLetters"),
+        ("TerminationsWait", "ApproximateAgeOfOldestMessage of TerminationQueue"),
+    ];
+    let expected = expected.map(|(id, what)| (id.to_owned(), what.to_owned()));
+    assert_eq!(looks_at, BTreeMap::from(expected));
+    let operations = text("docs/operations.md");
+    for id in looks_at.keys() {
+        let family = ["Fails", "IsThrottled"].iter().find(|end| id.ends_with(*end)).map(|end| format!("`…{end}`"));
+        assert!(operations.contains(&family.unwrap_or_else(|| format!("`{id}`"))), "{id} is not explained");
+    }
 }
 
 #[test]
@@ -232,6 +282,11 @@ fn the_hook_that_the_stack_adds_continues_and_is_the_drainers() {
     });
     assert_eq!(stack.properties("Hook"), Ok(expected));
     assert!(deployed(&Settings::default(), &[]).properties("Hook").is_err(), "no group, no hook");
+    let after = &template().section("Resources")["Hook"]["DependsOn"];
+    // Made by SAM from the function and its event.
+    for id in ["InstanceTerminatingFunctionTerminations", "ReconcileFunctionEveryMinute", "TerminationRule"] {
+        assert!(after.as_array().unwrap().contains(&json!(id)), "{id} is there before anything is held");
+    }
     let rule = stack.properties("TerminationRule").unwrap();
     assert_eq!(rule["EventPattern"]["detail"], json!({"LifecycleHookName": ["ecs-drainer"]}));
 }

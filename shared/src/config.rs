@@ -82,10 +82,10 @@ const POLL_FOR_BATCH: Duration = Duration::from_secs(10);
 const SPOT_STOP_LEAD_MAX_SECONDS: u64 = 120;
 /// Faster polling than this only burns the account's request quota.
 const POLL_SHORTEST: f64 = 0.05;
-/// What CloudWatch takes for the value of a metric's dimension (API reference, `Dimension`).
-const STACK_NAME_LONGEST: usize = 255;
 /// Slower polling than this would leave a host idle for longer than a drain is worth.
 const POLL_LONGEST: f64 = 300.0;
+/// What CloudWatch takes for the value of a metric's dimension (API reference, `Dimension`).
+const STACK_NAME_LONGEST: usize = 255;
 
 /// Every setting of the drainer.
 #[derive(Debug, Clone, PartialEq)]

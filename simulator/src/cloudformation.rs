@@ -1,5 +1,5 @@
 //! Reads a SAM template as CloudFormation would, as far as `template.yaml` needs it: parameters, conditions, intrinsic
-//! functions. What it does not know it refuses.
+//! functions. A function that it does not know it refuses; what a parameter allows it does not check.
 
 use std::collections::BTreeMap;
 

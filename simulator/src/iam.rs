@@ -117,22 +117,19 @@ impl Statement {
         if statement.get("Effect").and_then(Value::as_str) != Some("Allow") {
             return unsupported(statement);
         }
-        let actions = texts(statement.get("Action"));
-        if actions.is_empty() || actions.iter().any(|action| action.contains(['*', '?'])) {
+        let (Some(actions), Some(resources)) = (texts(statement.get("Action")), texts(statement.get("Resource")))
+        else {
+            return unsupported(statement);
+        };
+        if actions.iter().any(|action| action.contains(['*', '?'])) {
             return unsupported(statement);
         }
-        let mut conditions = Vec::new();
-        for (operator, keys) in statement.get("Condition").and_then(Value::as_object).into_iter().flatten() {
-            let operator = match operator.as_str() {
-                "ArnLike" | "ArnEquals" => Operator::ArnLike,
-                "StringEquals" => Operator::StringEquals,
-                _ => return unsupported(statement),
-            };
-            for (key, values) in keys.as_object().into_iter().flatten() {
-                conditions.push(Condition { key: key.clone(), operator, values: texts(Some(values)) });
-            }
-        }
-        Ok(Statement { actions, resources: texts(statement.get("Resource")), conditions })
+        let conditions = match statement.get("Condition") {
+            None => Some(Vec::new()),
+            Some(condition) => Condition::read(condition),
+        };
+        let Some(conditions) = conditions else { return unsupported(statement) };
+        Ok(Statement { actions, resources, conditions })
     }
 
     fn allows(&self, access: &Access) -> bool {
@@ -143,6 +140,22 @@ impl Statement {
 }
 
 impl Condition {
+    /// None for what is not modelled: a condition that is overlooked would allow everything.
+    fn read(element: &Value) -> Option<Vec<Condition>> {
+        let mut conditions = Vec::new();
+        for (operator, keys) in element.as_object()? {
+            let operator = match operator.as_str() {
+                "ArnLike" | "ArnEquals" => Operator::ArnLike,
+                "StringEquals" => Operator::StringEquals,
+                _ => return None,
+            };
+            for (key, values) in keys.as_object()? {
+                conditions.push(Condition { key: key.clone(), operator, values: texts(Some(values))? });
+            }
+        }
+        Some(conditions)
+    }
+
     // IAM user guide, condition operators: a key that the request does not have makes the condition false.
     fn holds(&self, access: &Access) -> bool {
         let mut found = access.context.iter().filter(|(key, _)| self.key.eq_ignore_ascii_case(key));
@@ -212,8 +225,10 @@ fn list(value: Option<&Value>) -> &[Value] {
     }
 }
 
-fn texts(value: Option<&Value>) -> Vec<String> {
-    list(value).iter().filter_map(Value::as_str).map(str::to_owned).collect()
+/// None where there is nothing, or anything but text.
+fn texts(value: Option<&Value>) -> Option<Vec<String>> {
+    let texts: Vec<_> = list(value).iter().map(|it| it.as_str().map(str::to_owned)).collect::<Option<_>>()?;
+    (!texts.is_empty()).then_some(texts)
 }
 
 #[cfg(test)]
@@ -277,6 +292,11 @@ mod tests {
             ("Action", json!("ecs:*")),
             ("NotAction", json!("ecs:StopTask")),
             ("Condition", json!({"StringLike": {"a": "b"}})),
+            ("Condition", json!("a")),
+            ("Condition", json!({"StringEquals": ["a"]})),
+            ("Condition", json!({"StringEquals": {"a": {"b": "c"}}})),
+            ("Resource", json!(null)),
+            ("Resource", json!([])),
         ] {
             let mut statement = json!({"Effect": "Allow", "Action": "ecs:StopTask", "Resource": "*"});
             statement[field] = value;

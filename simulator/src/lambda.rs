@@ -137,6 +137,21 @@ impl Function {
         })
     }
 
+    /// Waits until the process has asked for its first event. Answers how long its INIT took, when it was this one's.
+    ///
+    /// # Errors
+    /// How it ended, when it did not get there.
+    pub async fn ready(&self) -> Result<Option<Duration>, Outcome> {
+        let environment = self.environment().map_err(|error| init_failed("Runtime.InvalidEntrypoint", &error))?;
+        environment.ready().await?;
+        Ok(environment.init_duration())
+    }
+
+    /// The process, while it lives.
+    pub fn process_id(&self) -> Option<u32> {
+        self.current().environment.as_ref().and_then(|environment| environment.process_id())
+    }
+
     /// Invokes the function with `event` and waits for the end; further calls wait for their turn.
     pub async fn invoke(&self, event: &Value) -> Invocation {
         let _turn = self.turn.lock().await;

@@ -1,4 +1,6 @@
-"""Runs the example's user data, and the functions as they ship: in cargo-lambda's emulator, and deployed with SAM to an emulator of AWS.
+"""Runs the example's user data, and the functions as they ship.
+
+They run in cargo-lambda's emulator, and deployed with SAM to an emulator of AWS.
 
 One line for each group of checks; the exit status is 1 when one failed. The template must have been built by `sam
 build`; run.sh does all of it.

@@ -32,7 +32,7 @@ PARAMETERS = {
     "TerminationVisibilitySeconds": "20",
     # As long as the world takes to drain, so that the event's own invocation ends it.
     "PollForSeconds": "15",
-    "SpotSliceSeconds": "10",
+    "SpotSliceSeconds": "15",
     # What ECS cannot move off a Spot instance is stopped 20 s after the notice, and not 75 s.
     "SpotStopLeadSeconds": "100",
     "AutoScalingGroupName": GROUP,
@@ -122,7 +122,6 @@ class Emulator(Running):
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, config=Config(proxies={}))
 
 
-
 def make_group(aws):
     """The emulator's Auto Scaling group, for the stack to put a hook on."""
     auto_scaling = aws.client("autoscaling")
@@ -145,6 +144,7 @@ def deploy(checks, workspace, aws, architecture):
     # SAM reads quotes in a value as a shell would.
     overrides.append(f"HookNotificationMetadata={json.dumps(METADATA)}")
     command = ["sam", "deploy", "--resolve-s3", "--stack-name", STACK, "--capabilities", "CAPABILITY_IAM"]
+    checks.that(f"`{' '.join(command)}`" in (workspace / "README.md").read_text(), "the README has this command")
     done = subprocess.run(
         [*command, "--no-confirm-changeset", "--no-progressbar", "--parameter-overrides", *overrides],
         cwd=workspace,
@@ -223,8 +223,9 @@ def terminations(checks, workspace, aws, outputs, simulator):
         put(aws, sample, detail)
 
     released(checks, simulator, LEAVING, DRAINS_WITHIN)
+    # Nobody was told of it: reconcile found it.
     released(checks, simulator, UNTOLD, RECONCILED_WITHIN)
-    checks.that("DescribeAutoScalingGroups" in simulator.told(), "reconcile found it, for nobody was told of it")
+    checks.equal(aws.said().count("EventBridge → SQS"), 2, "events that the rule took, and not somebody else's hook's")
 
     [dead] = wait_for(
         "the poison message in the dead-letter queue",

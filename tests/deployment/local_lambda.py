@@ -15,7 +15,7 @@ FUNCTION = "instance-terminating"
 
 
 def drain(checks, workspace, simulator_binary):
-    """The README's own way of trying a function by hand."""
+    """A function by hand, as the README has it, but for the binary, which here is the one that ships."""
     with Simulator(simulator_binary, leave_after=0) as simulator:
         port = free_port()
         watch = ["cargo", "lambda", "watch", "--invoke-address", "127.0.0.1", "--invoke-port", port]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::deadlines::deadlines;
 use super::decide::{Outcome, Settled};
 use super::known::{Known, Place};
+use super::tries::Try;
 use crate::aws::Task;
 use crate::clock::between;
 use crate::config::Policy;
@@ -106,11 +107,15 @@ pub fn report(known: &Known, settled: Settled, policy: &Policy, now: Timestamp) 
 
 /// Spot's stragglers are always stopped at its deadline's lead: what counts there is that the power goes before they end.
 fn trouble(known: &Known, outcome: Outcome, policy: &Policy, now: Timestamp) -> Option<Trouble> {
-    let is_late = known.departure.cause.is_held() && now >= deadlines(known, policy).stop_at;
+    let stop_at = deadlines(known, policy).stop_at;
+    let is_held = known.departure.cause.is_held();
+    let stopped_late = known.tasks().any(|task| task.stopped_at.is_some_and(|at| at > stop_at));
+    let unlocated = known.place == Place::Unknown && known.tries.has_failed(Try::Location);
     match outcome {
-        Outcome::HandedOver | Outcome::TimedOut if known.place == Place::Unknown => Some(Trouble::NeverLocated),
+        Outcome::HandedOver | Outcome::TimedOut if unlocated => Some(Trouble::NeverLocated),
         Outcome::TimedOut => Some(Trouble::PastDeadline),
-        Outcome::HandedOver | Outcome::Drained if is_late => Some(Trouble::PastDeadline),
+        Outcome::HandedOver if is_held && now >= stop_at => Some(Trouble::PastDeadline),
+        Outcome::Drained if is_held && stopped_late => Some(Trouble::PastDeadline),
         _ => None,
     }
 }

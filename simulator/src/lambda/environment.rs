@@ -78,6 +78,10 @@ impl Environment {
         })
     }
 
+    pub(super) fn process_id(&self) -> Option<u32> {
+        self.pid
+    }
+
     /// SIGKILL.
     pub(super) fn kill(&self) {
         self.kill.send_replace(true);

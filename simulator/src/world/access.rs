@@ -44,7 +44,10 @@ impl World {
             Service::AutoScaling => "autoscaling",
         };
         let action = format!("{prefix}:{}", request.operation());
-        let access = |resource: String, context| Access { action: action.clone(), resource, context };
+        let access = |resource: String, mut context: Vec<(String, String)>| {
+            context.push(("aws:RequestedRegion".to_owned(), self.settings.region.clone()));
+            Access { action: action.clone(), resource, context }
+        };
         let in_cluster = |cluster: &Option<String>, resources: Vec<String>| {
             let context = vec![(
                 "ecs:cluster".to_owned(),

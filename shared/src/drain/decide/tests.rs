@@ -1,5 +1,6 @@
 mod fixtures;
 mod spot;
+mod trouble;
 
 use std::collections::BTreeSet;
 

@@ -1,0 +1,277 @@
+//! From the start of a function's process to its answer: how much of it is ours, and how much any Rust function takes.
+//!
+//! `cargo lambda build --release --locked`, then `cargo bench -p simulator --bench cold_start`. Each figure is the median
+//! of [`RUNS`]; the empty function is built and measured in the same run. Nothing here is a test: the numbers, and their
+//! ratios, are the result.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use simulator::{
+    clock::wall_now,
+    lambda::{Function, FunctionSpec, Outcome},
+    wire::Simulator,
+    world::{GroupSpec, HookSpec, HostSpec, Operation, Settings, SpotAction, World},
+};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer},
+    },
+};
+
+const RUNS: usize = 20;
+const EMPTY: &str = "empty-function";
+const FUNCTIONS: [&str; 4] = [EMPTY, "instance-terminating", "spot-interruption", "reconcile"];
+const LEAVING: &str = "i-1234567890abcdef0";
+
+/// What Lambda gives a function of 128 MB: a whole virtual processor has 1,769 MB (Lambda developer guide, memory).
+const QUOTA: f64 = 128.0 / 1_769.0;
+const QUOTA_PERIOD: Duration = Duration::from_millis(100);
+
+type Failure = Box<dyn std::error::Error>;
+
+/// One start of one function.
+#[derive(Debug, Default)]
+struct Start {
+    init: Duration,
+    first_call: Option<Duration>,
+    draining: Option<Duration>,
+    answer: Duration,
+    peak_kib: u64,
+}
+
+/// A server that speaks TLS before a simulator, and the certificate of its authority.
+struct Tls {
+    acceptor: TlsAcceptor,
+    authority: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(all())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cold_start: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn all() -> Result<(), Failure> {
+    build_empty_function()?;
+    let tls = Tls::new()?;
+    println!("medians of {RUNS}, in ms; memory in MiB");
+    println!(
+        "{:<22} {:<6} {:<6} {:>8} {:>11} {:>10} {:>8} {:>16} {:>7}",
+        "function", "cpu", "", "to /next", "first call", "DRAINING", "answer", "start to DRAINING", "memory"
+    );
+    for quota in [None, Some(QUOTA)] {
+        let cgroup = match quota.map(Cgroup::new).transpose() {
+            Ok(cgroup) => cgroup,
+            Err(error) => {
+                println!("no processor quota can be set here: {error}");
+                continue;
+            }
+        };
+        for tls in [None, Some(&tls)] {
+            for function in FUNCTIONS {
+                if function == EMPTY && tls.is_some() {
+                    continue;
+                }
+                let mut starts = Vec::new();
+                for _ in 0..RUNS {
+                    starts.push(start(function, tls, cgroup.as_ref()).await?);
+                }
+                row(function, quota, tls.is_some(), &starts);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn row(function: &str, quota: Option<f64>, tls: bool, starts: &[Start]) {
+    let ms = |pick: &dyn Fn(&Start) -> Option<Duration>| {
+        let mut times: Vec<_> = starts.iter().filter_map(pick).collect();
+        times.sort();
+        times.get(times.len() / 2).map_or_else(|| "-".to_owned(), |time| format!("{:.1}", time.as_secs_f64() * 1e3))
+    };
+    let mut memory: Vec<_> = starts.iter().map(|start| start.peak_kib).collect();
+    memory.sort_unstable();
+    println!(
+        "{function:<22} {:<6} {:<6} {:>8} {:>11} {:>10} {:>8} {:>16} {:>7.1}",
+        quota.map_or_else(|| "full".to_owned(), |quota| format!("{quota:.3}")),
+        match (function, tls) {
+            (EMPTY, _) => "",
+            (_, true) => "TLS",
+            (_, false) => "HTTP",
+        },
+        ms(&|start| Some(start.init)),
+        ms(&|start| start.first_call),
+        ms(&|start| start.draining),
+        ms(&|start| Some(start.answer)),
+        ms(&|start| start.draining.map(|draining| start.init + draining)),
+        memory.get(memory.len() / 2).copied().unwrap_or_default() as f64 / 1024.0,
+    );
+}
+
+/// Starts a function in a process of its own and feeds it the departure of an idle host.
+async fn start(name: &str, tls: Option<&Tls>, cgroup: Option<&Cgroup>) -> Result<Start, Failure> {
+    let (world, event) = idle_host(name)?;
+    let simulator = Simulator::start(world)?;
+    let front = match tls {
+        Some(tls) => Some(tls.before(&simulator).await?),
+        None => None,
+    };
+    let url = front.as_ref().map_or_else(|| simulator.url(), |(url, _)| url.clone());
+    let mut environment =
+        vec![("AWS_ENDPOINT_URL".to_owned(), url), ("POLL_MIN_SECONDS".to_owned(), "0.05".to_owned())];
+    if let Some(tls) = tls {
+        environment.push(("SSL_CERT_FILE".to_owned(), tls.authority.display().to_string()));
+    }
+    let function = Function::start(FunctionSpec {
+        name: name.to_owned(),
+        binary: binary(name),
+        environment,
+        timeout: Duration::from_secs(60),
+        ..FunctionSpec::default()
+    })?;
+    let init = function.ready().await.map_err(|outcome| format!("{name}: {outcome:?}"))?.unwrap_or_default();
+    if let (Some(cgroup), Some(process)) = (cgroup, function.process_id()) {
+        cgroup.add(process)?;
+    }
+    let handed_over = simulator.now();
+    let invocation = function.invoke(&event).await;
+    let Outcome::Answered(_) = &invocation.outcome else {
+        return Err(format!("{name}: {:?}\n{}", invocation.outcome, function.log_lines().join("\n")).into());
+    };
+    let since = |at: jiff::Timestamp| Duration::try_from(at.duration_since(handed_over)).unwrap_or_default();
+    let (first_call, draining) = simulator.world(|world| {
+        let drained =
+            |it: &&simulator::world::Recorded| it.request.operation() == Operation::UpdateContainerInstancesState;
+        let first = world.requests().first().map(|it| since(it.at));
+        (first, world.requests().iter().find(drained).map(|it| since(it.at)))
+    });
+    if let Some((_, front)) = front {
+        front.abort();
+    }
+    Ok(Start {
+        init,
+        first_call,
+        draining,
+        answer: invocation.duration,
+        peak_kib: function.peak_rss_kib().unwrap_or_default(),
+    })
+}
+
+/// A cluster with one host, on which nothing runs and which is about to go, and the event that says so.
+fn idle_host(function: &str) -> Result<(World, Value), Failure> {
+    let mut world = World::new(wall_now(), Settings::default());
+    world.add_cluster("prod")?;
+    let hooks = vec![HookSpec::terminating("ecs-drainer", Duration::from_secs(900))];
+    world.add_group(GroupSpec { name: "my-asg".to_owned(), hooks })?;
+    world.add_host(HostSpec {
+        instance_id: Some(LEAVING.to_owned()),
+        cluster: Some("prod".to_owned()),
+        group: Some("my-asg".to_owned()),
+        ..HostSpec::default()
+    })?;
+    let now = world.now();
+    let event = if function == "spot-interruption" {
+        world.interrupt(LEAVING, SpotAction::Terminate, now)?
+    } else {
+        world.scale_in(LEAVING, now)?.into_iter().next().unwrap_or_default()
+    };
+    Ok((world, if function == "reconcile" { json!({}) } else { event }))
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn binary(name: &str) -> PathBuf {
+    workspace().join("target/lambda").join(name).join("bootstrap")
+}
+
+fn build_empty_function() -> Result<(), Failure> {
+    let arguments = ["lambda", "build", "--release", "--locked", "--quiet", "--package", EMPTY];
+    let built = Command::new("cargo").args(arguments).current_dir(workspace()).status()?;
+    if built.success() { Ok(()) } else { Err("the empty function cannot be built; is cargo-lambda installed?".into()) }
+}
+
+impl Tls {
+    fn new() -> Result<Tls, Failure> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+        let authority = workspace().join("target/tmp/cold-start-authority.pem");
+        fs::create_dir_all(workspace().join("target/tmp"))?;
+        fs::write(&authority, made.cert.pem())?;
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der())?;
+        let certificate: CertificateDer<'static> = made.cert.der().clone();
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key)?;
+        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), authority: fs::canonicalize(authority)? })
+    }
+
+    /// Listens with TLS and hands everything on to the simulator. Answers where, and the task that does it.
+    async fn before(&self, simulator: &Simulator) -> Result<(String, tokio::task::JoinHandle<()>), Failure> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("https://localhost:{}", listener.local_addr()?.port());
+        let behind = simulator.url().trim_start_matches("http://").to_owned();
+        let acceptor = self.acceptor.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, behind) = (acceptor.clone(), behind.clone());
+                tokio::spawn(async move {
+                    let mut front = acceptor.accept(stream).await?;
+                    let mut back = TcpStream::connect(behind).await?;
+                    copy_bidirectional(&mut front, &mut back).await
+                });
+            }
+        });
+        Ok((url, task))
+    }
+}
+
+/// A control group of our own with a processor quota, of version 1 or 2.
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new(quota: f64) -> io::Result<Cgroup> {
+        let period = QUOTA_PERIOD.as_micros();
+        let microseconds = QUOTA_PERIOD.mul_f64(quota).as_micros();
+        let name = format!("ecs-drainer-cold-start-{}", std::process::id());
+        let first = Path::new("/sys/fs/cgroup/cpu");
+        if first.join("cpu.cfs_quota_us").exists() || first.join("tasks").exists() {
+            let group = Cgroup(first.join(name));
+            fs::create_dir(&group.0)?;
+            fs::write(group.0.join("cpu.cfs_period_us"), period.to_string())?;
+            fs::write(group.0.join("cpu.cfs_quota_us"), microseconds.to_string())?;
+            return Ok(group);
+        }
+        let group = Cgroup(Path::new("/sys/fs/cgroup").join(name));
+        fs::create_dir(&group.0)?;
+        fs::write(group.0.join("cpu.max"), format!("{microseconds} {period}"))?;
+        Ok(group)
+    }
+
+    fn add(&self, process: u32) -> io::Result<()> {
+        fs::write(self.0.join("cgroup.procs"), process.to_string())
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Its processes are gone by now; one that lingers keeps an empty group, which does nobody harm.
+        let _gone = fs::remove_dir(&self.0);
+    }
+}

@@ -17,6 +17,7 @@ WORKSPACE = Path(__file__).resolve().parents[2]
 # The simulator as a process, and how checks are told of, are the same as there.
 sys.path.append(str(WORKSPACE / "simulator/conformance"))
 
+import budgets
 import deployed
 import local_lambda
 import user_data
@@ -31,6 +32,7 @@ def main():
 
     passed = failed = 0
     for name, group in [
+        ("budgets", lambda checks: budgets.are_kept(checks, WORKSPACE)),
         ("user data of the example", lambda checks: user_data.parts_do_what_they_say(checks, WORKSPACE)),
         ("cargo lambda watch and invoke", lambda checks: local_lambda.drain(checks, WORKSPACE, arguments.simulator)),
         ("deployed", lambda checks: deployed.drains(checks, WORKSPACE, arguments.simulator, arguments.architecture)),

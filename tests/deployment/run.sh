@@ -20,6 +20,11 @@ say() {
     printf -- '-- %s (after %d s)\n' "$1" "$SECONDS"
 }
 
+# Counts instructions.
+command -v valgrind >/dev/null || { apt-get update -q && apt-get install -qy valgrind; }
+
+say 'cargo deny'
+cargo deny --locked check bans licenses sources
 say 'cfn-lint on both templates'
 cfn-lint template.yaml example/cluster.yaml
 say 'sam validate'

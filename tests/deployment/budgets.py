@@ -1,0 +1,87 @@
+"""What the binaries that ship may weigh, and how much they may do before their first event."""
+
+import http.server
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import zipfile
+
+FUNCTIONS = ["instance-terminating", "spot-interruption", "reconcile"]
+
+# A zip is what a cold start downloads. 2.9 MB in November 2026.
+ZIP_BYTES = 3_000_000
+# From the start of the process to its first `/next`, as callgrind counts them. 2.8 million in November 2026.
+INIT_INSTRUCTIONS = 3_500_000
+
+# callgrind takes fifty times as long as the function alone.
+STARTS_WITHIN = 60
+
+
+def are_kept(checks, workspace):
+    for function in FUNCTIONS:
+        binary = workspace / f"target/lambda/{function}/bootstrap"
+        size = zipped(binary)
+        checks.that(size <= ZIP_BYTES, f"{function} is {size:,} bytes zipped, of {ZIP_BYTES:,}")
+        count = init_instructions(binary)
+        checks.that(count <= INIT_INSTRUCTIONS, f"{function} starts with {count:,} instructions, of {INIT_INSTRUCTIONS:,}")
+        print(f"    {function}: {size:,} bytes zipped, {count:,} instructions to its first event")
+
+
+def zipped(binary):
+    """Its size as SAM packs it."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(binary, "bootstrap")
+    return len(packed.getvalue())
+
+
+def init_instructions(binary):
+    """Instructions until it asks for its first event."""
+    if not shutil.which("valgrind"):
+        raise AssertionError("valgrind is not installed")
+    asked = threading.Event()
+
+    class RuntimeApi(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.set()
+            # It gets none: it is stopped while it waits.
+            threading.Event().wait(STARTS_WITHIN)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), RuntimeApi)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment = {
+        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
+        "AWS_LAMBDA_FUNCTION_NAME": "function",
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+        "AWS_LAMBDA_LOG_GROUP_NAME": "group",
+        "AWS_LAMBDA_LOG_STREAM_NAME": "stream",
+        "AWS_REGION": "us-west-2",
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "made-up",
+        # The authorities of this machine are its own business.
+        "SSL_CERT_FILE": os.devnull,
+        "PATH": os.environ["PATH"],
+    }
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", str(binary)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        if not asked.wait(STARTS_WITHIN):
+            raise AssertionError(f"{binary.parent.name} does not start")
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=STARTS_WITHIN)
+    finally:
+        process.kill()
+        server.shutdown()
+    counted = re.search(r"Collected : (\d+)", said)
+    if not counted:
+        raise AssertionError(f"callgrind: {said[-500:]}")
+    return int(counted[1])

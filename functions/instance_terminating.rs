@@ -9,7 +9,7 @@ use serde_json::Value;
 use shared::clock::Clock;
 use shared::config::Config;
 use shared::drain::known::{Cause, Departure, Known, NoticedBy};
-use shared::drain::{self, Budget, Context};
+use shared::drain::{Budget, Context};
 use shared::ids::Home;
 use shared::invocation::{Answer, Unfinished, Verdict, deadline, intake};
 use shared::notice::{Notice, NoticeError};
@@ -33,9 +33,7 @@ async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answe
     let context = Context { calls, config, remembered, clock };
     let drain = async |departures: Vec<Departure>| {
         let known = departures.into_iter().map(|departure| Known::new(departure, clock.now())).collect();
-        let drains = drain::run(&context, known, budget, &mut fastrand::Rng::new()).await;
-        warm.publish(&drains, clock.now());
-        drains
+        warm.drain(&context, known, budget, &mut fastrand::Rng::new()).await
     };
     Ok(intake.serve(Unfinished::ReconcileGoesOn, drain).await)
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use shared::clock::Clock;
 use shared::drain::report::Report;
 use shared::drain::scan::{self, ScanError};
-use shared::drain::{self, Budget, Context};
+use shared::drain::{Budget, Context};
 use shared::invocation::deadline;
 
 use crate::startup::{Warm, serve};
@@ -31,7 +31,5 @@ async fn drain_the_waiting(event: LambdaEvent<Value>, warm: &Warm) -> Result<Rep
     let context = Context { calls, config, remembered, clock };
     let mut rng = fastrand::Rng::new();
     let departures = scan::departures(&context, budget, &mut rng).await?;
-    let drains = drain::run(&context, departures, budget, &mut rng).await;
-    warm.publish(&drains, clock.now());
-    Ok(Report { drains })
+    Ok(Report { drains: warm.drain(&context, departures, budget, &mut rng).await })
 }

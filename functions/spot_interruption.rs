@@ -11,7 +11,7 @@ use serde_json::Value;
 use shared::clock::{Clock, after};
 use shared::config::{Config, RebalanceRecommendations};
 use shared::drain::known::{Cause, Departure, Known, NoticedBy, SPOT_NOTICE};
-use shared::drain::{self, Budget, Context};
+use shared::drain::{Budget, Context};
 use shared::ids::{Home, InstanceId};
 use shared::invocation::{Answer, Unfinished, Verdict, deadline, intake};
 use shared::notice::{Notice, NoticeError, SpotInterruption};
@@ -40,9 +40,7 @@ async fn drain_the_interrupted(event: LambdaEvent<Value>, warm: &Warm) -> Result
     let context = Context { calls, config, remembered, clock };
     let drain = async |departures: Vec<Departure>| {
         let known = departures.into_iter().map(|departure| Known::new(departure, clock.now())).collect();
-        let drains = drain::run(&context, known, budget, &mut fastrand::Rng::new()).await;
-        warm.publish(&drains, clock.now());
-        drains
+        warm.drain(&context, known, budget, &mut fastrand::Rng::new()).await
     };
     Ok(intake.serve(Unfinished::ComesAgain, drain).await)
 }

@@ -12,8 +12,10 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
 use shared::config::Config;
+use shared::drain::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
+use shared::drain::{self, Budget, Context};
 use shared::{metrics, telemetry};
 
 /// Where Lambda puts a role's credentials (Lambda developer guide, defined runtime environment variables).
@@ -29,8 +31,20 @@ pub(crate) struct Warm {
 }
 
 impl Warm {
-    /// Publishes the metrics of what an invocation drained.
-    pub(crate) fn publish(&self, drains: &[Drain], now: Timestamp) {
+    /// Drains what departs, and publishes the metrics of it.
+    pub(crate) async fn drain(
+        &self,
+        context: &Context<'_, SdkCalls>,
+        departures: Vec<Known>,
+        budget: Budget,
+        rng: &mut fastrand::Rng,
+    ) -> Vec<Drain> {
+        let drains = drain::run(context, departures, budget, rng).await;
+        self.publish(&drains, context.clock.now());
+        drains
+    }
+
+    fn publish(&self, drains: &[Drain], now: Timestamp) {
         if let Some(line) = metrics::line(drains, &self.config.stack, &self.log_level, now)
             && let Err(error) = writeln!(io::stdout(), "{line}")
         {

@@ -115,8 +115,7 @@ impl Stack<'_> {
         {
             return Err(absent());
         }
-        let properties = self.resolved(resource.get("Properties").unwrap_or(&Value::Null), 0)?;
-        Ok(properties.unwrap_or_default())
+        self.value_of(resource.get("Properties").unwrap_or(&Value::Null))
     }
 
     /// What any value of the template comes to.
@@ -124,7 +123,7 @@ impl Stack<'_> {
     /// # Errors
     /// When a function in it cannot be worked out.
     pub fn value_of(&self, value: &Value) -> Result<Value, TemplateError> {
-        Ok(self.resolved(value, 0)?.unwrap_or_default())
+        self.value_at(value, 0)
     }
 
     /// The variables that every function gets from `Globals`.

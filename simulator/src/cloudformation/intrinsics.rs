@@ -70,8 +70,6 @@ impl Stack<'_> {
             ("Condition", Value::String(id), _) => self.holds(id, depth)?.into(),
             ("Fn::Equals", _, Some([one, other])) => (text(one) == text(other)).into(),
             ("Fn::Not", _, Some([Value::Bool(it)])) => (!it).into(),
-            ("Fn::And", _, Some(all)) => all.iter().all(|it| *it == Value::Bool(true)).into(),
-            ("Fn::Or", _, Some(any)) => any.contains(&Value::Bool(true)).into(),
             ("Fn::Join", _, Some([Value::String(between), Value::Array(parts)])) => {
                 parts.iter().map(text).collect::<Vec<_>>().join(between).into()
             }
@@ -79,12 +77,6 @@ impl Stack<'_> {
             ("Fn::Select", _, Some([index, Value::Array(items)])) => {
                 let index: usize = text(index).parse().map_err(|_| wrong())?;
                 items.get(index).cloned().ok_or_else(wrong)?
-            }
-            ("Fn::FindInMap", _, Some([map, key, name])) => {
-                let (map, key, name) = (text(map), text(key), text(name));
-                let mappings = self.template.section("Mappings");
-                let found = mappings.get(&map).and_then(|map| map.get(&key)).and_then(|entry| entry.get(&name));
-                found.cloned().ok_or_else(wrong)?
             }
             _ => return Err(wrong()),
         }))
@@ -159,7 +151,8 @@ impl Stack<'_> {
         Ok(substituted)
     }
 
-    fn value_at(&self, value: &Value, depth: usize) -> Result<Value, TemplateError> {
+    /// Nothing, where a value is left out.
+    pub(super) fn value_at(&self, value: &Value, depth: usize) -> Result<Value, TemplateError> {
         Ok(self.resolved(value, depth)?.unwrap_or_default())
     }
 }

@@ -10,9 +10,7 @@ Parameters:
   Needed: { Type: String }
 Conditions:
   IsGiven: !Not [!Equals [!Ref Empty, '']]
-  IsEither: !Or [{ Condition: IsGiven }, !Equals [!Ref Seconds, 30]]
-Mappings:
-  Hosts: { aws: { Name: example.com } }
+  IsAbsent: !Not [{ Condition: IsGiven }]
 Globals:
   Function:
     Environment:
@@ -25,9 +23,9 @@ Resources:
     Properties:
       Arn: !GetAtt Queue.Arn
       Left: !If [IsGiven, 1, !Ref AWS::NoValue]
-      Either: !If [IsEither, 'yes', 'no']
+      Either: !If [IsAbsent, 'yes', 'no']
       Text: !Sub '${AWS::Region} ${Seconds} ${!Kept} ${Queue.Arn}'
-      With: !Sub ['${Host}/${AWS::StackName}', { Host: !FindInMap [Hosts, !Ref AWS::Partition, Name] }]
+      With: !Sub ['${Host}/${AWS::StackName}', { Host: !Join ['.', [example, com]] }]
       Second: !Select [1, !Split ['-', 'x-y']]
       Statement: { Effect: Allow, Condition: { ArnLike: { k: [!Ref Needed] } } }
       Only: { Condition: { ArnLike: v } }

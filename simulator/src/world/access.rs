@@ -39,58 +39,66 @@ impl World {
     // Service Authorization Reference, "Actions, resources, and condition keys" for ECS and for EC2 Auto Scaling: an
     // operation's resource types; those it has none for need the resource `*`.
     fn accesses(&self, request: &Request) -> Vec<Access> {
-        let prefix = match request.operation().service() {
-            Service::Ecs => "ecs",
-            Service::AutoScaling => "autoscaling",
-        };
-        let action = format!("{prefix}:{}", request.operation());
-        let access = |resource: String, mut context: Vec<(String, String)>| {
-            context.push(("aws:RequestedRegion".to_owned(), self.settings.region.clone()));
-            Access { action: action.clone(), resource, context }
-        };
-        let in_cluster = |cluster: &Option<String>, resources: Vec<String>| {
-            let context = vec![(
-                "ecs:cluster".to_owned(),
-                self.ecs_arn("cluster", None, cluster.as_deref().unwrap_or("default")),
-            )];
-            resources.into_iter().map(|resource| access(resource, context.clone())).collect()
-        };
-        let each = |kind: &str, cluster: &Option<String>, ids: &mut dyn Iterator<Item = &String>| {
-            ids.map(|id| self.ecs_arn(kind, Some(cluster.as_deref().unwrap_or("default")), id)).collect()
-        };
+        let everything = "*".to_owned();
+        let access = |resource, context| vec![self.access(request, resource, context)];
         match request {
             Request::ListContainerInstances { cluster, .. } => {
-                in_cluster(cluster, vec![self.ecs_arn("cluster", None, cluster.as_deref().unwrap_or("default"))])
+                let cluster = cluster_of(cluster);
+                access(self.ecs_arn("cluster", None, cluster), self.keys_of(cluster))
             }
             Request::DescribeContainerInstances { cluster, container_instances }
             | Request::UpdateContainerInstancesState { cluster, container_instances, .. } => {
-                in_cluster(cluster, each("container-instance", cluster, &mut container_instances.iter()))
+                self.each(request, cluster, "container-instance", container_instances)
             }
             Request::ListTasks { cluster, container_instance: Some(instance), .. } => {
-                in_cluster(cluster, each("container-instance", cluster, &mut [instance].into_iter()))
+                self.each(request, cluster, "container-instance", [instance])
             }
             // ECS developer guide, identity-based policy examples, "list tasks": the resource is `*`.
-            Request::ListTasks { cluster, container_instance: None, .. } => in_cluster(cluster, vec!["*".to_owned()]),
-            Request::DescribeTasks { cluster, tasks } => in_cluster(cluster, each("task", cluster, &mut tasks.iter())),
-            Request::StopTask { cluster, task, .. } => {
-                in_cluster(cluster, each("task", cluster, &mut [task].into_iter()))
+            Request::ListTasks { cluster, container_instance: None, .. } => {
+                access(everything, self.keys_of(cluster_of(cluster)))
             }
-            Request::DescribeServices { cluster, services } => {
-                in_cluster(cluster, each("service", cluster, &mut services.iter()))
-            }
+            Request::DescribeTasks { cluster, tasks } => self.each(request, cluster, "task", tasks),
+            Request::StopTask { cluster, task, .. } => self.each(request, cluster, "task", [task]),
+            Request::DescribeServices { cluster, services } => self.each(request, cluster, "service", services),
             Request::PutAttributes { cluster, attributes } | Request::DeleteAttributes { cluster, attributes } => {
-                let targets = &mut attributes.iter().filter_map(|attribute| attribute.target_id.as_ref());
-                in_cluster(cluster, each("container-instance", cluster, targets))
+                let targets = attributes.iter().filter_map(|attribute| attribute.target_id.as_ref());
+                self.each(request, cluster, "container-instance", targets)
             }
             Request::CompleteLifecycleAction { group, .. } | Request::RecordLifecycleActionHeartbeat { group, .. } => {
                 // A group that is not there is refused by the operation itself.
-                self.groups.get(group).map(|it| access(it.arn.clone(), self.tags_of(group))).into_iter().collect()
+                self.groups.get(group).map_or_else(Vec::new, |it| access(it.arn.clone(), self.tags_of(group)))
             }
             Request::ListClusters { .. }
             | Request::DescribeAutoScalingInstances { .. }
             | Request::DescribeAutoScalingGroups { .. }
-            | Request::DescribeLifecycleHooks { .. } => vec![access("*".to_owned(), Vec::new())],
+            | Request::DescribeLifecycleHooks { .. } => access(everything, Vec::new()),
         }
+    }
+
+    /// One access for each of these resources of a cluster.
+    fn each<'a>(
+        &self,
+        request: &Request,
+        cluster: &Option<String>,
+        kind: &str,
+        ids: impl IntoIterator<Item = &'a String>,
+    ) -> Vec<Access> {
+        let cluster = cluster_of(cluster);
+        let access = |id| self.access(request, self.ecs_arn(kind, Some(cluster), id), self.keys_of(cluster));
+        ids.into_iter().map(|id| access(id)).collect()
+    }
+
+    fn access(&self, request: &Request, resource: String, mut context: Vec<(String, String)>) -> Access {
+        let prefix = match request.operation().service() {
+            Service::Ecs => "ecs",
+            Service::AutoScaling => "autoscaling",
+        };
+        context.push(("aws:RequestedRegion".to_owned(), self.settings.region.clone()));
+        Access { action: format!("{prefix}:{}", request.operation()), resource, context }
+    }
+
+    fn keys_of(&self, cluster: &str) -> Vec<(String, String)> {
+        vec![("ecs:cluster".to_owned(), self.ecs_arn("cluster", None, cluster))]
     }
 
     fn tags_of(&self, group: &str) -> Vec<(String, String)> {
@@ -108,4 +116,9 @@ impl World {
         let path = cluster.map_or_else(|| id.to_owned(), |cluster| format!("{cluster}/{id}"));
         self.arn("ecs", &format!("{kind}/{path}"))
     }
+}
+
+/// Which cluster a request is about; none named is `default`.
+fn cluster_of(named: &Option<String>) -> &str {
+    named.as_deref().unwrap_or("default")
 }

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
+use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
 use shared::config::Config;
-use shared::drain::known::{Cause, Departure, Known, NoticedBy};
+use shared::drain::known::{Cause, Departure, Hints, NoticedBy};
 use shared::drain::{Budget, Context};
 use shared::ids::Home;
 use shared::invocation::{Answer, Unfinished, Verdict, deadline, intake};
@@ -18,7 +19,10 @@ use crate::startup::{Warm, serve};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    serve(drain_the_named).await
+    let connect = async |calls: &SdkCalls| {
+        tokio::join!(calls.connect_to_ecs(), calls.connect_to_auto_scaling());
+    };
+    serve(connect, drain_the_named).await
 }
 
 async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answer, NoticeError> {
@@ -31,11 +35,8 @@ async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answe
     let budget =
         if intake.is_batch() { within(config.poll_for.batch).unreported() } else { within(config.poll_for.bare) };
     let context = Context { calls, config, remembered, clock };
-    let drain = async |departures: Vec<Departure>| {
-        let known = departures.into_iter().map(|departure| Known::new(departure, clock.now())).collect();
-        warm.drain(&context, known, budget, &mut fastrand::Rng::new()).await
-    };
-    Ok(intake.serve(Unfinished::ReconcileGoesOn, drain).await)
+    let drain = async |departures| warm.drain(&context, departures, budget, &mut fastrand::Rng::new()).await;
+    Ok(intake.serve(Unfinished::ReconcileGoesOn, clock.now(), drain).await)
 }
 
 fn judge(notice: Notice, config: &Config) -> Result<Verdict, NoticeError> {
@@ -45,7 +46,8 @@ fn judge(notice: Notice, config: &Config) -> Result<Verdict, NoticeError> {
         }
         Notice::Terminating(it) => {
             let cause = Cause::Termination { to_warm_pool: it.to_warm_pool };
-            Verdict::Depart(Departure { instance: it.instance, cause, noticed_by: NoticedBy::Event })
+            let departure = Departure { instance: it.instance, cause, noticed_by: NoticedBy::Event };
+            Verdict::Depart(departure, Hints { group: Some(it.group), cluster: it.cluster })
         }
         Notice::Nothing { instance, why } => Verdict::Ignore(instance, why),
         Notice::SpotInterruption(_) | Notice::RebalanceRecommendation(_) => return Err(notice.misdirected()),

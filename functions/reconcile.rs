@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
+use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
 use shared::drain::report::Report;
 use shared::drain::scan::{self, ScanError};
@@ -21,7 +22,8 @@ const POLL_FOR: Duration = Duration::from_secs(55);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    serve(drain_the_waiting).await
+    // Most minutes nothing waits, and ECS is not asked.
+    serve(SdkCalls::connect_to_auto_scaling, drain_the_waiting).await
 }
 
 async fn drain_the_waiting(event: LambdaEvent<Value>, warm: &Warm) -> Result<Report, ScanError> {

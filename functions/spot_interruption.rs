@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
+use shared::aws::sdk::SdkCalls;
 use shared::clock::{Clock, after};
 use shared::config::{Config, RebalanceRecommendations};
-use shared::drain::known::{Cause, Departure, Known, NoticedBy, SPOT_NOTICE};
+use shared::drain::known::{Cause, Departure, Hints, NoticedBy, SPOT_NOTICE};
 use shared::drain::{Budget, Context};
 use shared::ids::{Home, InstanceId};
 use shared::invocation::{Answer, Unfinished, Verdict, deadline, intake};
@@ -24,7 +25,7 @@ const NEXT_SLICE_TAKES: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    serve(drain_the_interrupted).await
+    serve(SdkCalls::connect_to_ecs, drain_the_interrupted).await
 }
 
 async fn drain_the_interrupted(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answer, NoticeError> {
@@ -38,16 +39,14 @@ async fn drain_the_interrupted(event: LambdaEvent<Value>, warm: &Warm) -> Result
     let budget =
         if intake.is_batch() { slice.resumed_at(after(ends_at, NEXT_SLICE_TAKES)).unreported() } else { slice };
     let context = Context { calls, config, remembered, clock };
-    let drain = async |departures: Vec<Departure>| {
-        let known = departures.into_iter().map(|departure| Known::new(departure, clock.now())).collect();
-        warm.drain(&context, known, budget, &mut fastrand::Rng::new()).await
-    };
-    Ok(intake.serve(Unfinished::ComesAgain, drain).await)
+    let drain = async |departures| warm.drain(&context, departures, budget, &mut fastrand::Rng::new()).await;
+    Ok(intake.serve(Unfinished::ComesAgain, clock.now(), drain).await)
 }
 
 fn judge(notice: Notice, config: &Config) -> Result<Verdict, NoticeError> {
     let depart = |instance: InstanceId, cause: Cause| {
-        Ok(Verdict::Depart(Departure { instance, cause, noticed_by: NoticedBy::Event }))
+        let departure = Departure { instance, cause, noticed_by: NoticedBy::Event };
+        Ok(Verdict::Depart(departure, Hints::default()))
     };
     match notice {
         Notice::SpotInterruption(SpotInterruption { instance, noticed_at, hibernates: true }) => {

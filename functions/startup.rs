@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -17,9 +18,13 @@ use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
 use shared::drain::{self, Budget, Context};
 use shared::{metrics, telemetry};
+use tokio::time::timeout;
 
 /// Where Lambda puts a role's credentials (Lambda developer guide, defined runtime environment variables).
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+
+/// What the first call would do anyway holds up no start for longer.
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 /// What an execution environment keeps from one invocation to the next.
 pub(crate) struct Warm {
@@ -53,8 +58,13 @@ impl Warm {
     }
 }
 
-/// Serves invocations with `handle` until Lambda ends the process. Settings that are not allowed end it at once.
-pub(crate) async fn serve<R, E>(handle: impl AsyncFn(LambdaEvent<Value>, &Warm) -> Result<R, E>) -> ExitCode
+/// Serves invocations with `handle` until Lambda ends the process, after `connect` has opened the connections that its
+/// first call needs: a start runs at full speed, an event at a small part of it. Settings that are not allowed end it at
+/// once.
+pub(crate) async fn serve<R, E>(
+    connect: impl AsyncFnOnce(&SdkCalls),
+    handle: impl AsyncFn(LambdaEvent<Value>, &Warm) -> Result<R, E>,
+) -> ExitCode
 where
     R: Serialize,
     E: Into<Diagnostic> + Debug,
@@ -74,6 +84,12 @@ where
     let log_level = telemetry::lowest_level(environment);
     let warm = Warm { calls: SdkCalls::new(&sdk), config, remembered: Remembered::default(), log_level };
 
+    if timeout(CONNECT_WITHIN, connect(&warm.calls)).await.is_err() {
+        tracing::warn!(
+            within_s = CONNECT_WITHIN.as_secs(),
+            "AWS could not be connected to in time; the first call tries again"
+        );
+    }
     match lambda_runtime::run(service_fn(|event| handle(event, &warm))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&*error),

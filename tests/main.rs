@@ -27,6 +27,7 @@ mod search;
 mod settings;
 mod spot;
 mod spot_slices;
+mod starts;
 mod support;
 mod template;
 mod throttling;

@@ -4,6 +4,7 @@
 //! generic code over it, in [`batch`], so that a test can break chunk 2 of 3.
 
 pub mod batch;
+mod connection;
 mod error;
 pub mod listing;
 pub mod sdk;

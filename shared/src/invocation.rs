@@ -10,7 +10,7 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::drain::decide::Outcome;
-use crate::drain::known::Departure;
+use crate::drain::known::{Departure, Hints, Known};
 use crate::drain::report::{Drain, Report, ignored};
 use crate::ids::{Home, InstanceId};
 use crate::notice::{self, Notice, NoticeError, Payload};
@@ -18,7 +18,7 @@ use crate::notice::{self, Notice, NoticeError, Payload};
 /// What an invocation is to do.
 #[derive(Debug, PartialEq)]
 pub struct Intake {
-    /// The instances about to leave, each once, with the messages that told of it.
+    /// The instances about to leave, each once, and who told of it.
     departures: BTreeMap<Departure, Told>,
     /// What needs nothing done.
     ignored: Vec<Drain>,
@@ -26,10 +26,11 @@ pub struct Intake {
     unreadable: Option<Vec<String>>,
 }
 
-/// When an invocation was first told of a departure, and by which messages; by none for a bare event.
+/// When an invocation was first told of a departure, what else, and by which messages; by none for a bare event.
 #[derive(Debug, Default, PartialEq)]
 struct Told {
     order: usize,
+    hints: Hints,
     messages: Vec<String>,
 }
 
@@ -37,7 +38,7 @@ struct Told {
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     /// To be drained.
-    Depart(Departure),
+    Depart(Departure, Hints),
     /// To be left alone, and why.
     Ignore(Option<InstanceId>, String),
 }
@@ -100,10 +101,10 @@ impl Intake {
 
     fn take(&mut self, verdict: Verdict, message: Option<String>) {
         match verdict {
-            Verdict::Depart(departure) => {
+            Verdict::Depart(departure, hints) => {
                 info!(instance = %departure.instance, cause = ?departure.cause, "notice received");
                 let order = self.departures.len();
-                let told = self.departures.entry(departure).or_insert(Told { order, messages: Vec::new() });
+                let told = self.departures.entry(departure).or_insert(Told { order, hints, messages: Vec::new() });
                 told.messages.extend(message);
             }
             Verdict::Ignore(instance, why) => {
@@ -113,12 +114,20 @@ impl Intake {
         }
     }
 
-    /// Drains the departures with `drain`, which tells of each in its turn how it ended, and answers the invocation.
-    pub async fn serve(self, unfinished: Unfinished, drain: impl AsyncFnOnce(Vec<Departure>) -> Vec<Drain>) -> Answer {
+    /// Drains the departures, met `now`, with `drain`, which tells of each in its turn how it ended, and answers the
+    /// invocation.
+    pub async fn serve(
+        self,
+        unfinished: Unfinished,
+        now: Timestamp,
+        drain: impl AsyncFnOnce(Vec<Known>) -> Vec<Drain>,
+    ) -> Answer {
         let mut departures: Vec<_> = self.departures.into_iter().collect();
         departures.sort_by_key(|(_, told)| told.order);
-        let (departures, messages): (Vec<_>, Vec<_>) =
-            departures.into_iter().map(|(d, told)| (d, told.messages)).unzip();
+        let met = |(departure, told): (Departure, Told)| {
+            (Known { hints: told.hints, ..Known::new(departure, now) }, told.messages)
+        };
+        let (departures, messages): (Vec<_>, Vec<_>) = departures.into_iter().map(met).unzip();
         let drains = drain(departures).await;
         let Some(unreadable) = self.unreadable else {
             return Answer::Report(Report { drains: self.ignored.into_iter().chain(drains).collect() });

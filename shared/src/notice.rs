@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::ids::{GroupName, Home, HookName, InstanceId};
+use crate::config::Overrides;
+use crate::ids::{ClusterName, GroupName, Home, HookName, InstanceId};
 
 /// What Auto Scaling calls the end of an instance's life (Auto Scaling user guide, lifecycle hook notifications).
 const TERMINATING: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
@@ -70,6 +71,8 @@ pub struct Terminating {
     pub hook: HookName,
     /// Whether it goes to a warm pool instead of its end.
     pub to_warm_pool: bool,
+    /// The cluster that the hook's NotificationMetadata names.
+    pub cluster: Option<ClusterName>,
 }
 
 /// The `EC2 Spot Instance Interruption Warning`.
@@ -241,6 +244,9 @@ struct LifecycleDetail {
     lifecycle_transition: String,
     #[serde(default)]
     destination: Option<String>,
+    /// Anything: it is the operator's, and only a hint.
+    #[serde(default)]
+    notification_metadata: Value,
 }
 
 fn read_lifecycle(
@@ -263,6 +269,7 @@ fn read_lifecycle(
             group,
             hook,
             to_warm_pool: detail.destination.as_deref() == Some("WarmPool"),
+            cluster: detail.notification_metadata.as_str().and_then(|metadata| Overrides::read(metadata).cluster),
         })),
         LAUNCHING => Ok(Notice::Nothing { instance: Some(instance), why: "a launch, not a termination".into() }),
         other => {
@@ -360,6 +367,7 @@ mod tests {
             group: "my-asg".into(),
             hook: "ecs-drainer".into(),
             to_warm_pool: false,
+            cluster: None,
         })
     }
 
@@ -392,6 +400,20 @@ mod tests {
         let nameless = json!({"Records": [{"body": "{}", "eventSource": "aws:sqs"}]});
         assert_eq!(Payload::read(nameless).unwrap_err().kind(), "UnreadableEvent");
         assert_eq!(Payload::read(event()), Ok(Payload::Bare(event())));
+    }
+
+    #[test]
+    fn the_hooks_metadata_says_where_to_look_first_and_may_be_anything() {
+        let cluster = |metadata: Value| {
+            let mut event = event();
+            event["detail"]["NotificationMetadata"] = metadata;
+            let Ok(Notice::Terminating(notice)) = read(&event, None) else { panic!("{event}") };
+            notice.cluster
+        };
+        assert_eq!(cluster(json!(r#"{"cluster":"prod"}"#)), ClusterName::parse("prod"));
+        for other in [json!("prod"), json!(r#"{"cluster":7}"#), json!({"cluster": "prod"}), Value::Null, json!(7)] {
+            assert_eq!(cluster(other.clone()), None, "{other}");
+        }
     }
 
     #[test]

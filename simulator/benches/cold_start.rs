@@ -38,7 +38,8 @@ const LEAVING: &str = "i-1234567890abcdef0";
 
 /// What Lambda gives a function of 128 MB: a whole virtual processor has 1,769 MB (Lambda developer guide, memory).
 const QUOTA: f64 = 128.0 / 1_769.0;
-const QUOTA_PERIOD: Duration = Duration::from_millis(100);
+/// AWS publishes none. A short one is the harder for short work, for it leaves little to spend at once.
+const QUOTA_PERIOD: Duration = Duration::from_millis(20);
 
 /// Where systems keep the authorities that they trust. Lambda's has one file.
 const SYSTEM_AUTHORITIES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
@@ -75,10 +76,20 @@ fn main() -> ExitCode {
 async fn all() -> Result<(), Failure> {
     build_empty_function()?;
     let tls = Tls::new()?;
-    println!("medians of {RUNS}, in ms; memory in MiB");
+    println!("medians of {RUNS}, in ms; memory in MiB; floor: start to answer of the empty function");
     println!(
-        "{:<22} {:<6} {:<6} {:>8} {:>11} {:>10} {:>8} {:>16} {:>7}",
-        "function", "cpu", "", "to /next", "first call", "DRAINING", "answer", "start to DRAINING", "memory"
+        "{:<22} {:<6} {:<5} {:>8} {:>7} {:>11} {:>9} {:>7} {:>18} {:>11} {:>7}",
+        "function",
+        "cpu",
+        "",
+        "to /next",
+        "x empty",
+        "first call",
+        "DRAINING",
+        "answer",
+        "start to DRAINING",
+        "over floor",
+        "memory"
     );
     for quota in [None, Some(QUOTA)] {
         let cgroup = match quota.map(Cgroup::new).transpose() {
@@ -89,54 +100,69 @@ async fn all() -> Result<(), Failure> {
             }
         };
         for over_tls in [false, true] {
-            for function in FUNCTIONS {
-                if function == EMPTY && over_tls {
-                    continue;
-                }
-                let mut starts = Vec::new();
-                for _ in 0..RUNS {
+            // In turns: what slows the machine down for a moment slows all of them.
+            let mut starts = FUNCTIONS.map(|_| Vec::new());
+            for _ in 0..RUNS {
+                for (function, starts) in FUNCTIONS.into_iter().zip(&mut starts) {
                     starts.push(start(function, &tls, over_tls, cgroup.as_ref()).await?);
                 }
-                row(function, quota, over_tls, &starts);
+            }
+            let [empty, ..] = &starts;
+            for (function, starts) in FUNCTIONS.into_iter().zip(&starts) {
+                row(function, quota, over_tls, starts, empty);
             }
         }
     }
     Ok(())
 }
 
-fn row(function: &str, quota: Option<f64>, tls: bool, starts: &[Start]) {
-    let ms = |pick: &dyn Fn(&Start) -> Option<Duration>| {
-        let mut times: Vec<_> = starts.iter().filter_map(pick).collect();
-        times.sort();
-        times.get(times.len() / 2).map_or_else(|| "-".to_owned(), |time| format!("{:.1}", time.as_secs_f64() * 1e3))
-    };
+fn row(function: &str, quota: Option<f64>, tls: bool, starts: &[Start], empty: &[Start]) {
+    let init = |start: &Start| Some(start.init);
+    let to_draining = |start: &Start| Some(start.init + start.draining?);
+    let to_answer = |start: &Start| Some(start.init + start.answer);
+    let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
+    let over_floor = median(starts, to_draining).zip(median(empty, to_answer)).map(|(ours, floor)| ours - floor);
+    let ratio = median(starts, init).zip(median(empty, init)).map(|(ours, floor)| ours / floor);
     let mut memory: Vec<_> = starts.iter().map(|start| start.peak_kib).collect();
     memory.sort_unstable();
     println!(
-        "{function:<22} {:<6} {:<6} {:>8} {:>11} {:>10} {:>8} {:>16} {:>7.1}",
+        "{function:<22} {:<6} {:<5} {:>8} {:>7} {:>11} {:>9} {:>7} {:>18} {:>11} {:>7.1}",
         quota.map_or_else(|| "full".to_owned(), |quota| format!("{quota:.3}")),
-        match (function, tls) {
-            (EMPTY, _) => "",
-            (_, true) => "TLS",
-            (_, false) => "HTTP",
-        },
-        ms(&|start| Some(start.init)),
-        ms(&|start| start.first_call),
-        ms(&|start| start.draining),
-        ms(&|start| Some(start.answer)),
-        ms(&|start| start.draining.map(|draining| start.init + draining)),
+        if tls { "TLS" } else { "HTTP" },
+        ms(median(starts, init)),
+        ms(ratio),
+        ms(median(starts, |start| start.first_call)),
+        ms(median(starts, |start| start.draining)),
+        ms(median(starts, |start| Some(start.answer))),
+        ms(median(starts, to_draining)),
+        ms(over_floor),
         memory.get(memory.len() / 2).copied().unwrap_or_default() as f64 / 1024.0,
     );
+}
+
+/// In milliseconds.
+fn median(starts: &[Start], pick: impl Fn(&Start) -> Option<Duration>) -> Option<f64> {
+    let mut times: Vec<_> = starts.iter().filter_map(pick).collect();
+    times.sort();
+    times.get(times.len() / 2).map(|time| time.as_secs_f64() * 1e3)
 }
 
 /// Starts a function in a process of its own and feeds it the departure of an idle host.
 async fn start(name: &str, tls: &Tls, over_tls: bool, cgroup: Option<&Cgroup>) -> Result<Start, Failure> {
     let (world, event) = idle_host(name)?;
     let simulator = Simulator::start(world)?;
-    let front = if over_tls { Some(tls.before(&simulator).await?) } else { None };
-    let url = front.as_ref().map_or_else(|| simulator.url(), |(url, _)| url.clone());
+    // Two hosts, as ECS and Auto Scaling are: a connection to one is none to the other.
+    let mut urls = [simulator.url(), simulator.url().replace("127.0.0.1", "localhost")];
+    let mut fronts = Vec::new();
+    for url in urls.iter_mut().filter(|_| over_tls) {
+        let (front, task) = tls.before(&simulator).await?;
+        *url = front;
+        fronts.push(task);
+    }
+    let [ecs, auto_scaling] = urls;
     let environment = [
-        ("AWS_ENDPOINT_URL", url),
+        ("AWS_ENDPOINT_URL_ECS", ecs),
+        ("AWS_ENDPOINT_URL_AUTO_SCALING", auto_scaling),
         ("POLL_MIN_SECONDS", "0.05".to_owned()),
         ("SSL_CERT_FILE", tls.authority.display().to_string()),
     ];
@@ -164,9 +190,7 @@ async fn start(name: &str, tls: &Tls, over_tls: bool, cgroup: Option<&Cgroup>) -
         let first = world.requests().first().map(|it| since(it.at));
         (first, world.requests().iter().find(drained).map(|it| since(it.at)))
     });
-    if let Some((_, front)) = front {
-        front.abort();
-    }
+    fronts.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(Start {
         init,
         first_call,

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use crate::{
     clock::Stopwatch,
     http::{self, Answer, Server},
-    world::{RequestError, World},
+    world::{ApiError, RequestError, World},
 };
 
 /// Larger than any request AWS takes here.
@@ -125,10 +125,14 @@ async fn answer(served: Arc<Served>, request: Request<Bytes>) -> Answer {
     }
     let client = client(&request);
     let is_ecs = request.headers().contains_key(json::TARGET);
-    let decoded = if is_ecs { json::decode(&request) } else { query::decode(request.body()) };
+    let decoded = match client {
+        None => Err(unsigned(is_ecs)),
+        Some(client) if is_ecs => json::decode(&request).map(|request| (client, request)),
+        Some(client) => query::decode(request.body()).map(|request| (client, request)),
+    };
     let answer = match decoded {
         Err(error) => Err(error),
-        Ok(request) => {
+        Ok((client, request)) => {
             let operation = request.operation();
             let reply = served.world(|world| world.request(world.now(), &client, request));
             tokio::time::sleep(reply.delay).await;
@@ -150,15 +154,16 @@ async fn answer(served: Arc<Served>, request: Request<Bytes>) -> Answer {
     Some(with_request_id(http::response(status, content_type, body), &id))
 }
 
-/// Who asks: the access key id of the signature, which nobody checks.
-fn client(request: &Request<Bytes>) -> String {
-    let header = request.headers().get(hyper::header::AUTHORIZATION);
-    header
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split("Credential=").nth(1))
-        .and_then(|credential| credential.split('/').next())
-        .unwrap_or("anonymous")
-        .to_owned()
+/// Who asks: the access key id of the signature, which nobody checks; none if there is no signature.
+fn client(request: &Request<Bytes>) -> Option<String> {
+    let header = request.headers().get(hyper::header::AUTHORIZATION)?.to_str().ok()?;
+    Some(header.split("Credential=").nth(1)?.split('/').next()?.to_owned())
+}
+
+/// What AWS says before it looks any further (API references of ECS and Auto Scaling, common errors).
+fn unsigned(is_ecs: bool) -> ApiError {
+    let code = if is_ecs { "MissingAuthenticationTokenException" } else { "MissingAuthenticationToken" };
+    ApiError { status: 403, ..ApiError::new(code, "Missing Authentication Token") }
 }
 
 fn with_request_id(mut response: Response<Full<Bytes>>, id: &str) -> Response<Full<Bytes>> {

@@ -17,6 +17,7 @@ WORKSPACE = Path(__file__).resolve().parents[2]
 # The simulator as a process, and how checks are told of, are the same as there.
 sys.path.append(str(WORKSPACE / "simulator/conformance"))
 
+import bill_of_materials
 import budgets
 import deployed
 import local_lambda
@@ -32,6 +33,7 @@ def main():
 
     passed = failed = 0
     for name, group in [
+        ("bill of materials", lambda checks: bill_of_materials.is_whole(checks, WORKSPACE)),
         ("budgets", lambda checks: budgets.are_kept(checks, WORKSPACE)),
         ("user data of the example", lambda checks: user_data.parts_do_what_they_say(checks, WORKSPACE)),
         ("cargo lambda watch and invoke", lambda checks: local_lambda.drain(checks, WORKSPACE, arguments.simulator)),

@@ -15,6 +15,7 @@ use ecs::error::{ProvideErrorMetadata, SdkError};
 use ecs::types as model;
 use jiff::Timestamp;
 
+use super::connection::{WithoutSignature, one_connector};
 use super::{
     Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
     LifecycleActionResult, LifecycleHook, Page, Service, Task,
@@ -51,13 +52,26 @@ impl SdkCalls {
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
-        let config = config.to_builder().retry_config(retry).timeout_config(timeouts).build();
+        let config = config.to_builder().http_client(one_connector());
+        let config = config.retry_config(retry).timeout_config(timeouts).build();
         let ecs = ecs::config::Builder::from(&config).retry_classifier(ThrottlesAreTheEngines);
         let auto_scaling = autoscaling::config::Builder::from(&config).retry_classifier(ThrottlesAreTheEngines);
         Self {
             ecs: ecs::Client::from_conf(ecs.build()),
             auto_scaling: autoscaling::Client::from_conf(auto_scaling.build()),
         }
+    }
+
+    /// Connects to ECS, so that the first call need not. Whatever comes of it, the first call connects if it must.
+    pub async fn connect_to_ecs(&self) {
+        let request = self.ecs.list_clusters().customize().interceptor(WithoutSignature);
+        drop(request.send().await);
+    }
+
+    /// Connects to Auto Scaling, likewise.
+    pub async fn connect_to_auto_scaling(&self) {
+        let request = self.auto_scaling.describe_auto_scaling_instances().customize().interceptor(WithoutSignature);
+        drop(request.send().await);
     }
 }
 

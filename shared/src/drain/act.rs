@@ -56,9 +56,11 @@ pub(super) async fn others_and_read<C: Calls>(
     let attempts: Vec<_> = attempts.collect();
     take_in(context, drainees, attempts, rng);
 
-    let needs = |need: Need| indexes(work, move |w| matches!(w, Work::Read(n) if *n == need));
-    let [hooks, locations, instances] = [Need::Hook, Need::Location, Need::Instance].map(needs);
-    let [every, stragglers, services] = [Need::Tasks, Need::Stragglers, Need::Services].map(needs);
+    let needs = |wanted: &[Need]| indexes(work, |w| matches!(w, Work::Read(need) if wanted.contains(need)));
+    let hooks = needs(&[Need::Hook, Need::HookAndLocation]);
+    let locations = needs(&[Need::Location, Need::HookAndLocation]);
+    let [instances, every] = [Need::Instance, Need::Tasks].map(|need| needs(&[need]));
+    let [stragglers, services] = [Need::Stragglers, Need::Services].map(|need| needs(&[need]));
     let readers: &[Drainee] = drainees;
     let done = RefCell::new(Vec::new());
     let of_hosts = join4(

@@ -47,6 +47,8 @@ pub enum Step {
 pub enum Need {
     /// Who holds the termination.
     Hook,
+    /// Both who holds the termination and where the instance is registered.
+    HookAndLocation,
     /// Where the instance is registered.
     Location,
     /// What its container instance is now.
@@ -175,7 +177,7 @@ fn unless_ours(known: &Known, now: Timestamp) -> Option<Step> {
         return None;
     }
     match known.hold.as_ref().map(|hold| &hold.by) {
-        None => Some(once_ready(known, Try::Hold, now, Step::Read(Need::Hook))),
+        None => Some(once_ready(known, Try::Hold, now, Step::Read(first_need(known)))),
         Some(HeldBy::Ours(_)) => None,
         Some(HeldBy::Nobody { state: Some(state) }) => {
             let over = state.ends_with("Terminating:Proceed") || state.ends_with("Terminated");
@@ -189,6 +191,13 @@ fn unless_ours(known: &Known, now: Timestamp) -> Option<Step> {
             Some(settled(Outcome::Ignored, format!("group {group} has no termination hook of ours")))
         }
     }
+}
+
+/// What an event tells of is nearly always ours, so nothing waits for Auto Scaling's word before the search begins.
+fn first_need(known: &Known) -> Need {
+    let told = known.departure.noticed_by == NoticedBy::Event;
+    let unsearched = known.place == Place::Unknown && !known.tries.has_failed(Try::Location);
+    if told && unsearched { Need::HookAndLocation } else { Need::Hook }
 }
 
 /// A notice that comes when its time is over tells of an instance that is gone, or that came back since. One that was in

@@ -32,6 +32,15 @@ pub struct Departure {
     pub noticed_by: NoticedBy,
 }
 
+/// What an event tells beside the departure: where to look first, never proof.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// Its Auto Scaling group.
+    pub group: Option<GroupName>,
+    /// The cluster that the hook's NotificationMetadata names.
+    pub cluster: Option<ClusterName>,
+}
+
 /// How we know of a departure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NoticedBy {
@@ -95,6 +104,8 @@ impl Departure {
 pub struct Known {
     /// Which instance, and why it leaves.
     pub departure: Departure,
+    /// What else the event told.
+    pub hints: Hints,
     /// When this invocation met it.
     pub met_at: Timestamp,
     /// What Auto Scaling says of it.
@@ -235,6 +246,7 @@ impl Known {
     pub fn new(departure: Departure, now: Timestamp) -> Self {
         Self {
             departure,
+            hints: Hints::default(),
             met_at: now,
             hold: None,
             place: Place::Unknown,

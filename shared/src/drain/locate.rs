@@ -105,8 +105,8 @@ impl<'a> Search<'a> {
         let ours = known.ours();
         Self {
             instance: &known.departure.instance,
-            group: ours.map(|ours| &ours.group),
-            hint: ours.and_then(|ours| ours.overrides.cluster.as_ref()),
+            group: ours.map(|ours| &ours.group).or(known.hints.group.as_ref()),
+            hint: ours.and_then(|ours| ours.overrides.cluster.as_ref()).or(known.hints.cluster.as_ref()),
             answered: known.searched.iter().cloned().collect(),
             found: Vec::new(),
             silent: None,

@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::http;
+use crate::{clock::Stopwatch, http};
 
 use super::{
     FunctionSpec, Log, Outcome, init_failed,
@@ -57,9 +57,11 @@ impl Environment {
     pub(super) fn start(spec: &FunctionSpec, log: &Log) -> io::Result<Environment> {
         let listener = http::listen(0)?;
         let address = listener.local_addr()?.to_string();
+        // The process runs before `spawn` returns.
+        let began = Stopwatch::start();
         let mut child = command(spec, &address).spawn()?;
         let arn = format!("arn:{}:lambda:{}:{}:function:{}", spec.partition, spec.region, spec.account, spec.name);
-        let runtime_api = RuntimeApi::serve(listener, arn);
+        let runtime_api = RuntimeApi::serve(listener, arn, began);
         if let Some(stdout) = child.stdout.take() {
             tokio::spawn(read_lines(stdout, log.clone()));
         }

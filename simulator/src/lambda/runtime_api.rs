@@ -69,11 +69,11 @@ struct Waiting {
 }
 
 impl RuntimeApi {
-    pub(super) fn serve(listener: TcpListener, arn: String) -> RuntimeApi {
+    pub(super) fn serve(listener: TcpListener, arn: String, began: Stopwatch) -> RuntimeApi {
         let (inbox, outbox) = mpsc::channel(1);
         let shared = Arc::new(Shared {
             arn,
-            began: Stopwatch::start(),
+            began,
             outbox: tokio::sync::Mutex::new(outbox),
             waiting: Mutex::new(None),
             init: watch::Sender::new(Init::Running),

@@ -17,13 +17,25 @@ fn simulator() -> Simulator {
     Simulator::start(scenario::demo(wall_now(), &scenario::Parameters::default()).unwrap()).unwrap()
 }
 
-/// Sends a request and reads the whole answer; an error is a connection that was dropped.
+/// Sends a signed request and reads the whole answer; an error is a connection that was dropped.
 async fn send(simulator: &Simulator, target: Option<&str>, body: String) -> hyper::Result<(u16, String)> {
+    send_as(simulator, Some(SIGNATURE), target, body).await
+}
+
+async fn send_as(
+    simulator: &Simulator,
+    signature: Option<&str>,
+    target: Option<&str>,
+    body: String,
+) -> hyper::Result<(u16, String)> {
     let stream = tokio::net::TcpStream::connect(("127.0.0.1", simulator.port)).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let mut request = Request::post("/").header("host", "simulator").header("authorization", SIGNATURE);
+    let mut request = Request::post("/").header("host", "simulator");
+    if let Some(signature) = signature {
+        request = request.header("authorization", signature);
+    }
     if let Some(operation) = target {
         request = request.header("x-amz-target", format!("AmazonEC2ContainerServiceV20141113.{operation}"));
     }
@@ -40,6 +52,20 @@ async fn ecs(simulator: &Simulator, operation: &str, body: Value) -> (u16, Value
 
 async fn auto_scaling(simulator: &Simulator, body: &str) -> (u16, String) {
     send(simulator, None, body.to_owned()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_request_without_a_signature_is_told_so_and_asks_for_nothing() {
+    let simulator = simulator();
+    for (target, code) in [
+        (Some("ListClusters"), "MissingAuthenticationTokenException"),
+        (None, "<Code>MissingAuthenticationToken</Code>"),
+    ] {
+        let (status, body) = send_as(&simulator, None, target, "{}".to_owned()).await.unwrap();
+        assert_eq!(status, 403);
+        assert!(body.contains(code), "{body}");
+    }
+    assert!(simulator.world(|world| world.requests().is_empty()));
 }
 
 #[tokio::test]

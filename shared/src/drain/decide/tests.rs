@@ -10,13 +10,23 @@ use crate::config::{Overrides, StandaloneTasks};
 use crate::drain::attributes::{AGENT_LOST_AT, DRAIN_STARTED_AT, RELEASED_AT};
 use crate::drain::deadlines::STOP_GRACE;
 use crate::drain::known::{Hold, NoticedBy, Ours};
+use crate::drain::tries::Tries;
 use crate::ids::ClusterName;
 
 // Rule 1.
 
 #[test]
-fn first_it_asks_who_holds_the_termination() {
-    assert_eq!(step(&met(termination()), 0), Step::Read(Need::Hook));
+fn first_it_asks_who_holds_the_termination_and_where_it_is_if_an_event_told_of_it() {
+    let mut known = met(termination());
+    assert_eq!(step(&known, 0), Step::Read(Need::HookAndLocation));
+    let mut found = known.clone();
+    found.learn_place(Place::Nowhere, vec![], at(0));
+    assert_eq!(step(&found, 0), Step::Read(Need::Hook), "where it is proves nothing of who holds it");
+    fail(&mut known, Try::Location, 0);
+    assert_eq!(step(&known, 0), Step::Read(Need::Hook), "a search that failed waits for its turn");
+    known.departure.noticed_by = NoticedBy::Scan;
+    known.tries = Tries::default();
+    assert_eq!(step(&known, 0), Step::Read(Need::Hook));
 }
 
 #[test]
@@ -479,7 +489,7 @@ fn a_dry_run_settles_instead_of_acting_or_waiting() {
         Step::Settled(settled) if settled.outcome == Outcome::WouldDrain => settled.detail,
         other => panic!("{other:?}"),
     };
-    assert_eq!(decide(&met(termination()), &dry, at(0)), Step::Read(Need::Hook), "it reads");
+    assert_eq!(decide(&met(termination()), &dry, at(0)), Step::Read(Need::HookAndLocation), "it reads");
     assert_eq!(would(&found(&container_instance("ACTIVE", 2), 0), 0), "would set it DRAINING");
     assert_eq!(would(&draining(2), 1), "would wait for its tasks to stop");
     let mut empty = draining(0);

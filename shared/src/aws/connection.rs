@@ -1,0 +1,48 @@
+//! How the SDK's clients connect: one connector for both, and a connection before the first call.
+
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use ecs::config::interceptors::BeforeTransmitInterceptorContextMut;
+use ecs::config::{ConfigBag, Intercept, RuntimeComponents};
+
+use aws_sdk_ecs as ecs;
+
+/// One connector for both clients, built once: the SDK's default builds one to check each client, and another when it is
+/// first used, and each reads every certificate authority of the system anew.
+///
+/// It has no timeouts of its own: those of an attempt bound the connection, too.
+pub(super) fn one_connector() -> SharedHttpClient {
+    let connector = Connector::builder().tls_provider(Provider::rustls(CryptoMode::AwsLc));
+    let connector = SharedHttpConnector::new(connector.proxy_config(ProxyConfig::from_env()).build());
+    http_client_fn(move |_, _| connector.clone())
+}
+
+/// Sends a request without its signature: AWS only says that it misses one (common errors, MissingAuthenticationToken),
+/// and what is left is a connection. No permission is asked for, and no quota of an account is touched.
+#[derive(Debug)]
+pub(super) struct WithoutSignature;
+
+#[dyn_dispatch_hint]
+impl Intercept for WithoutSignature {
+    fn name(&self) -> &'static str {
+        "without signature"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.request_mut().headers_mut();
+        for signed in ["authorization", "x-amz-security-token"] {
+            headers.remove(signed);
+        }
+        Ok(())
+    }
+}

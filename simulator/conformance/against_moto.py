@@ -6,6 +6,7 @@ from botocore.exceptions import ClientError
 import cases
 from clients import Aws
 from differences import DIFFERENCES, ONLY_MOTO, ONLY_SIMULATOR
+from ecs import wait_for_events
 from moto_world import moto_world
 from report import Checks
 from served import Simulator
@@ -18,6 +19,8 @@ def groups(binary):
     with setup.nothing_raised():
         with Simulator(binary) as simulator:
             aws = Aws(simulator.url, setup)
+            # moto's services tell nothing, however long one waits.
+            wait_for_events(aws.ecs)
             simulators = outcomes(cases.side(aws.ecs, aws.auto_scaling), ClientError)
         with moto_world() as (ecs, auto_scaling):
             # moto does not only refuse: what it does not foresee it raises as it comes.

@@ -97,6 +97,13 @@ CASES = {
         "too many": lambda it: {"cluster": CLUSTER, "tasks": made_up_ids(MOST_DESCRIBED + 1)},
         "no such cluster": lambda it: {"cluster": NOWHERE, "tasks": [it.task]},
     },
+    "GetTaskProtection": {
+        "one": lambda it: {"cluster": CLUSTER, "tasks": [it.task]},
+        "one there is not": lambda it: {"cluster": CLUSTER, "tasks": [missing(it.task)]},
+        "all": lambda it: {"cluster": CLUSTER},
+        "too many": lambda it: {"cluster": CLUSTER, "tasks": made_up_ids(MOST_DESCRIBED + 1)},
+        "no such cluster": lambda it: {"cluster": NOWHERE, "tasks": [it.task]},
+    },
     "DescribeServices": {
         "one": lambda it: {"cluster": CLUSTER, "services": [SERVICE]},
         "one there is not": lambda it: {"cluster": CLUSTER, "services": ["another"]},

@@ -104,6 +104,12 @@ DIFFERENCES = [
         "deploymentController deployments[] networkConfiguration propagateTags taskDefinition taskSets",
         NOT_MODELLED.format("Service"),
     ),
+    *only_simulator(
+        ("DescribeServices",),
+        "Service",
+        "events[]",
+        "moto's scheduler places nothing and tells nothing; API reference, Service: the latest events.",
+    ),
     # ECS: pages.
     *only_simulator(
         ("ListContainerInstances",), "ListContainerInstancesResponse", "nextToken", "moto ignores maxResults."
@@ -229,6 +235,21 @@ DIFFERENCES = [
         "more than an instance takes",
         answers_instead_of("AttributeLimitExceededException"),
         'moto takes any number; API reference: "up to 10 custom attributes for each resource".',
+    ),
+    *(
+        Difference(
+            ("GetTaskProtection",),
+            title,
+            f"moto: raises NotImplementedError, simulator: {simulators}",
+            "moto has no GetTaskProtection.",
+        )
+        for title, simulators in (
+            ("one", "answered"),
+            ("one there is not", "answered"),
+            ("all", "answered"),
+            ("too many", "InvalidParameterException"),
+            ("no such cluster", "ClusterNotFoundException"),
+        )
     ),
     # Auto Scaling: what the descriptions hold.
     *only_moto(

@@ -1,5 +1,6 @@
 """Every ECS operation of the simulator, as boto3 sees it."""
 
+import time
 from datetime import datetime, timezone
 
 from clients import pages
@@ -43,7 +44,11 @@ SERVICE_MEMBERS = {
     "runningCount",
     "pendingCount",
     "deploymentConfiguration",
+    "events",
 }
+
+# The scheduler looks 0.25 s after the world began.
+TOLD_WITHIN = 5
 
 # AWS's documented limits of one request.
 MOST_UPDATED = 10
@@ -238,6 +243,33 @@ def describe_tasks(checks, aws):
     refused_in_no_cluster(checks, aws, aws.ecs.describe_tasks, tasks=[bare])
 
 
+def get_task_protection(checks, aws):
+    arns = aws.ecs.list_tasks(cluster=CLUSTER)["taskArns"]
+    groups = {it["taskArn"]: it["group"] for it in aws.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]}
+    (job,) = (arn for arn in arns if groups[arn] == f"family:{JOB}")
+    of_services = [arn for arn in arns if arn != job]
+
+    def protection(tasks, cluster=CLUSTER):
+        return aws.ecs.get_task_protection(cluster=cluster, tasks=tasks)
+
+    answer = protection(arns)
+    # The scenario's services do not protect theirs.
+    unprotected = [{"taskArn": arn, "protectionEnabled": False} for arn in of_services]
+    checks.equal(answer["protectedTasks"], unprotected, "the tasks of services, without an expiration date")
+    checks.equal(answer["failures"], [{"arn": job, "reason": "TASK_NOT_VALID"}], "no service owns the job")
+    bare = of_services[0].rpartition("/")[2]
+    partly = protection([bare, missing(job)], CLUSTER_ARN)
+    checks.equal(partly["protectedTasks"], unprotected[:1], "a bare id does as well")
+    checks.equal(partly["failures"], [{"arn": missing(job), "reason": "MISSING"}], "what there is not, is a failure")
+    every = aws.ecs.get_task_protection(cluster=CLUSTER)
+    checks.equal((every["protectedTasks"], every["failures"]), ([], []), "none is protected")
+
+    checks.refused(aws.ecs, "InvalidParameterException", lambda: protection(made_up_ids(MOST_DESCRIBED + 1)))
+    most = protection(made_up_ids(MOST_DESCRIBED))
+    checks.equal(len(most["failures"]), MOST_DESCRIBED, "as many as one request takes")
+    checks.refused(aws.ecs, "ClusterNotFoundException", lambda: protection([bare], NOWHERE))
+
+
 def stop_task(checks, aws):
     arns = aws.ecs.list_tasks(cluster=CLUSTER)["taskArns"]
     tasks = aws.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]
@@ -272,6 +304,7 @@ def describe_services(checks, aws):
     def describe(*services):
         return aws.ecs.describe_services(cluster=CLUSTER, services=list(services))
 
+    wait_for_events(aws.ecs)
     answer = describe(SERVICE, DAEMON)
     checks.equal([it["serviceName"] for it in answer["services"]], [SERVICE, DAEMON], "everything asked for")
     checks.equal([it["schedulingStrategy"] for it in answer["services"]], ["REPLICA", "DAEMON"], "what each is")
@@ -280,6 +313,11 @@ def describe_services(checks, aws):
         checks.equal(SERVICE_MEMBERS - service.keys(), set(), "no member is missing")
         checks.equal((service["status"], service["clusterArn"]), ("ACTIVE", CLUSTER_ARN), "a service that is there")
         checks.equal((service["desiredCount"], service["runningCount"]), (3, 3), "one task on each host")
+        (event,) = service["events"]
+        steady = f"(service {service['serviceName']}) has reached a steady state."
+        checks.equal((set(event), event["message"]), ({"id", "createdAt", "message"}, steady), "what it tells")
+        age = datetime.now(timezone.utc) - event["createdAt"]
+        checks.that(0 <= age.total_seconds() < 3600, "it told it just now")
     arn = answer["services"][0]["serviceArn"]
     checks.equal(describe(arn)["services"], answer["services"][:1], "an ARN does as well")
 
@@ -377,6 +415,7 @@ GROUPS = {
     "UpdateContainerInstancesState": update_container_instances_state,
     "ListTasks": list_tasks,
     "DescribeTasks": describe_tasks,
+    "GetTaskProtection": get_task_protection,
     "DescribeServices": describe_services,
     "StopTask": stop_task,
     "PutAttributes": put_attributes,
@@ -392,6 +431,17 @@ def container_instances(aws):
 def container_instance(aws, instance_id):
     found = aws.ecs.list_container_instances(cluster=CLUSTER, filter=f"ec2InstanceId in ['{instance_id}']")
     return found["containerInstanceArns"][0]
+
+
+def wait_for_events(ecs):
+    """Until both services have told something: what they are compared with then stays as it is."""
+    deadline = time.monotonic() + TOLD_WITHIN
+    while time.monotonic() < deadline:
+        services = ecs.describe_services(cluster=CLUSTER, services=[SERVICE, DAEMON])["services"]
+        if all(service["events"] for service in services):
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"no events after {TOLD_WITHIN} s")
 
 
 def missing(arn):

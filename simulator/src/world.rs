@@ -4,6 +4,7 @@ mod access;
 mod auto_scaling;
 mod build;
 mod ecs;
+mod events;
 mod fault;
 mod filter;
 mod host;
@@ -39,8 +40,8 @@ pub use log::MAX_ENTRIES;
 pub use quota::{ASSUMED_ATTRIBUTES, ASSUMED_AUTO_SCALING, Bucket, Quotas};
 pub use request::{Attribute, Operation, Outcome, Recorded, Request, Service};
 pub use response::{
-    ApiError, AutoScalingGroup, AutoScalingInstance, ContainerInstanceDescription, Failure, LifecycleHook, Reply,
-    RequestError, Response, ServiceDescription, TaskDescription,
+    ApiError, AutoScalingGroup, AutoScalingInstance, ContainerInstanceDescription, Failure, LifecycleHook,
+    ProtectedTask, Reply, RequestError, Response, ServiceDescription, ServiceEvent, TaskDescription,
 };
 pub use spec::{
     ActionResult, GroupSpec, HookSpec, HostSpec, MAX_PAGE, ServiceKind, ServiceSpec, Settings, TaskSpec, Transition,
@@ -75,6 +76,7 @@ pub struct World {
     hook_timeouts: Vec<HookTimeout>,
     requests: Log<Recorded>,
     counts: BTreeMap<Operation, usize>,
+    service_events: u64,
     changes: Log<TaskChange>,
 }
 
@@ -143,6 +145,7 @@ impl World {
             hook_timeouts: Vec::new(),
             requests: Log::new(MAX_ENTRIES),
             counts: BTreeMap::new(),
+            service_events: 0,
             changes: Log::new(MAX_ENTRIES),
         }
     }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::world::{
-    ApiError, Attribute, ContainerInstanceDescription, Failure, Operation, Request, Response, Service,
-    ServiceDescription, TaskDescription,
+    ApiError, Attribute, ContainerInstanceDescription, Failure, Operation, ProtectedTask, Request, Response, Service,
+    ServiceDescription, ServiceEvent, TaskDescription,
 };
 
 pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -54,6 +54,10 @@ pub(super) fn encode(operation: Operation, response: &Response) -> String {
         }),
         Response::Tasks { tasks, failures } => json!({
             "tasks": tasks.iter().map(task).collect::<Vec<_>>(),
+            "failures": failures.iter().map(failure).collect::<Vec<_>>(),
+        }),
+        Response::TaskProtection { protected_tasks, failures } => json!({
+            "protectedTasks": protected_tasks.iter().map(protection).collect::<Vec<_>>(),
             "failures": failures.iter().map(failure).collect::<Vec<_>>(),
         }),
         Response::Task(stopped) => json!({ "task": task(stopped) }),
@@ -138,8 +142,20 @@ fn service(service: &ServiceDescription) -> Value {
         "loadBalancers": [],
         "serviceRegistries": [],
         "deployments": [],
-        "events": [],
+        "events": service.events.iter().map(event).collect::<Vec<_>>(),
     })
+}
+
+fn event(event: &ServiceEvent) -> Value {
+    json!({ "id": event.id, "createdAt": seconds(event.created_at), "message": event.message })
+}
+
+fn protection(task: &ProtectedTask) -> Value {
+    present(json!({
+        "taskArn": task.task_arn,
+        "protectionEnabled": task.protection_enabled,
+        "expirationDate": task.expiration_date.map(seconds),
+    }))
 }
 
 fn attribute(attribute: &Attribute) -> Value {

@@ -137,6 +137,7 @@ fn content(response: &Response) -> String {
         | Response::Tasks { .. }
         | Response::Task(_)
         | Response::Services { .. }
+        | Response::TaskProtection { .. }
         | Response::Attributes(_) => String::new(),
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     clock::wall_now,
     scenario,
-    world::{Fault, FaultKind, Operation},
+    world::{Fault, FaultKind, Operation, ServiceSpec},
 };
 
 const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260115/us-west-2/ecs/aws4_request, SignedHeaders=host, Signature=0";
@@ -104,6 +104,49 @@ async fn ecs_stops_a_task_and_describes_it() {
     assert_eq!(stopped["task"]["lastStatus"], "STOPPING");
     assert_eq!(stopped["task"]["desiredStatus"], "STOPPED");
     assert_eq!(stopped["task"]["stopCode"], "UserInitiated");
+}
+
+#[tokio::test]
+async fn ecs_tells_the_events_of_a_service_and_when_they_were() {
+    let simulator = simulator();
+    let began = simulator.now();
+    let scheduled = |world: &World| world.now() > began + world.settings().tick;
+    assert!(simulator.wait_for(Duration::from_secs(10), scheduled).await);
+    let request = json!({ "cluster": "prod", "services": ["web"] });
+    let (_, described) = ecs(&simulator, "DescribeServices", request).await;
+    let [event] = described["services"][0]["events"].as_array().unwrap().as_slice() else { panic!("one event") };
+    assert_eq!(event["message"], "(service web) has reached a steady state.");
+    assert!(event["createdAt"].as_f64().unwrap() > 1.7e9);
+    assert_eq!(event["id"].as_str().unwrap().len(), 36);
+}
+
+#[tokio::test]
+async fn ecs_tells_which_tasks_are_protected_and_until_when() {
+    let simulator = simulator();
+    let spec = ServiceSpec {
+        cluster: "prod".to_owned(),
+        name: "orders".to_owned(),
+        protected_for: Some(Duration::from_secs(3600)),
+        ..ServiceSpec::default()
+    };
+    let mut ids = simulator.world(|world| world.add_service_with_tasks_on(spec, scenario::LEAVING)).unwrap();
+    let (free, job) = simulator.world(|world| {
+        let of = |group: &str| world.tasks_on(scenario::LEAVING).into_iter().find(|it| it.group() == group).cloned();
+        (of("service:web").unwrap(), of("family:nightly-report").unwrap())
+    });
+    ids.extend([free.id, job.id]);
+    let (status, told) = ecs(&simulator, "GetTaskProtection", json!({ "cluster": "prod", "tasks": ids })).await;
+    assert_eq!(status, 200);
+    let protected = &told["protectedTasks"][0];
+    assert!(protected["taskArn"].as_str().unwrap().ends_with(&ids[0]));
+    assert_eq!(protected["protectionEnabled"], true);
+    let left = protected["expirationDate"].as_f64().unwrap() - simulator.now().as_duration().as_secs_f64();
+    assert!((3500.0..=3600.0).contains(&left), "{left}");
+    let expected = json!({ "taskArn": free.arn, "protectionEnabled": false });
+    assert_eq!(told["protectedTasks"][1], expected, "absent, not null");
+    assert_eq!(told["failures"], json!([{ "arn": job.arn, "reason": "TASK_NOT_VALID" }]));
+    let (_, every) = ecs(&simulator, "GetTaskProtection", json!({ "cluster": "prod" })).await;
+    assert_eq!(every, json!({ "protectedTasks": [protected], "failures": [] }));
 }
 
 #[tokio::test]

@@ -57,7 +57,12 @@ impl World {
             Request::ListTasks { cluster, container_instance: None, .. } => {
                 access(everything, self.keys_of(cluster_of(cluster)))
             }
-            Request::DescribeTasks { cluster, tasks } => self.each(request, cluster, "task", tasks),
+            Request::GetTaskProtection { cluster, tasks } if tasks.is_empty() => {
+                access(everything, self.keys_of(cluster_of(cluster)))
+            }
+            Request::DescribeTasks { cluster, tasks } | Request::GetTaskProtection { cluster, tasks } => {
+                self.each(request, cluster, "task", tasks)
+            }
             Request::StopTask { cluster, task, .. } => self.each(request, cluster, "task", [task]),
             Request::DescribeServices { cluster, services } => self.each(request, cluster, "service", services),
             Request::PutAttributes { cluster, attributes } | Request::DeleteAttributes { cluster, attributes } => {
@@ -121,4 +126,28 @@ impl World {
 /// Which cluster a request is about; none named is `default`.
 fn cluster_of(named: &Option<String>) -> &str {
     named.as_deref().unwrap_or("default")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{super::Settings, *};
+
+    #[test]
+    fn the_protection_of_each_task_is_asked_about_and_without_one_of_everything() {
+        let world = World::new(Timestamp::UNIX_EPOCH, Settings::default());
+        let asked = |tasks: &[&str]| {
+            let tasks = tasks.iter().copied().map(str::to_owned).collect();
+            world.accesses(&Request::GetTaskProtection { cluster: Some("prod".to_owned()), tasks })
+        };
+        let resources = |tasks: &[&str]| asked(tasks).into_iter().map(|it| it.resource).collect::<Vec<_>>();
+        let arn = |resource| format!("arn:aws:ecs:us-west-2:123456789012:{resource}");
+        assert_eq!(resources(&["1", &arn("task/prod/2")]), [arn("task/prod/1"), arn("task/prod/2")]);
+        assert_eq!(resources(&[]), ["*"]);
+        for access in asked(&["1"]).into_iter().chain(asked(&[])) {
+            assert_eq!(access.action, "ecs:GetTaskProtection");
+            assert!(access.context.contains(&("ecs:cluster".to_owned(), arn("cluster/prod"))));
+        }
+    }
 }

@@ -139,10 +139,13 @@ impl World {
         running: bool,
     ) -> Option<String> {
         let state = self.clusters.get(cluster)?.services.get(service)?;
-        let (owner, timing) = (state.owner(), state.timing());
+        let (owner, timing, protected_for) = (state.owner(), state.timing(), state.protected_for());
         let task = self.insert_task(container_instance, owner, timing, running)?;
         let state = (self.clusters.get_mut(cluster)?.services).get_mut(service)?;
         state.tasks.insert(task.clone());
+        if let Some(placed) = self.tasks.get_mut(&task) {
+            placed.protected_until = protected_for.map(|long| later(self.now, long));
+        }
         Some(task)
     }
 
@@ -158,9 +161,10 @@ impl World {
         if cluster.services.contains_key(&spec.name) {
             return Err(exists("service", &spec.name));
         }
-        let name = spec.name.clone();
+        let (name, of) = (spec.name.clone(), spec.cluster.clone());
         let state = ServiceState::new(spec, deployment);
         cluster.services.insert(name, state);
+        self.want_scheduler(&of);
         Ok(())
     }
 
@@ -191,6 +195,7 @@ impl World {
             timing,
             next_step: None,
             waits_for_agent: false,
+            protected_until: None,
         };
         if !running {
             self.changes.push(TaskChange {

@@ -9,8 +9,9 @@ use super::{
 };
 
 mod attributes;
+mod protection;
 
-// ECS API reference, DescribeContainerInstances and DescribeTasks: up to 100 entries.
+// ECS API reference, DescribeContainerInstances, DescribeTasks and GetTaskProtection: up to 100 entries.
 const MAX_DESCRIBED: usize = 100;
 
 // ECS API reference, DescribeServices: "You may specify up to 10 services to describe in a single operation."
@@ -50,6 +51,14 @@ impl World {
             Request::DescribeTasks { cluster, tasks } => {
                 let cluster = self.cluster(cluster)?;
                 self.describe_tasks(&cluster, tasks)
+            }
+            Request::GetTaskProtection { cluster: None, .. } => {
+                // ECS API reference, GetTaskProtection: cluster is required.
+                Err(ApiError::invalid_parameter("Cluster cannot be empty."))
+            }
+            Request::GetTaskProtection { cluster, tasks } => {
+                let cluster = self.cluster(cluster)?;
+                self.task_protection(&cluster, tasks)
             }
             Request::StopTask { cluster, task, reason } => {
                 let cluster = self.cluster(cluster)?;

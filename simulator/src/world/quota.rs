@@ -26,6 +26,8 @@ pub struct Quotas {
     pub cluster_read: Option<Bucket>,
     /// DescribeServices.
     pub service_read: Option<Bucket>,
+    /// GetTaskProtection.
+    pub task_protection: Option<Bucket>,
     /// PutAttributes, DeleteAttributes.
     pub attributes: Option<Bucket>,
     /// Every Auto Scaling action.
@@ -37,6 +39,7 @@ const RESOURCE_MODIFY: Bucket = bucket(100.0, 40.0);
 const RESOURCE_READ: Bucket = bucket(100.0, 20.0);
 const CLUSTER_READ: Bucket = bucket(50.0, 20.0);
 const SERVICE_READ: Bucket = bucket(100.0, 20.0);
+const TASK_PROTECTION: Bucket = bucket(200.0, 80.0);
 
 /// AWS documents no bucket for attributes; taken to be as large as that of the other writes.
 pub const ASSUMED_ATTRIBUTES: Bucket = bucket(100.0, 40.0);
@@ -52,6 +55,7 @@ impl Quotas {
             resource_read: Some(RESOURCE_READ),
             cluster_read: Some(CLUSTER_READ),
             service_read: Some(SERVICE_READ),
+            task_protection: Some(TASK_PROTECTION),
             attributes: Some(ASSUMED_ATTRIBUTES),
             auto_scaling: Some(ASSUMED_AUTO_SCALING),
         }
@@ -64,6 +68,7 @@ impl Quotas {
             resource_read: None,
             cluster_read: None,
             service_read: None,
+            task_protection: None,
             attributes: None,
             auto_scaling: None,
         }
@@ -75,6 +80,7 @@ impl Quotas {
             Category::ResourceRead => self.resource_read,
             Category::ClusterRead => self.cluster_read,
             Category::ServiceRead => self.service_read,
+            Category::TaskProtection => self.task_protection,
             Category::Attributes => self.attributes,
             Category::AutoScaling => self.auto_scaling,
         }
@@ -116,6 +122,7 @@ enum Category {
     ResourceRead,
     ClusterRead,
     ServiceRead,
+    TaskProtection,
     Attributes,
     AutoScaling,
 }
@@ -129,6 +136,7 @@ fn category(operation: Operation) -> Category {
         | Operation::DescribeTasks => Category::ResourceRead,
         Operation::ListClusters => Category::ClusterRead,
         Operation::DescribeServices => Category::ServiceRead,
+        Operation::GetTaskProtection => Category::TaskProtection,
         Operation::PutAttributes | Operation::DeleteAttributes => Category::Attributes,
         Operation::DescribeAutoScalingInstances
         | Operation::DescribeAutoScalingGroups
@@ -169,5 +177,6 @@ mod tests {
         assert_eq!(taken(&mut meters, Operation::ListTasks, START), 0);
         assert_eq!(taken(&mut meters, Operation::StopTask, START), 100);
         assert_eq!(taken(&mut meters, Operation::ListClusters, START), 50);
+        assert_eq!(taken(&mut meters, Operation::GetTaskProtection, START), 200);
     }
 }

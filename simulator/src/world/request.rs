@@ -15,6 +15,7 @@ pub enum Operation {
     UpdateContainerInstancesState,
     ListTasks,
     DescribeTasks,
+    GetTaskProtection,
     StopTask,
     DescribeServices,
     PutAttributes,
@@ -37,13 +38,14 @@ pub enum Service {
 
 impl Operation {
     /// Every operation that is modelled.
-    pub const ALL: [Operation; 15] = [
+    pub const ALL: [Operation; 16] = [
         Operation::ListClusters,
         Operation::ListContainerInstances,
         Operation::DescribeContainerInstances,
         Operation::UpdateContainerInstancesState,
         Operation::ListTasks,
         Operation::DescribeTasks,
+        Operation::GetTaskProtection,
         Operation::StopTask,
         Operation::DescribeServices,
         Operation::PutAttributes,
@@ -64,6 +66,7 @@ impl Operation {
             Operation::UpdateContainerInstancesState => "UpdateContainerInstancesState",
             Operation::ListTasks => "ListTasks",
             Operation::DescribeTasks => "DescribeTasks",
+            Operation::GetTaskProtection => "GetTaskProtection",
             Operation::StopTask => "StopTask",
             Operation::DescribeServices => "DescribeServices",
             Operation::PutAttributes => "PutAttributes",
@@ -85,6 +88,7 @@ impl Operation {
             | Operation::UpdateContainerInstancesState
             | Operation::ListTasks
             | Operation::DescribeTasks
+            | Operation::GetTaskProtection
             | Operation::StopTask
             | Operation::DescribeServices
             | Operation::PutAttributes
@@ -112,7 +116,7 @@ impl FromStr for Operation {
     }
 }
 
-/// One request. Ids may be bare or ARNs; an absent cluster is `default`.
+/// One request. Ids may be bare or ARNs; an absent cluster is `default`, where ECS does not require it.
 ///
 /// ECS's are read from their JSON as they stand; a member that is not modelled is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -150,6 +154,11 @@ pub enum Request {
         next_token: Option<String>,
     },
     DescribeTasks {
+        cluster: Option<String>,
+        #[serde(default)]
+        tasks: Vec<String>,
+    },
+    GetTaskProtection {
         cluster: Option<String>,
         #[serde(default)]
         tasks: Vec<String>,
@@ -217,6 +226,7 @@ impl Request {
             Request::UpdateContainerInstancesState { .. } => Operation::UpdateContainerInstancesState,
             Request::ListTasks { .. } => Operation::ListTasks,
             Request::DescribeTasks { .. } => Operation::DescribeTasks,
+            Request::GetTaskProtection { .. } => Operation::GetTaskProtection,
             Request::StopTask { .. } => Operation::StopTask,
             Request::DescribeServices { .. } => Operation::DescribeServices,
             Request::PutAttributes { .. } => Operation::PutAttributes,
@@ -239,7 +249,9 @@ impl Request {
                 with(present([cluster]), container_instances)
             }
             Request::ListTasks { cluster, container_instance, .. } => present([cluster, container_instance]),
-            Request::DescribeTasks { cluster, tasks } => with(present([cluster]), tasks),
+            Request::DescribeTasks { cluster, tasks } | Request::GetTaskProtection { cluster, tasks } => {
+                with(present([cluster]), tasks)
+            }
             Request::StopTask { cluster, task, .. } => with(present([cluster]), [task]),
             Request::DescribeServices { cluster, services } => with(present([cluster]), services),
             Request::PutAttributes { cluster, attributes } | Request::DeleteAttributes { cluster, attributes } => {

@@ -81,6 +81,13 @@ pub enum Response {
         /// Those that were not.
         failures: Vec<Failure>,
     },
+    /// GetTaskProtection.
+    TaskProtection {
+        /// Those that were found and can be protected.
+        protected_tasks: Vec<ProtectedTask>,
+        /// Those that were not, or cannot.
+        failures: Vec<Failure>,
+    },
     /// StopTask.
     Task(Box<TaskDescription>),
     /// DescribeServices.
@@ -169,6 +176,25 @@ pub struct ServiceDescription {
     pub pending_count: usize,
     pub minimum_healthy_percent: u32,
     pub maximum_percent: u32,
+    pub events: Vec<ServiceEvent>,
+}
+
+/// What a service tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the ECS API reference")]
+pub struct ServiceEvent {
+    pub id: String,
+    pub created_at: Timestamp,
+    pub message: String,
+}
+
+/// Whether a task is protected from scale-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the ECS API reference")]
+pub struct ProtectedTask {
+    pub task_arn: String,
+    pub protection_enabled: bool,
+    pub expiration_date: Option<Timestamp>,
 }
 
 /// An instance as Auto Scaling describes it.

@@ -1,9 +1,13 @@
 //! The service scheduler: keeps services at their count and takes them off DRAINING hosts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
-    LastStatus, Owner, ServiceDescription, ServiceKind, ServiceSpec, Task, World,
+    Due, LastStatus, Owner, ServiceDescription, ServiceKind, ServiceSpec, Task, World,
+    events::Events,
     task::{StopCause, Timing},
 };
 
@@ -28,19 +32,24 @@ pub(super) struct ServiceState {
     spec: ServiceSpec,
     deployment: String,
     pub(super) tasks: BTreeSet<String>,
+    pub(super) events: Events,
 }
 
 impl ServiceState {
     pub(super) fn new(spec: ServiceSpec, deployment: String) -> ServiceState {
-        ServiceState { spec, deployment, tasks: BTreeSet::new() }
+        ServiceState { spec, deployment, tasks: BTreeSet::new(), events: Events::default() }
     }
 
     pub(super) fn owner(&self) -> Owner {
-        Owner::Service {
-            name: self.spec.name.clone(),
-            deployment: self.deployment.clone(),
-            daemon: self.spec.kind == ServiceKind::Daemon,
-        }
+        Owner::Service { name: self.spec.name.clone(), deployment: self.deployment.clone(), daemon: self.is_daemon() }
+    }
+
+    pub(super) fn is_daemon(&self) -> bool {
+        self.spec.kind == ServiceKind::Daemon
+    }
+
+    pub(super) fn protected_for(&self) -> Option<Duration> {
+        self.spec.protected_for
     }
 
     pub(super) fn timing(&self) -> Timing {
@@ -111,14 +120,17 @@ impl World {
             .partition(|(kind, _)| *kind == ServiceKind::Daemon);
         for (_, service) in replicas {
             self.schedule_replicas(cluster, &service);
+            self.tell_if_steady(cluster, &service);
         }
         for (_, service) in daemons {
             self.schedule_daemons(cluster, &service);
+            self.tell_if_steady(cluster, &service);
         }
     }
 
     // ECS developer guide, "Draining Amazon ECS container instances": pending service tasks stop at once, running ones are replaced within
-    // the deployment's minimum and maximum percent.
+    // the deployment's minimum and maximum percent. Of protected ones it says nothing else, and "Protect your Amazon ECS tasks from being
+    // terminated by scale-in events" names service auto scaling and deployments only: protection does not hold up draining.
     fn schedule_replicas(&mut self, cluster: &str, service: &str) {
         let Some(limits) = self.service(cluster, service).map(ServiceState::limits) else {
             return;
@@ -139,7 +151,20 @@ impl World {
         }
         self.start_missing(cluster, service, limits, &mut standing);
         let surplus = standing.staying.len().saturating_sub(limits.desired);
-        for task in standing.staying.iter().take(surplus) {
+        self.scale_in_service(cluster, &standing.staying, surplus);
+    }
+
+    /// Stops up to `surplus` of these tasks; for those that are protected the scheduler looks again.
+    // ECS developer guide, "Amazon ECS service event messages": protected tasks in excess stay until their protection expires.
+    fn scale_in_service(&mut self, cluster: &str, tasks: &[String], surplus: usize) {
+        let until = |task: &String| self.tasks.get(task).and_then(|task| task.protected_until(self.now));
+        let (protected, free): (Vec<_>, Vec<_>) = tasks.iter().partition(|task| until(task).is_some());
+        if surplus > free.len()
+            && let Some(at) = protected.into_iter().filter_map(until).min()
+        {
+            self.agenda.insert((at, Due::Schedule { cluster: cluster.to_owned() }));
+        }
+        for task in free.into_iter().take(surplus) {
             self.stop(task, StopCause::Scheduler);
         }
     }
@@ -153,6 +178,9 @@ impl World {
             return;
         }
         let placed = self.place_spread(cluster, service, count, false);
+        if placed.len() < count {
+            self.tell_of_no_room(cluster, service);
+        }
         standing.total += placed.len();
         standing.staying.extend(placed);
     }
@@ -257,8 +285,8 @@ impl World {
 
     /// A service as DescribeServices tells of it.
     pub(super) fn describe_service(&self, cluster: &str, name: &str) -> Option<ServiceDescription> {
-        let ServiceSpec { kind, desired, minimum_healthy_percent, maximum_percent, .. } =
-            self.service(cluster, name)?.spec.clone();
+        let state = self.service(cluster, name)?;
+        let ServiceSpec { kind, minimum_healthy_percent, maximum_percent, .. } = state.spec;
         let (pending, running): (Vec<&Task>, Vec<&Task>) =
             self.alive_tasks(cluster, name).into_iter().partition(|task| task.is_pending());
         Some(ServiceDescription {
@@ -269,15 +297,21 @@ impl World {
                 ServiceKind::Daemon => "DAEMON",
                 ServiceKind::Replica => "REPLICA",
             },
-            desired_count: match kind {
-                ServiceKind::Daemon => self.active_instances(cluster).len(),
-                ServiceKind::Replica => desired,
-            },
+            desired_count: self.wanted(cluster, state),
             running_count: running.len(),
             pending_count: pending.len(),
             minimum_healthy_percent,
             maximum_percent,
+            events: state.events.to_vec(),
         })
+    }
+
+    /// How many tasks a service should have.
+    pub(super) fn wanted(&self, cluster: &str, service: &ServiceState) -> usize {
+        match service.spec.kind {
+            ServiceKind::Daemon => self.active_instances(cluster).len(),
+            ServiceKind::Replica => service.spec.desired,
+        }
     }
 
     /// A service's tasks that should run; those on a deregistered host are nobody's any more.
@@ -296,11 +330,11 @@ impl World {
             .all(|task| task.is_daemon() || task.last_status == LastStatus::Stopped)
     }
 
-    fn status_of(&self, task: &Task) -> &str {
+    pub(super) fn status_of(&self, task: &Task) -> &str {
         (self.container_instances.get(&task.container_instance)).map_or("INACTIVE", |instance| &instance.status)
     }
 
-    fn service(&self, cluster: &str, service: &str) -> Option<&ServiceState> {
+    pub(super) fn service(&self, cluster: &str, service: &str) -> Option<&ServiceState> {
         self.clusters.get(cluster)?.services.get(service)
     }
 }

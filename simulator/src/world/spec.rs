@@ -212,6 +212,10 @@ pub struct ServiceSpec {
     /// Whether StopTask waits for the target's deregistration.
     // The developer guide says so; containers-roadmap#708 reports that it does not.
     pub stop_task_waits_for_deregistration: bool,
+    /// Each of its tasks is protected from scale-in for so long, beginning when it is put into the world, even if it has
+    /// been RUNNING for a while then. `None` is no protection.
+    // ECS API reference, UpdateTaskProtection: expiresInMinutes is between 1 and 2,880; a test may take less.
+    pub protected_for: Option<Duration>,
 }
 
 impl Default for ServiceSpec {
@@ -229,6 +233,7 @@ impl Default for ServiceSpec {
             stop_time: Duration::from_secs(1),
             stop_timeout: DEFAULT_STOP_TIMEOUT,
             stop_task_waits_for_deregistration: true,
+            protected_for: None,
         }
     }
 }

@@ -129,6 +129,7 @@ pub struct Task {
     pub(super) timing: Timing,
     pub(super) next_step: Option<Timestamp>,
     pub(super) waits_for_agent: bool,
+    pub(super) protected_until: Option<Timestamp>,
 }
 
 impl Task {
@@ -154,6 +155,11 @@ impl Task {
         let Timing { stop_time, stop_timeout, deregistration, stop_task_waits_for_deregistration, .. } = self.timing;
         let leaves = deregistration.filter(|_| stop_task_waits_for_deregistration).unwrap_or_default();
         leaves + stop_time.min(stop_timeout) + DEPROVISIONING
+    }
+
+    /// Until when its service does not scale it in; none when it may, and when nothing of it is left.
+    pub fn protected_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.protected_until.filter(|until| now < *until && self.last_status != LastStatus::Stopped)
     }
 
     pub(super) fn is_daemon(&self) -> bool {

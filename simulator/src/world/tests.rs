@@ -5,6 +5,7 @@ mod faults;
 mod hooks;
 mod hosts;
 mod lists;
+mod protection;
 mod services;
 mod spot;
 mod states;
@@ -89,6 +90,15 @@ fn counts(world: &World, instance_id: &str) -> (usize, usize) {
 fn statuses(world: &World, instance_id: &str) -> Vec<LastStatus> {
     let tasks = world.tasks_on(instance_id);
     tasks.into_iter().map(|task| task.last_status).collect()
+}
+
+fn drain(world: &mut World, instance_id: &str) {
+    let request = Request::UpdateContainerInstancesState {
+        cluster: named(CLUSTER),
+        container_instances: vec![registration(world, instance_id).id],
+        status: "DRAINING".to_owned(),
+    };
+    ask(world, request).unwrap();
 }
 
 fn stop(world: &mut World, task: &str) {

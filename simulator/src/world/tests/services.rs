@@ -2,13 +2,21 @@
 
 use super::*;
 
-fn drain(world: &mut World, instance_id: &str) {
-    let request = Request::UpdateContainerInstancesState {
-        cluster: named(CLUSTER),
-        container_instances: vec![registration(world, instance_id).id],
-        status: "DRAINING".to_owned(),
+const UNABLE: &str = "was unable to place a task because no container instance met all of its requirements. ";
+const MORE: &str = " For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.";
+const STEADY: &str = "has reached a steady state.";
+const NO_HOSTS: &str = "Reason: No Container Instances were found in your cluster.";
+
+/// When each event of a service was, the newest first, and what it says without the words they all have.
+fn events(world: &mut World, service: &str) -> Vec<(Timestamp, String)> {
+    let request = Request::DescribeServices { cluster: named(CLUSTER), services: vec![service.to_owned()] };
+    let Ok(Response::Services { services, .. }) = ask(world, request) else { panic!("services") };
+    let brief = |message: &str| {
+        let said = message.strip_prefix(&format!("(service {service}) ")).unwrap();
+        let Some(why) = said.strip_prefix(UNABLE) else { return said.to_owned() };
+        why.strip_suffix(MORE).unwrap().to_owned()
     };
-    ask(world, request).unwrap();
+    services[0].events.iter().map(|event| (event.created_at, brief(&event.message))).collect()
 }
 
 /// Two hosts, all tasks of one service on the first, which then drains.
@@ -183,4 +191,109 @@ fn a_service_tells_its_scheduling_strategy_and_what_runs_of_it() {
     assert_eq!(failures.iter().map(|it| it.reason.as_str()).collect::<Vec<_>>(), ["MISSING"]);
     let too_many = Request::DescribeServices { cluster: named(CLUSTER), services: vec!["web".to_owned(); 11] };
     assert_eq!(refusal(&mut world, too_many).code, "InvalidParameterException");
+}
+
+#[test]
+fn a_service_tells_once_that_it_is_steady() {
+    let mut world = draining(2, 100, 200);
+    world.advance(at(11));
+    assert_eq!(events(&mut world, "web"), [], "the old ones still stop");
+    world.advance(at(60));
+    let [(told, message)] = &events(&mut world, "web")[..] else { panic!("one event") };
+    assert_eq!(message, STEADY);
+    assert!((at(11)..at(13)).contains(told), "when the last one left: {told}");
+    let task = world.tasks_on("i-2")[0].id.clone();
+    stop(&mut world, &task);
+    world.advance(at(600));
+    assert_eq!(events(&mut world, "web").len(), 1, "it is the newest already");
+}
+
+#[test]
+fn a_service_without_tasks_and_a_daemon_are_steady_too() {
+    let mut world = world();
+    world.add_service(service("none", 0)).unwrap();
+    host(&mut world, "i-1");
+    host(&mut world, "i-2");
+    let daemon = ServiceSpec { kind: ServiceKind::Daemon, ..service("log-agent", 0) };
+    world.add_service(daemon).unwrap();
+    world.set_agent_connected("i-2", false).unwrap();
+    world.advance(at(1));
+    for name in ["none", "log-agent"] {
+        assert_eq!(events(&mut world, name), [(START + world.settings().tick, STEADY.to_owned())]);
+    }
+    assert_eq!(world.next_change(), None, "and nothing looks again");
+}
+
+#[test]
+fn a_service_tells_that_no_host_has_room_and_which_is_closest() {
+    let mut world = world();
+    host(&mut world, "i-1");
+    world.add_service_with_tasks_on(service("web", 1), "i-1").unwrap();
+    host_with(&mut world, "i-2", 1);
+    host_with(&mut world, "i-3", 1);
+    let tasks = ["i-2", "i-3"].map(|id| world.run_task(job(id)).unwrap());
+    drain(&mut world, "i-1");
+    world.advance(at(1));
+    let full = |world: &World, id| {
+        let instance = registration(world, id).id;
+        format!("The closest matching (container-instance {instance}) has insufficient CPU units available.")
+    };
+    let told = (START + world.settings().tick, full(&world, "i-2"));
+    assert_eq!(events(&mut world, "web"), std::slice::from_ref(&told));
+
+    world.set_agent_connected("i-3", false).unwrap();
+    world.advance(at(10));
+    assert_eq!(events(&mut world, "web"), std::slice::from_ref(&told), "it is the newest already");
+    world.set_agent_connected("i-2", false).unwrap();
+    world.advance(at(20));
+    let instance = registration(&world, "i-2").id;
+    let agent = format!("The closest matching (container-instance {instance}) encountered error \"AGENT\".");
+    let messages = |world: &mut World| events(world, "web").into_iter().map(|(_, message)| message).collect::<Vec<_>>();
+    assert_eq!(messages(&mut world), [agent.clone(), told.1.clone()]);
+
+    for id in ["i-2", "i-3"] {
+        world.set_status(id, "DRAINING").unwrap();
+        world.set_agent_connected(id, true).unwrap();
+    }
+    world.advance(at(30));
+    assert_eq!(messages(&mut world), [NO_HOSTS.to_owned(), agent, told.1]);
+    assert_eq!(counts(&world, "i-1"), (1, 0), "it is not stopped before its replacement runs");
+
+    stop(&mut world, &tasks[0]);
+    world.advance(at(40));
+    world.set_status("i-2", "ACTIVE").unwrap();
+    world.advance(at(60));
+    assert_eq!(messages(&mut world)[..2], [STEADY, NO_HOSTS]);
+}
+
+#[test]
+fn a_service_that_may_not_start_more_tells_of_no_room_to_nobody() {
+    let mut world = world();
+    host(&mut world, "i-1");
+    world.add_service_with_tasks_on(ServiceSpec { maximum_percent: 100, ..service("web", 1) }, "i-1").unwrap();
+    drain(&mut world, "i-1");
+    world.advance(at(600));
+    assert_eq!(events(&mut world, "web"), []);
+}
+
+#[test]
+fn the_newest_hundred_events_are_kept_and_have_ids_of_their_own() {
+    let mut world = world();
+    host(&mut world, "i-1");
+    world.add_service(service("web", 1)).unwrap();
+    for minute in 1..=60 {
+        // It is told of no room while the host drains, and of steadiness when it does not.
+        for (second, status) in [(0, "DRAINING"), (30, "ACTIVE")] {
+            world.advance(at(minute * 60 + second));
+            world.set_status("i-1", status).unwrap();
+        }
+    }
+    world.advance(at(2 * 3600));
+    let events = events(&mut world, "web");
+    assert_eq!(events.len(), 100);
+    assert_eq!([&*events[0].1, &*events[1].1], [STEADY, NO_HOSTS]);
+    assert!(events.is_sorted_by(|newer, older| newer.0 > older.0));
+    let description = world.describe_service(CLUSTER, "web").unwrap();
+    let ids: BTreeSet<_> = description.events.iter().map(|event| &event.id).collect();
+    assert_eq!(ids.len(), 100);
 }

@@ -1,0 +1,95 @@
+//! What services tell of themselves: the newest events of each.
+
+use std::collections::VecDeque;
+
+use super::{LastStatus, World, response::ServiceEvent};
+
+// ECS API reference, Service.events: "A maximum of 100 of the latest events are displayed."
+const MAX_EVENTS: usize = 100;
+
+/// The events of a service, the newest first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Events(VecDeque<ServiceEvent>);
+
+impl Events {
+    pub(super) fn to_vec(&self) -> Vec<ServiceEvent> {
+        self.0.iter().cloned().collect()
+    }
+
+    fn push(&mut self, event: ServiceEvent) {
+        self.0.push_front(event);
+        self.0.truncate(MAX_EVENTS);
+    }
+
+    fn newest_is(&self, message: &str) -> bool {
+        self.0.front().is_some_and(|newest| newest.message == message)
+    }
+}
+
+impl World {
+    /// A service has tasks to start and no host has room for them.
+    // ECS developer guide, "Amazon ECS service event messages"; parentheses and last sentence as the service has them.
+    pub(super) fn tell_of_no_room(&mut self, cluster: &str, service: &str) {
+        // A slot stands for all that a task needs of a host, so what is short is told as the CPU. Where all are full, none
+        // matches better than another; an agent that is connected does.
+        let closest = (self.container_instances.values())
+            .filter(|instance| instance.cluster == cluster && instance.status == "ACTIVE")
+            .min_by_key(|instance| (!instance.agent_connected, &instance.instance_id));
+        let why = match closest {
+            None => "Reason: No Container Instances were found in your cluster.".to_owned(),
+            Some(it) if it.agent_connected => {
+                format!("The closest matching (container-instance {}) has insufficient CPU units available.", it.id)
+            }
+            Some(it) => format!("The closest matching (container-instance {}) encountered error \"AGENT\".", it.id),
+        };
+        let message = format!(
+            "(service {service}) was unable to place a task because no container instance met all of its requirements. \
+             {why} For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
+        );
+        self.tell(cluster, service, message);
+    }
+
+    /// A service is as it should be.
+    // ECS developer guide, "Amazon ECS service event messages": "healthy and at the desired number of tasks".
+    pub(super) fn tell_if_steady(&mut self, cluster: &str, service: &str) {
+        if self.is_steady(cluster, service) {
+            self.tell(cluster, service, format!("(service {service}) has reached a steady state."));
+        }
+    }
+
+    /// What should run does, and on hosts that are not DRAINING; on those there is nothing left.
+    fn is_steady(&self, cluster: &str, service: &str) -> bool {
+        let Some(state) = self.service(cluster, service) else {
+            return false;
+        };
+        let mut running = 0;
+        for task in state.tasks.iter().filter_map(|id| self.tasks.get(id)) {
+            let status = self.status_of(task);
+            if task.last_status == LastStatus::Stopped || status == "INACTIVE" {
+                continue;
+            }
+            if status == "DRAINING" || (task.is_alive() && task.last_status != LastStatus::Running) {
+                return false;
+            }
+            running += usize::from(task.is_alive());
+        }
+        let wanted = self.wanted(cluster, state);
+        // A daemon on a host whose agent is disconnected runs on and is not wanted.
+        running == wanted || (state.is_daemon() && running > wanted)
+    }
+
+    // ECS repeats an event, but rarely: not at all here while it is the newest.
+    fn tell(&mut self, cluster: &str, service: &str, message: String) {
+        let created_at = self.now;
+        let Some(state) = self.clusters.get_mut(cluster).and_then(|it| it.services.get_mut(service)) else {
+            return;
+        };
+        if state.events.newest_is(&message) {
+            return;
+        }
+        // Not made up: what happens by chance in a world does not depend on what its services tell.
+        let id = format!("00000000-0000-4000-8000-{:012x}", self.service_events);
+        self.service_events += 1;
+        state.events.push(ServiceEvent { id, created_at, message });
+    }
+}

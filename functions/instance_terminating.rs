@@ -47,7 +47,7 @@ fn judge(notice: Notice, config: &Config) -> Result<Verdict, NoticeError> {
         Notice::Terminating(it) => {
             let cause = Cause::Termination { to_warm_pool: it.to_warm_pool };
             let departure = Departure { instance: it.instance, cause, noticed_by: NoticedBy::Event };
-            Verdict::Depart(departure, Hints { group: Some(it.group), cluster: it.cluster })
+            Verdict::Depart(departure, Hints { group: Some(it.group), cluster: it.cluster, noticed_at: it.noticed_at })
         }
         Notice::Nothing { instance, why } => Verdict::Ignore(instance, why),
         Notice::SpotInterruption(_) | Notice::RebalanceRecommendation(_) => return Err(notice.misdirected()),

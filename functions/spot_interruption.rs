@@ -9,7 +9,7 @@ use std::time::Duration;
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
-use shared::clock::{Clock, after};
+use shared::clock::{Clock, after, before};
 use shared::config::{Config, RebalanceRecommendations};
 use shared::drain::known::{Cause, Departure, Hints, NoticedBy, SPOT_NOTICE};
 use shared::drain::{Budget, Context};
@@ -46,7 +46,8 @@ async fn drain_the_interrupted(event: LambdaEvent<Value>, warm: &Warm) -> Result
 fn judge(notice: Notice, config: &Config) -> Result<Verdict, NoticeError> {
     let depart = |instance: InstanceId, cause: Cause| {
         let departure = Departure { instance, cause, noticed_by: NoticedBy::Event };
-        Ok(Verdict::Depart(departure, Hints::default()))
+        let noticed_at = cause.taken_at().map(|taken_at| before(taken_at, SPOT_NOTICE));
+        Ok(Verdict::Depart(departure, Hints { noticed_at, ..Hints::default() }))
     };
     match notice {
         Notice::SpotInterruption(SpotInterruption { instance, noticed_at, hibernates: true }) => {

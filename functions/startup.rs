@@ -1,5 +1,6 @@
 //! What each function does once, before its first event.
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -17,7 +18,8 @@ use shared::drain::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
 use shared::drain::{self, Budget, Context};
-use shared::{metrics, telemetry};
+use shared::metrics::{self, Told};
+use shared::telemetry;
 use tokio::time::timeout;
 
 /// Where Lambda puts a role's credentials (Lambda developer guide, defined runtime environment variables).
@@ -33,6 +35,8 @@ pub(crate) struct Warm {
     pub(crate) remembered: Remembered,
     /// The lowest level of log lines that Lambda keeps.
     log_level: String,
+    /// Whether nothing was drained here yet.
+    is_cold: Cell<bool>,
 }
 
 impl Warm {
@@ -50,10 +54,12 @@ impl Warm {
     }
 
     fn publish(&self, drains: &[Drain], now: Timestamp) {
-        if let Some(line) = metrics::line(drains, &self.config.stack, &self.log_level, now)
-            && let Err(error) = writeln!(io::stdout(), "{line}")
-        {
-            tracing::warn!(%error, "metrics could not be written");
+        let (stack, level, sent) = (&self.config.stack, &self.log_level, &self.calls.tally().take());
+        let told = Told { stack, level, drains, sent, cold_start: self.is_cold.replace(false) };
+        for line in metrics::lines(&told, now) {
+            if let Err(error) = writeln!(io::stdout(), "{line}") {
+                tracing::warn!(%error, "metrics could not be written");
+            }
         }
     }
 }
@@ -82,14 +88,22 @@ where
     }
     let sdk = sdk.load().await;
     let log_level = telemetry::lowest_level(environment);
-    let warm = Warm { calls: SdkCalls::new(&sdk), config, remembered: Remembered::default(), log_level };
+    let warm = Warm {
+        calls: SdkCalls::new(&sdk),
+        config,
+        remembered: Remembered::default(),
+        log_level,
+        is_cold: Cell::new(true),
+    };
 
     if timeout(CONNECT_WITHIN, connect(&warm.calls)).await.is_err() {
         tracing::warn!(
-            within_s = CONNECT_WITHIN.as_secs(),
+            within_seconds = CONNECT_WITHIN.as_secs(),
             "AWS could not be connected to in time; the first call tries again"
         );
     }
+    // What was sent so far is no call.
+    drop(warm.calls.tally().take());
     match lambda_runtime::run(service_fn(|event| handle(event, &warm))).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&*error),

@@ -21,6 +21,7 @@ mod listings;
 mod long_drains;
 mod metrics;
 mod permissions;
+mod reasons;
 mod reconcile;
 mod releases;
 mod search;

@@ -46,6 +46,19 @@ fn stubborn(mut world: World) -> World {
     world
 }
 
+/// A host that has been draining for longer than a minute.
+async fn long_drain(start: impl Fn(&Stage) -> Function, name: &str, scans: bool) -> BTreeSet<String> {
+    let mut world = world();
+    held_on_leaving(&mut world, 0.5, None);
+    let since = world.now() - secs(90.0);
+    remembered(&mut world, "ecs-drainer.drain-started-at", &since.to_string());
+    world.set_status(LEAVING, "DRAINING").unwrap();
+    let stage = Stage::scaling_in(world);
+    let event = if scans { json!({}) } else { stage.event.clone() };
+    assert_eq!(only(&start(&stage).invoke(&event).await)["outcome"], "handed-over");
+    stage.simulator.world(|world| asked(world, name))
+}
+
 /// Drains to the end, through a hand-over and past the deadline; answers all that the function asked for.
 async fn whole_drain(
     stage: &Stage,
@@ -77,7 +90,8 @@ fn with_lambdas(asked: BTreeSet<String>, receives: bool) -> BTreeSet<String> {
 async fn instance_terminating_asks_for_all_that_its_role_allows() {
     let stage = Stage::scaling_in(stubborn(world_with_hooks(&[(HOOK, 6.0)])));
     let asked = whole_drain(&stage, |variables| stage.function(variables), "instance-terminating", &stage.event).await;
-    assert_eq!(with_lambdas(asked, true), allowed("instance-terminating"));
+    let of_long = long_drain(|stage| stage.function(&[("POLL_FOR_SECONDS", "1")]), "instance-terminating", false).await;
+    assert_eq!(with_lambdas(&asked | &of_long, true), allowed("instance-terminating"));
 }
 
 #[tokio::test]
@@ -89,7 +103,8 @@ async fn reconcile_asks_for_all_that_its_role_allows() {
         stage.reconcile(variables, secs(if is_first { 6.0 } else { 30.0 }))
     };
     let asked = whole_drain(&stage, start, "reconcile", &json!({})).await;
-    assert_eq!(with_lambdas(asked, false), allowed("reconcile"));
+    let of_long = long_drain(|stage| stage.reconcile(&[], secs(5.0)), "reconcile", true).await;
+    assert_eq!(with_lambdas(&asked | &of_long, false), allowed("reconcile"));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::config::{Config, Overrides, SETTINGS};
 use shared::ids::ClusterName;
-use shared::metrics::{METRICS, NAMESPACE, STACK};
+use shared::metrics::{DRAINS_PAST_DEADLINE, INSTANCES_NEVER_LOCATED, METRICS, NAMESPACE, STACK};
 use simulator::cloudformation::Template;
 use simulator::world::Settings;
 
@@ -212,7 +212,7 @@ fn alarms_and_dashboard_use_the_metrics_there_are() {
     let ours: Vec<_> =
         alarms.keys().map(|id| stack.properties(id).unwrap()).filter(|it| it["Namespace"] == NAMESPACE).collect();
     let used: BTreeSet<_> = ours.iter().map(|alarm| alarm["MetricName"].as_str().unwrap()).collect();
-    assert_eq!(used, METRICS.into_iter().collect());
+    assert_eq!(used, [DRAINS_PAST_DEADLINE.name, INSTANCES_NEVER_LOCATED.name].into());
     for alarm in &ours {
         assert_eq!(alarm["Dimensions"], json!([{"Name": STACK, "Value": "ecs-drainer"}]));
     }
@@ -221,10 +221,20 @@ fn alarms_and_dashboard_use_the_metrics_there_are() {
     let body: Value = serde_json::from_str(dashboard["DashboardBody"].as_str().unwrap()).expect("JSON");
     let widgets = body["widgets"].as_array().unwrap();
     let metrics = widgets.iter().filter_map(|widget| widget["properties"]["metrics"].as_array()).flatten();
-    let ours = metrics.filter(|metric| metric[0] == NAMESPACE);
-    let ours: BTreeSet<_> =
-        ours.map(|it| (it[1].as_str().unwrap(), it[2].as_str().unwrap(), it[3].as_str().unwrap())).collect();
-    assert_eq!(ours, METRICS.into_iter().map(|name| (name, STACK, "ecs-drainer")).collect());
+    let mut shown = BTreeSet::new();
+    for metric in metrics {
+        if metric[0] == NAMESPACE {
+            assert_eq!((&metric[2], &metric[3]), (&json!(STACK), &json!("ecs-drainer")));
+            shown.insert((metric[1].as_str().unwrap().to_owned(), None));
+        } else if let Some(search) = metric[0]["expression"].as_str().and_then(|it| it.strip_prefix("SEARCH('{")) {
+            let (schema, search) = search.split_once("} ").unwrap();
+            let [NAMESPACE, STACK, by] = schema.split(',').collect::<Vec<_>>()[..] else { panic!("{schema}") };
+            let name = search.strip_prefix(r#"Stack="ecs-drainer" MetricName=""#).unwrap().split('"').next().unwrap();
+            shown.insert((name.to_owned(), Some(by.to_owned())));
+        }
+    }
+    let all = METRICS.iter().map(|metric| (metric.name.to_owned(), metric.by.map(ToOwned::to_owned)));
+    assert_eq!(shown, all.collect());
     let shown = widgets.iter().find_map(|widget| widget["properties"]["alarms"].as_array()).unwrap();
     let shown: BTreeSet<_> = shown.iter().map(|arn| arn.as_str().unwrap().rsplit(':').next().unwrap()).collect();
     assert_eq!(shown, alarms.keys().map(String::as_str).collect(), "every alarm is on it");

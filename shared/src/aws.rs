@@ -8,6 +8,7 @@ mod connection;
 mod error;
 pub mod listing;
 pub mod sdk;
+pub mod tally;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -68,6 +69,13 @@ pub trait Calls {
         cluster: &ClusterName,
         names: &[ServiceName],
     ) -> Result<Found<Service>, CallError>;
+
+    /// ECS `GetTaskProtection`, at most [`batch::DESCRIBE_MAX`], of tasks that a service owns.
+    async fn get_task_protection(
+        &self,
+        cluster: &ClusterName,
+        arns: &[TaskArn],
+    ) -> Result<Found<TaskProtection>, CallError>;
 
     /// ECS `PutAttributes`, at most [`batch::ATTRIBUTES_MAX`], each on a container instance of its own.
     async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError>;
@@ -223,8 +231,12 @@ pub struct Task {
     pub group: String,
     /// `ecs-svc/…` when a service's deployment started it.
     pub started_by: String,
+    /// When it was told to stop.
+    pub stopping_at: Option<Timestamp>,
     /// When it reached STOPPED.
     pub stopped_at: Option<Timestamp>,
+    /// Why it was stopped, in words; empty where nobody said.
+    pub stopped_reason: String,
 }
 
 impl Task {
@@ -260,6 +272,23 @@ pub struct Service {
     pub name: ServiceName,
     /// Whether it keeps one task on every host, rather than a number of them anywhere.
     pub is_daemon: bool,
+    /// How many tasks it should have.
+    pub desired: u32,
+    /// How many of them, in percent and rounded up, a deployment or a draining host must leave RUNNING.
+    pub minimum_healthy_percent: Option<u32>,
+    /// How many tasks, in percent of those desired and rounded down, it may have for the time being.
+    pub maximum_percent: Option<u32>,
+    /// What its newest event says.
+    pub newest_event: Option<String>,
+}
+
+/// Whether a task is protected from scale-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskProtection {
+    /// Which.
+    pub task: TaskArn,
+    /// Until when; none for one that is not.
+    pub until: Option<Timestamp>,
 }
 
 /// An instance as Auto Scaling knows it.

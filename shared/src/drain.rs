@@ -9,12 +9,15 @@ mod attempt;
 pub mod attributes;
 pub mod deadlines;
 pub mod decide;
+mod explain;
+mod facts;
 pub mod known;
 mod locate;
 mod observe;
 pub mod remembered;
 pub mod report;
 pub mod scan;
+pub mod straggler;
 mod tasks;
 pub mod tries;
 
@@ -27,12 +30,14 @@ use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use self::decide::{Action, Need, Outcome, Settled, Step, decide, is_late, next_drain, next_stop};
+use self::facts::log_drain;
 use self::known::{Known, Place, Unattended};
 use self::remembered::Remembered;
 use self::report::{Drain, report};
+use self::straggler::EXPLAINED_AFTER;
 use self::tasks::Listings;
 use crate::aws::{CallError, Calls};
-use crate::clock::{Clock, after, before};
+use crate::clock::{Clock, after, before, between};
 use crate::config::Config;
 
 /// Keeps a pause that rounds to nothing from becoming a busy loop.
@@ -48,8 +53,10 @@ const CROWD: usize = 20;
 /// Where somebody's stop is late, a round of reads lasts no longer: a little more than one request may take.
 const LATE_ROUND: Duration = Duration::from_secs(4);
 
-/// Hosts whose tasks are listed only to be named in the report. It is for people, and nobody reads about more.
-const REPORT_READS_MAX: usize = 10;
+/// Hosts of which an invocation asks only for people's sake which tasks are left and why. Nobody reads about more.
+const EXPLAINED_HOSTS_MAX: usize = 10;
+/// Tasks that one invocation names in its log, each in a line of its own.
+const STRAGGLERS_LOGGED_MAX: usize = 200;
 
 /// What a run works with.
 #[derive(Debug)]
@@ -129,13 +136,15 @@ pub async fn run<C: Calls>(
     let clock = context.clock;
     if timeout_at(clock.instant(budget.hand_over_at), pursue(context, &mut drainees, &listings, rng)).await.is_err() {
         let left = drainees.iter().filter(|drainee| drainee.settled.is_none()).count();
-        info!(drains = left, "polling ends, handing over");
+        info!(drains = left, "polling ends");
     }
     if timeout_at(clock.instant(budget.report_at), hand_over(context, &mut drainees, &listings, budget)).await.is_err()
     {
         warn!("the hand-over was cut short by the end of the invocation");
     }
-    drainees.iter().map(|drainee| finished(context, drainee, budget)).collect()
+    let drains: Vec<_> = drainees.iter().map(|drainee| finished(context, drainee, budget)).collect();
+    log_stragglers(context, &drainees, &drains);
+    drains
 }
 
 /// Observes, decides and acts until everything is settled.
@@ -202,40 +211,88 @@ fn next_steps<C>(drainees: &mut [Drainee], context: &Context<'_, C>) -> Steps {
 
 impl Drainee {
     fn settle(&mut self, settled: Settled, now: Timestamp) {
-        info!(instance = %self.known.departure.instance, outcome = %settled.outcome, detail = settled.detail, "settled");
+        log_end(&self.known, &settled, now);
         self.settled_at = Some(now);
         self.settled = Some(settled);
     }
+
+    /// Whether tasks may be left on it.
+    fn is_open(&self) -> bool {
+        let outcome = self.settled.as_ref().map(|settled| settled.outcome);
+        matches!(outcome, None | Some(Outcome::WouldDrain | Outcome::TimedOut))
+    }
+
+    /// Whether its drain has lasted so long that somebody may ask why.
+    fn is_long(&self, now: Timestamp) -> bool {
+        self.is_open() && between(self.known.started(), now) >= EXPLAINED_AFTER
+    }
 }
 
-/// What an unfinished drain leaves for the next invocation, and the tasks that its report names.
+/// How a drain ended, or where this invocation leaves it.
+fn log_end(known: &Known, settled: &Settled, now: Timestamp) {
+    let message = match settled.outcome {
+        Outcome::HandedOver => "handed over",
+        Outcome::TimedOut => "given up",
+        Outcome::Ignored => "ignored",
+        _ => "ended",
+    };
+    log_drain!(info, known, now, message, outcome = settled.outcome.as_str(), detail = settled.detail.as_str());
+}
+
+/// Names what is left of long drains, and why.
+fn log_stragglers<C>(context: &Context<'_, C>, drainees: &[Drainee], drains: &[Drain]) {
+    let now = context.clock.now();
+    let long = drainees.iter().zip(drains).filter(|(drainee, _)| drainee.is_long(now));
+    let each = long.flat_map(|(drainee, drain)| drain.remaining.iter().map(move |straggler| (drainee, straggler)));
+    for (drainee, straggler) in each.take(STRAGGLERS_LOGGED_MAX) {
+        log_drain!(
+            info,
+            &drainee.known,
+            now,
+            "a task is left",
+            task = %straggler.task,
+            task_group = straggler.group.as_str(),
+            owner = straggler.owner.as_str(),
+            last_status = straggler.last_status.as_str(),
+            why = straggler.why.as_str(),
+            protected_until = straggler.protected_until.map(|until| until.to_string())
+        );
+    }
+}
+
+/// What an unfinished drain leaves for the next invocation, and what people are told of the tasks that are left.
 async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], listings: &Listings, budget: Budget) {
     if !context.config.policy.dry_run {
         let unfinished = drainees.iter().filter(|drainee| drainee.settled.is_none());
         let changes = unfinished.flat_map(|d| attributes::changes(&d.known, attributes::Occasion::HandOver));
         act::write_attributes(context.calls, &changes.collect::<Vec<_>>()).await;
     }
-    if !budget.is_reported {
-        return;
-    }
-    let untold = |drainee: &Drainee| {
-        let open = drainee.settled.as_ref().is_none_or(|s| s.outcome == Outcome::WouldDrain);
-        open && drainee.known.registrations.iter().any(|r| r.tasks.is_none())
+    let now = context.clock.now();
+    let unread = |drainee: &Drainee| {
+        let told = budget.is_reported && drainee.is_open() || drainee.is_long(now);
+        told && drainee.known.registrations.iter().any(|r| r.tasks.is_none())
     };
-    let unread = drainees.iter().enumerate().filter(|(_, drainee)| untold(drainee)).map(|(index, _)| index);
-    let unread: Vec<_> = unread.take(REPORT_READS_MAX).collect();
+    let unread = some(drainees, unread);
     observe::tasks_for_report(context, listings, drainees, &unread).await;
+    let long = some(drainees, |drainee| drainee.is_long(now) && drainee.known.stragglers().next().is_some());
+    explain::stragglers(context, drainees, &long).await;
+}
+
+/// The first few that fit, by index.
+fn some(drainees: &[Drainee], fits: impl Fn(&Drainee) -> bool) -> Vec<usize> {
+    let fitting = drainees.iter().enumerate().filter(|(_, drainee)| fits(drainee)).map(|(index, _)| index);
+    fitting.take(EXPLAINED_HOSTS_MAX).collect()
 }
 
 fn finished<C>(context: &Context<'_, C>, drainee: &Drainee, budget: Budget) -> Drain {
     let settled = drainee.settled.clone().unwrap_or_else(|| {
         let settled = unfinished(&drainee.known, budget);
-        let (instance, outcome) = (&drainee.known.departure.instance, settled.outcome);
-        info!(%instance, %outcome, detail = settled.detail, "not done when the invocation ended");
+        log_end(&drainee.known, &settled, context.clock.now());
         settled
     });
     let policy = drainee.known.policy(context.config.policy);
-    report(&drainee.known, settled, &policy, drainee.settled_at.unwrap_or(context.clock.now()))
+    let now = drainee.settled_at.unwrap_or(context.clock.now());
+    report(&drainee.known, settled, &policy, context.remembered, now)
 }
 
 /// How a drain stands that is not done when its invocation ends. One whose power goes before anybody looks again is over.

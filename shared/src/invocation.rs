@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::drain::decide::Outcome;
 use crate::drain::known::{Departure, Hints, Known};
 use crate::drain::report::{Drain, Report, ignored};
-use crate::ids::{Home, InstanceId};
+use crate::ids::{ClusterName, GroupName, Home, InstanceId};
 use crate::notice::{self, Notice, NoticeError, Payload};
 
 /// What an invocation is to do.
@@ -102,13 +102,15 @@ impl Intake {
     fn take(&mut self, verdict: Verdict, message: Option<String>) {
         match verdict {
             Verdict::Depart(departure, hints) => {
-                info!(instance = %departure.instance, cause = ?departure.cause, "notice received");
+                let (instance, cause) = (departure.instance.as_str(), departure.cause.as_str());
+                let (group, cluster) = (hints.group.as_ref().map(GroupName::as_str), hints.cluster.as_ref());
+                info!(instance, cluster = cluster.map(ClusterName::as_str), group, cause, "notice received");
                 let order = self.departures.len();
                 let told = self.departures.entry(departure).or_insert(Told { order, hints, messages: Vec::new() });
                 told.messages.extend(message);
             }
             Verdict::Ignore(instance, why) => {
-                info!(instance = instance.as_ref().map(ToString::to_string), why, "notice ignored");
+                info!(instance = instance.as_ref().map(ToString::to_string), why, "ignored");
                 self.ignored.push(ignored(instance, why));
             }
         }

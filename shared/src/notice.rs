@@ -73,6 +73,8 @@ pub struct Terminating {
     pub to_warm_pool: bool,
     /// The cluster that the hook's NotificationMetadata names.
     pub cluster: Option<ClusterName>,
+    /// When the notice was given, where it says.
+    pub noticed_at: Option<Timestamp>,
 }
 
 /// The `EC2 Spot Instance Interruption Warning`.
@@ -212,7 +214,8 @@ fn read_unwrapped(event: &Value, home: Option<&Home>) -> Result<Notice, NoticeEr
     }
     if event.get("LifecycleTransition").is_some() {
         let account = event.get("AccountId").and_then(Value::as_str);
-        return read_lifecycle(event, account, None, home);
+        let noticed_at = event.get("Time").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        return read_lifecycle(event, noticed_at, account, None, home);
     }
     Err(NoticeError::Unknown("neither an EventBridge event nor a lifecycle hook's notification".into()))
 }
@@ -223,7 +226,8 @@ fn read_eventbridge(event: &Value, home: Option<&Home>) -> Result<Notice, Notice
     match (text("source"), text("detail-type")) {
         ("aws.autoscaling", LIFECYCLE_ACTION) => {
             let event = envelope(event)?;
-            read_lifecycle(&event.detail, event.account.as_deref(), event.region.as_deref(), home)
+            let noticed_at = text("time").parse().ok();
+            read_lifecycle(&event.detail, noticed_at, event.account.as_deref(), event.region.as_deref(), home)
         }
         ("aws.ec2", SPOT_INTERRUPTION | REBALANCE_RECOMMENDATION) => read_spot(event, home),
         (source, kind) => Err(NoticeError::Unknown(format!("{:?} from {:?}", shortened(kind), shortened(source)))),
@@ -251,6 +255,7 @@ struct LifecycleDetail {
 
 fn read_lifecycle(
     detail: &Value,
+    noticed_at: Option<Timestamp>,
     account: Option<&str>,
     region: Option<&str>,
     home: Option<&Home>,
@@ -270,6 +275,7 @@ fn read_lifecycle(
             hook,
             to_warm_pool: detail.destination.as_deref() == Some("WarmPool"),
             cluster: detail.notification_metadata.as_str().and_then(|metadata| Overrides::read(metadata).cluster),
+            noticed_at,
         })),
         LAUNCHING => Ok(Notice::Nothing { instance: Some(instance), why: "a launch, not a termination".into() }),
         other => {
@@ -357,7 +363,7 @@ mod tests {
         json!({
             "AccountId": "123456789012", "LifecycleHookName": "ecs-drainer", "AutoScalingGroupName": "my-asg", "NewField": 7,
             "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING", "EC2InstanceId": "i-1234567890abcdef0",
-            "LifecycleActionToken": "cb9ee8b7-5fb5-4a69-8e54-1d1d8f7a5a63",
+            "LifecycleActionToken": "cb9ee8b7-5fb5-4a69-8e54-1d1d8f7a5a63", "Time": "2026-01-15T20:06:18Z",
         })
     }
 
@@ -368,6 +374,7 @@ mod tests {
             hook: "ecs-drainer".into(),
             to_warm_pool: false,
             cluster: None,
+            noticed_at: "2026-01-15T20:06:18Z".parse().ok(),
         })
     }
 

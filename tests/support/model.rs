@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use shared::aws::{
     Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
-    LifecycleActionResult, LifecycleHook, Page, Service, Task,
+    LifecycleActionResult, LifecycleHook, Page, Service, Task, TaskProtection,
 };
 use shared::clock::Clock;
 use shared::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
 use simulator::world::{
-    ContainerInstanceDescription, Reply, Request, RequestError, Response, ServiceDescription, TaskDescription,
-    Transition, World,
+    ContainerInstanceDescription, ProtectedTask, Reply, Request, RequestError, Response, ServiceDescription,
+    TaskDescription, Transition, World,
 };
 
 /// Sees each request at the moment the world does, whatever becomes of the answer.
@@ -171,11 +171,32 @@ impl Calls for Model {
         let services = names.iter().map(ToString::to_string).collect();
         let request = Request::DescribeServices { cluster: Some(cluster.to_string()), services };
         answer!(self.ask(request).await?, Response::Services { services, failures } => {
-            let service = |it: ServiceDescription| {
-                Service { name: it.service_name.into(), is_daemon: it.scheduling_strategy == "DAEMON" }
+            let service = |it: ServiceDescription| Service {
+                name: it.service_name.into(),
+                is_daemon: it.scheduling_strategy == "DAEMON",
+                desired: u32::try_from(it.desired_count).unwrap(),
+                minimum_healthy_percent: Some(it.minimum_healthy_percent),
+                maximum_percent: Some(it.maximum_percent),
+                newest_event: it.events.into_iter().next().map(|event| event.message),
             };
             Found {
                 items: services.into_iter().map(service).collect(),
+                failures: failures.into_iter().map(failure).collect(),
+            }
+        })
+    }
+
+    async fn get_task_protection(
+        &self,
+        cluster: &ClusterName,
+        arns: &[TaskArn],
+    ) -> Result<Found<TaskProtection>, CallError> {
+        let tasks = arns.iter().map(ToString::to_string).collect();
+        let request = Request::GetTaskProtection { cluster: Some(cluster.to_string()), tasks };
+        answer!(self.ask(request).await?, Response::TaskProtection { protected_tasks, failures } => {
+            let item = |it: ProtectedTask| TaskProtection { task: it.task_arn.into(), until: it.expiration_date };
+            Found {
+                items: protected_tasks.into_iter().map(item).collect(),
                 failures: failures.into_iter().map(failure).collect(),
             }
         })
@@ -298,7 +319,9 @@ fn task(found: TaskDescription) -> Task {
         desired_status: found.desired_status.to_string(),
         group: found.group,
         started_by: found.started_by.unwrap_or_default(),
+        stopping_at: found.stopping_at,
         stopped_at: found.stopped_at,
+        stopped_reason: found.stopped_reason.unwrap_or_default(),
     }
 }
 

@@ -10,11 +10,11 @@ use futures_util::stream::{self, StreamExt};
 
 use super::{
     Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, ErrorClass, Found, InstanceStatus, Page,
-    Service, Task,
+    Service, Task, TaskProtection,
 };
 use crate::ids::{ClusterName, ContainerInstanceArn, InstanceId, ServiceName, TaskArn};
 
-/// Ids in one `DescribeContainerInstances` or `DescribeTasks` (ECS API reference).
+/// Ids in one `DescribeContainerInstances`, `DescribeTasks` or `GetTaskProtection` (ECS API reference).
 pub const DESCRIBE_MAX: usize = 100;
 /// Container instances in one `UpdateContainerInstancesState` (ECS API reference).
 pub const UPDATE_STATE_MAX: usize = 10;
@@ -236,6 +236,19 @@ pub async fn services(
     let requests = names.chunks(SERVICES_MAX).map(|chunk| async move {
         let answer = calls.describe_services(cluster, chunk).await;
         accounted("DescribeServices", chunk, answer, |found| found.name.clone())
+    });
+    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+}
+
+/// Whether tasks of one cluster, which services own, are protected from scale-in.
+pub async fn task_protection(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    arns: &[TaskArn],
+) -> Answers<TaskArn, TaskProtection> {
+    let requests = arns.chunks(DESCRIBE_MAX).map(|chunk| async move {
+        let answer = calls.get_task_protection(cluster, chunk).await;
+        accounted("GetTaskProtection", chunk, answer, |found| found.task.clone())
     });
     few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
 }

@@ -1,5 +1,6 @@
-//! How the SDK's clients connect: one connector for both, and a connection before the first call.
+//! How the SDK's clients connect: one connector for both, a connection before the first call, and a count of what is sent.
 
+use aws_sdk_ecs as ecs;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
@@ -7,10 +8,11 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
-use ecs::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use ecs::config::interceptors::{BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef};
 use ecs::config::{ConfigBag, Intercept, RuntimeComponents};
 
-use aws_sdk_ecs as ecs;
+use super::tally::Tally;
 
 /// One connector for both clients, built once: the SDK's default builds one to check each client, and another when it is
 /// first used, and each reads every certificate authority of the system anew.
@@ -42,6 +44,29 @@ impl Intercept for WithoutSignature {
         let headers = context.request_mut().headers_mut();
         for signed in ["authorization", "x-amz-security-token"] {
             headers.remove(signed);
+        }
+        Ok(())
+    }
+}
+
+/// Counts every try of every call.
+#[derive(Debug)]
+pub(super) struct Counting(pub(super) Tally);
+
+#[dyn_dispatch_hint]
+impl Intercept for Counting {
+    fn name(&self) -> &'static str {
+        "counting"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(operation) = config.load::<Metadata>() {
+            self.0.attempt(operation.name());
         }
         Ok(())
     }

@@ -15,10 +15,11 @@ use ecs::error::{ProvideErrorMetadata, SdkError};
 use ecs::types as model;
 use jiff::Timestamp;
 
-use super::connection::{WithoutSignature, one_connector};
+use super::connection::{Counting, WithoutSignature, one_connector};
+use super::tally::Tally;
 use super::{
     Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
-    LifecycleActionResult, LifecycleHook, Page, Service, Task,
+    LifecycleActionResult, LifecycleHook, Page, Service, Task, TaskProtection,
 };
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
 
@@ -41,6 +42,7 @@ const DEFAULT_HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3600);
 pub struct SdkCalls {
     ecs: ecs::Client,
     auto_scaling: autoscaling::Client,
+    tally: Tally,
 }
 
 impl SdkCalls {
@@ -54,12 +56,34 @@ impl SdkCalls {
             .build();
         let config = config.to_builder().http_client(one_connector());
         let config = config.retry_config(retry).timeout_config(timeouts).build();
+        let tally = Tally::default();
         let ecs = ecs::config::Builder::from(&config).retry_classifier(ThrottlesAreTheEngines);
         let auto_scaling = autoscaling::config::Builder::from(&config).retry_classifier(ThrottlesAreTheEngines);
         Self {
-            ecs: ecs::Client::from_conf(ecs.build()),
-            auto_scaling: autoscaling::Client::from_conf(auto_scaling.build()),
+            ecs: ecs::Client::from_conf(ecs.interceptor(Counting(tally.clone())).build()),
+            auto_scaling: autoscaling::Client::from_conf(auto_scaling.interceptor(Counting(tally.clone())).build()),
+            tally,
         }
+    }
+
+    /// What was sent.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    async fn answer<T, E, R>(
+        &self,
+        operation: &'static str,
+        request: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> Result<T, CallError>
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        let answer = request.await.map_err(failed(operation));
+        self.tally.call(operation, &answer);
+        answer
     }
 
     /// Connects to ECS, so that the first call need not. Whatever comes of it, the first call connects if it must.
@@ -105,7 +129,7 @@ impl ClassifyRetry for ThrottlesAreTheEngines {
 impl Calls for SdkCalls {
     async fn list_clusters(&self, token: Option<String>) -> Result<Page<ClusterName>, CallError> {
         const OPERATION: &str = "ListClusters";
-        let answer = self.ecs.list_clusters().set_next_token(token).send().await.map_err(failed(OPERATION))?;
+        let answer = self.answer(OPERATION, self.ecs.list_clusters().set_next_token(token).send()).await?;
         let name =
             |arn: &String| ClusterName::parse(arn).ok_or_else(|| incomplete(OPERATION, format!("cluster {arn:?}")));
         let items = answer.cluster_arns().iter().map(name).collect::<Result<_, _>>()?;
@@ -119,7 +143,7 @@ impl Calls for SdkCalls {
         token: Option<String>,
     ) -> Result<Page<ContainerInstanceArn>, CallError> {
         let request = self.ecs.list_container_instances().cluster(cluster.as_str()).filter(filter);
-        let answer = request.set_next_token(token).send().await.map_err(failed("ListContainerInstances"))?;
+        let answer = self.answer("ListContainerInstances", request.set_next_token(token).send()).await?;
         let items = answer.container_instance_arns.unwrap_or_default().into_iter().map(Into::into).collect();
         Ok(Page { items, next_token: answer.next_token })
     }
@@ -132,7 +156,7 @@ impl Calls for SdkCalls {
         const OPERATION: &str = "DescribeContainerInstances";
         let request = self.ecs.describe_container_instances().cluster(cluster.as_str());
         let request = request.set_container_instances(Some(strings(arns, ContainerInstanceArn::as_str)));
-        let answer = request.send().await.map_err(failed(OPERATION))?;
+        let answer = self.answer(OPERATION, request.send()).await?;
         found(OPERATION, answer.container_instances, answer.failures, container_instance)
     }
 
@@ -145,7 +169,7 @@ impl Calls for SdkCalls {
         let request = self.ecs.update_container_instances_state().cluster(cluster.as_str());
         let request = request.status(model::ContainerInstanceStatus::Draining);
         let request = request.set_container_instances(Some(strings(arns, ContainerInstanceArn::as_str)));
-        let answer = request.send().await.map_err(failed(OPERATION))?;
+        let answer = self.answer(OPERATION, request.send()).await?;
         found(OPERATION, answer.container_instances, answer.failures, container_instance)
     }
 
@@ -159,7 +183,7 @@ impl Calls for SdkCalls {
         let container_instance = container_instance.map(ToString::to_string);
         let request = self.ecs.list_tasks().cluster(cluster.as_str()).set_container_instance(container_instance);
         let request = request.desired_status(desired.as_str().into()).set_next_token(token);
-        let answer = request.send().await.map_err(failed("ListTasks"))?;
+        let answer = self.answer("ListTasks", request.send()).await?;
         let items = answer.task_arns.unwrap_or_default().into_iter().map(Into::into).collect();
         Ok(Page { items, next_token: answer.next_token })
     }
@@ -168,14 +192,14 @@ impl Calls for SdkCalls {
         const OPERATION: &str = "DescribeTasks";
         let request = self.ecs.describe_tasks().cluster(cluster.as_str());
         let request = request.set_tasks(Some(strings(arns, TaskArn::as_str)));
-        let answer = request.send().await.map_err(failed(OPERATION))?;
+        let answer = self.answer(OPERATION, request.send()).await?;
         found(OPERATION, answer.tasks, answer.failures, task)
     }
 
     async fn stop_task(&self, cluster: &ClusterName, arn: &TaskArn, reason: &str) -> Result<Task, CallError> {
         const OPERATION: &str = "StopTask";
         let request = self.ecs.stop_task().cluster(cluster.as_str()).task(arn.as_str()).reason(reason);
-        let answer = request.send().await.map_err(failed(OPERATION))?;
+        let answer = self.answer(OPERATION, request.send()).await?;
         answer.task.and_then(task).ok_or_else(|| incomplete(OPERATION, "the task".into()))
     }
 
@@ -186,23 +210,35 @@ impl Calls for SdkCalls {
     ) -> Result<Found<Service>, CallError> {
         const OPERATION: &str = "DescribeServices";
         let request = self.ecs.describe_services().cluster(cluster.as_str());
-        let answer = request.set_services(Some(strings(names, ServiceName::as_str))).send().await;
-        let answer = answer.map_err(failed(OPERATION))?;
+        let request = request.set_services(Some(strings(names, ServiceName::as_str)));
+        let answer = self.answer(OPERATION, request.send()).await?;
         found(OPERATION, answer.services, answer.failures, service)
+    }
+
+    async fn get_task_protection(
+        &self,
+        cluster: &ClusterName,
+        arns: &[TaskArn],
+    ) -> Result<Found<TaskProtection>, CallError> {
+        const OPERATION: &str = "GetTaskProtection";
+        let request = self.ecs.get_task_protection().cluster(cluster.as_str());
+        let request = request.set_tasks(Some(strings(arns, TaskArn::as_str)));
+        let answer = self.answer(OPERATION, request.send()).await?;
+        found(OPERATION, answer.protected_tasks, answer.failures, task_protection)
     }
 
     async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
         const OPERATION: &str = "PutAttributes";
         let attributes = attributes.iter().map(|it| attribute(OPERATION, it)).collect::<Result<_, _>>()?;
         let request = self.ecs.put_attributes().cluster(cluster.as_str()).set_attributes(Some(attributes));
-        request.send().await.map(drop).map_err(failed(OPERATION))
+        self.answer(OPERATION, request.send()).await.map(drop)
     }
 
     async fn delete_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
         const OPERATION: &str = "DeleteAttributes";
         let attributes = attributes.iter().map(|it| attribute(OPERATION, it)).collect::<Result<_, _>>()?;
         let request = self.ecs.delete_attributes().cluster(cluster.as_str()).set_attributes(Some(attributes));
-        request.send().await.map(drop).map_err(failed(OPERATION))
+        self.answer(OPERATION, request.send()).await.map(drop)
     }
 
     async fn describe_auto_scaling_instances(
@@ -213,7 +249,7 @@ impl Calls for SdkCalls {
         const OPERATION: &str = "DescribeAutoScalingInstances";
         let request = self.auto_scaling.describe_auto_scaling_instances().set_next_token(token);
         let request = request.set_instance_ids(Some(strings(ids, InstanceId::as_str)));
-        let answer = request.send().await.map_err(failed(OPERATION))?;
+        let answer = self.answer(OPERATION, request.send()).await?;
         let instance = |it: &autoscaling::types::AutoScalingInstanceDetails| {
             let (id, group) = (it.instance_id(), it.auto_scaling_group_name());
             auto_scaling_instance(id, group, it.lifecycle_state(), it.health_status())
@@ -229,7 +265,7 @@ impl Calls for SdkCalls {
     ) -> Result<Page<AutoScalingInstance>, CallError> {
         const OPERATION: &str = "DescribeAutoScalingGroups";
         let request = self.auto_scaling.describe_auto_scaling_groups().max_records(GROUPS_A_PAGE);
-        let answer = request.set_next_token(token).send().await.map_err(failed(OPERATION))?;
+        let answer = self.answer(OPERATION, request.set_next_token(token).send()).await?;
         let mut items = Vec::new();
         for group in answer.auto_scaling_groups.unwrap_or_default() {
             let name = group.auto_scaling_group_name.ok_or_else(|| incomplete(OPERATION, "a group's name".into()))?;
@@ -246,7 +282,7 @@ impl Calls for SdkCalls {
     async fn describe_lifecycle_hooks(&self, group: &GroupName) -> Result<Vec<LifecycleHook>, CallError> {
         const OPERATION: &str = "DescribeLifecycleHooks";
         let request = self.auto_scaling.describe_lifecycle_hooks().auto_scaling_group_name(group.as_str());
-        let answer = request.send().await.map_err(failed(OPERATION))?;
+        let answer = self.answer(OPERATION, request.send()).await?;
         let hook = |hook: &autoscaling::types::LifecycleHook| {
             let seconds = hook.heartbeat_timeout().and_then(|seconds| u64::try_from(seconds).ok());
             Some(LifecycleHook {
@@ -270,7 +306,7 @@ impl Calls for SdkCalls {
         let request = self.auto_scaling.complete_lifecycle_action().auto_scaling_group_name(group.as_str());
         let request = request.lifecycle_hook_name(hook.as_str()).instance_id(instance.as_str());
         let request = request.lifecycle_action_result(result.as_str());
-        request.send().await.map(drop).map_err(failed("CompleteLifecycleAction"))
+        self.answer("CompleteLifecycleAction", request.send()).await.map(drop)
     }
 
     async fn record_lifecycle_action_heartbeat(
@@ -281,7 +317,7 @@ impl Calls for SdkCalls {
     ) -> Result<(), CallError> {
         let request = self.auto_scaling.record_lifecycle_action_heartbeat().auto_scaling_group_name(group.as_str());
         let request = request.lifecycle_hook_name(hook.as_str()).instance_id(instance.as_str());
-        request.send().await.map(drop).map_err(failed("RecordLifecycleActionHeartbeat"))
+        self.answer("RecordLifecycleActionHeartbeat", request.send()).await.map(drop)
     }
 }
 
@@ -351,8 +387,11 @@ fn container_instance(instance: model::ContainerInstance) -> Option<ContainerIns
     })
 }
 
+fn timestamp(time: ecs::primitives::DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
 fn task(task: model::Task) -> Option<Task> {
-    let timestamp = |t: ecs::primitives::DateTime| Timestamp::new(t.secs(), i32::try_from(t.subsec_nanos()).ok()?).ok();
     Some(Task {
         arn: task.task_arn?.into(),
         container_instance: task.container_instance_arn.map(Into::into),
@@ -360,15 +399,28 @@ fn task(task: model::Task) -> Option<Task> {
         desired_status: task.desired_status?,
         group: task.group.unwrap_or_default(),
         started_by: task.started_by.unwrap_or_default(),
+        stopping_at: task.stopping_at.and_then(timestamp),
         stopped_at: task.stopped_at.and_then(timestamp),
+        stopped_reason: task.stopped_reason.unwrap_or_default(),
     })
 }
 
 fn service(service: model::Service) -> Option<Service> {
+    let percents = service.deployment_configuration;
+    let newest = service.events.unwrap_or_default().into_iter().max_by_key(|event| event.created_at);
     Some(Service {
         name: service.service_name?.into(),
         is_daemon: service.scheduling_strategy? == model::SchedulingStrategy::Daemon,
+        desired: u32::try_from(service.desired_count).ok()?,
+        minimum_healthy_percent: percents.as_ref().and_then(|it| u32::try_from(it.minimum_healthy_percent?).ok()),
+        maximum_percent: percents.and_then(|it| u32::try_from(it.maximum_percent?).ok()),
+        newest_event: newest.and_then(|event| event.message),
     })
+}
+
+fn task_protection(task: model::ProtectedTask) -> Option<TaskProtection> {
+    let until = task.expiration_date.and_then(timestamp).filter(|_| task.protection_enabled);
+    Some(TaskProtection { task: task.task_arn?.into(), until })
 }
 
 fn attribute(operation: &'static str, it: &Attribute) -> Result<model::Attribute, CallError> {

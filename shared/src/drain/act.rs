@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{join, join3, join4};
 use tokio::time::timeout_at;
-use tracing::info;
 
 use super::attempt::{Attempt, Finding, already_released, take_in};
 use super::attributes::{self, AttributeChanges};
 use super::decide::{Action, Need, Settled};
+use super::facts::log_drain;
 use super::known::{Known, Ours};
-use super::observe::{self, attempts, by_cluster, take_container_instances};
+use super::observe::{self, attempts, by_cluster, chosen, take_container_instances};
+use super::report::STOP_REASON;
 use super::tasks::Listings;
 use super::tries::Try;
 use super::{Context, Drainee, Steps, Work, log_failure, tasks};
@@ -98,10 +99,12 @@ async fn set_draining<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], 
     let clusters = by_cluster(drainees, indexes, |r| r.status == InstanceStatus::Active);
     let requests = clusters.iter().map(|(cluster, (arns, _))| batch::set_draining(context.calls, cluster, arns));
     let answers = few_at_once(requests).await;
-    for ((cluster, (_, owners)), answers) in clusters.iter().zip(answers) {
+    for ((_, owners), answers) in clusters.values().zip(answers) {
         for drained in &answers.found {
-            let instance = drained.instance.as_ref().map(ToString::to_string);
-            info!(instance, %cluster, container_instance = %drained.arn, "set DRAINING");
+            for (_, known) in chosen(drainees, owners.get(&drained.arn).map_or(&[], Vec::as_slice)) {
+                let tasks = drained.running_tasks.saturating_add(drained.pending_tasks);
+                log_drain!(info, known, context.clock.now(), "set DRAINING", container_instance = %drained.arn, tasks);
+            }
         }
         take_container_instances(&mut attempts, owners, answers);
     }
@@ -126,7 +129,7 @@ async fn stop_tasks<C: Calls>(
 
     let mut attempts: BTreeMap<_, _> =
         wanted.iter().map(|(index, _)| (*index, Attempt::new(*index, Try::StopTasks))).collect();
-    for ((index, known, cluster, arn), answer) in each.into_iter().zip(answers) {
+    for ((index, known, _, arn), answer) in each.into_iter().zip(answers) {
         let Some(attempt) = attempts.get_mut(&index) else {
             continue;
         };
@@ -136,7 +139,8 @@ async fn stop_tasks<C: Calls>(
         };
         match answer {
             Ok(task) => {
-                info!(instance = %known.departure.instance, %cluster, task = %arn, group = task.group, "told a task to stop");
+                let (owner, now) = (task.group.as_str(), context.clock.now());
+                log_drain!(info, known, now, "told a task to stop", task = %arn, task_group = owner);
                 attempt.findings.push(Finding::Stopping(task));
             }
             Err(error) if error.class() == ErrorClass::Absent => attempt.findings.push(Finding::Forgotten(arn.clone())),
@@ -165,7 +169,7 @@ fn stop_reason(known: &Known) -> String {
     } else {
         "a Spot interruption is about to end"
     };
-    format!("ecs-drainer: {cause} its host {}", known.departure.instance)
+    format!("{STOP_REASON}{cause} its host {}", known.departure.instance)
 }
 
 /// Releases before heartbeats.
@@ -225,7 +229,8 @@ async fn complete<C: Calls>(
     let mut attempt = Attempt::new(index, Try::Complete);
     match on_each_hook(ours, request).await {
         Ok(InForce::Some) => {
-            info!(%instance, group = %ours.group, result = ?result, "released");
+            let (outcome, detail) = (settled.outcome.as_str(), settled.detail.as_str());
+            log_drain!(info, known, context.clock.now(), "released", result = result.as_str(), outcome, detail);
             attempt.findings.push(Finding::Ended(settled.clone()));
         }
         Ok(InForce::None) => attempt.findings.push(Finding::Ended(already_released(&settled.detail))),
@@ -253,7 +258,7 @@ async fn heartbeat<C: Calls>(context: &Context<'_, C>, index: usize, known: &Kno
     let mut attempt = Attempt::new(index, Try::Heartbeat);
     match on_each_hook(ours, request).await {
         Ok(InForce::Some) => {
-            info!(%instance, group = %ours.group, "heartbeat");
+            log_drain!(info, known, context.clock.now(), "heartbeat");
             attempt.findings.push(Finding::Heartbeat);
         }
         Ok(InForce::None) => {

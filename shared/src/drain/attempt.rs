@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::attributes::AttributeChanges;
 use super::deadlines::{HEARTBEAT_TIMEOUT_SHORTEST, next_look};
 use super::decide::{Outcome, Settled};
+use super::facts::log_drain;
 use super::known::{HeldBy, Hold, Known, Place};
 use super::locate::Located;
 use super::tries::{Try, scattered};
@@ -102,7 +103,7 @@ pub(super) fn take_in<C>(
         for finding in attempt.findings {
             error = error.or(learn(drainee, finding, now));
         }
-        log_progress(&drainee.known, before);
+        log_progress(&drainee.known, before, now);
         let known = &mut drainee.known;
         let pace = known.policy(context.config.policy).pace;
         if attempt.held_back {
@@ -152,7 +153,10 @@ fn learn(drainee: &mut Drainee, finding: Finding, now: Timestamp) -> Option<Stri
         }
         Finding::Stopping(task) => known.learn_task(&task, now),
         Finding::Forgotten(task) => known.forget_task(&task, now),
-        Finding::Heartbeat => known.heartbeat_at = now,
+        Finding::Heartbeat => {
+            known.heartbeat_at = now;
+            known.heartbeats = known.heartbeats.saturating_add(1);
+        }
         Finding::Remembered(changes) => {
             if let Some(registration) = known.registrations.iter_mut().find(|r| r.arn == changes.target) {
                 registration.attributes.apply(&changes);
@@ -171,11 +175,10 @@ fn counted_tasks(known: &Known) -> Option<u32> {
     (known.place == Place::Registered).then(|| known.registrations.iter().map(|r| r.counted_tasks).sum())
 }
 
-fn log_progress(known: &Known, before: Option<u32>) {
-    let (instance, now) = (&known.departure.instance, counted_tasks(known));
-    if let (Some(tasks), true) = (now, before != now) {
-        let clusters: Vec<_> = known.registrations.iter().map(|r| r.cluster.as_str()).collect();
-        info!(%instance, cluster = clusters.join(","), counted_tasks = tasks, "tasks that should run");
+fn log_progress(known: &Known, before: Option<u32>, now: Timestamp) {
+    let counted = counted_tasks(known);
+    if let (Some(counted_tasks), true) = (counted, before != counted) {
+        log_drain!(info, known, now, "tasks that should run", counted_tasks);
     }
 }
 
@@ -188,7 +191,7 @@ fn warn_of_mistakes(known: &Known, hold: &Hold) {
     }
     if first_read && ours.heartbeat_timeout < HEARTBEAT_TIMEOUT_SHORTEST {
         let (seconds, advised) = (ours.heartbeat_timeout.as_secs(), HEARTBEAT_TIMEOUT_SHORTEST.as_secs());
-        warn!(group = %ours.group, heartbeat_timeout_s = seconds, advised_s = advised, "the hook's heartbeat timeout is short");
+        warn!(group = %ours.group, heartbeat_timeout_seconds = seconds, advised_seconds = advised, "the hook's heartbeat timeout is short");
     }
 }
 

@@ -114,9 +114,11 @@ pub enum Outcome {
     WouldDrain,
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Outcome {
+    /// As it is written everywhere.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Drained => "drained",
             Self::NotInEcs => "not-in-ecs",
             Self::HostGone => "host-gone",
@@ -126,7 +128,13 @@ impl fmt::Display for Outcome {
             Self::Ignored => "ignored",
             Self::Draining => "draining",
             Self::WouldDrain => "would-drain",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

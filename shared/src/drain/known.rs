@@ -39,6 +39,8 @@ pub struct Hints {
     pub group: Option<GroupName>,
     /// The cluster that the hook's NotificationMetadata names.
     pub cluster: Option<ClusterName>,
+    /// When it was given.
+    pub noticed_at: Option<Timestamp>,
 }
 
 /// How we know of a departure.
@@ -77,6 +79,18 @@ impl Cause {
     #[must_use]
     pub fn is_held(self) -> bool {
         matches!(self, Self::Termination { .. })
+    }
+
+    /// In a word, for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Termination { to_warm_pool: false } => "termination",
+            Self::Termination { to_warm_pool: true } => "warm-pool",
+            Self::SpotInterruption { .. } => "spot-interruption",
+            Self::SpotHibernation { .. } => "spot-hibernation",
+            Self::RebalanceRecommendation => "rebalance-recommendation",
+        }
     }
 
     /// When EC2 has taken the instance, whatever still runs on it.
@@ -124,6 +138,8 @@ pub struct Known {
     pub next_look: Timestamp,
     /// When a heartbeat was last sent; at first, since when one counts as due.
     pub heartbeat_at: Timestamp,
+    /// Heartbeats that were sent.
+    pub heartbeats: u32,
     /// Requests that failed.
     pub tries: Tries,
     /// When nobody looks at it, where that matters.
@@ -256,6 +272,7 @@ impl Known {
             started_at: None,
             next_look: now,
             heartbeat_at: clock::before(now, FIRST_LOOK_BACK),
+            heartbeats: 0,
             tries: Tries::default(),
             unattended: None,
             in_a_crowd: false,
@@ -269,6 +286,35 @@ impl Known {
             HeldBy::Ours(ours) => Some(ours),
             _ => None,
         }
+    }
+
+    /// Its Auto Scaling group, by Auto Scaling's word or else the event's.
+    #[must_use]
+    pub fn group(&self) -> Option<&GroupName> {
+        match self.hold.as_ref().map(|hold| &hold.by) {
+            Some(HeldBy::Ours(ours)) => Some(&ours.group),
+            Some(HeldBy::Others { group }) => Some(group),
+            Some(HeldBy::Nobody { .. }) | None => self.hints.group.as_ref(),
+        }
+    }
+
+    /// Where it was found.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&ClusterName> {
+        match &self.place {
+            Place::Unwatched(cluster) => Some(cluster),
+            _ => self.registrations.first().map(|registration| &registration.cluster),
+        }
+    }
+
+    /// Tasks that should run or are known not to have stopped; none before its registration was read.
+    #[must_use]
+    pub fn remaining_tasks(&self) -> Option<usize> {
+        let remaining = |r: &Registration| {
+            let unstopped = r.tasks.iter().flat_map(|tasks| tasks.each.values()).filter(|task| !task.is_stopped());
+            unstopped.count().max(usize::try_from(r.counted_tasks).unwrap_or(usize::MAX))
+        };
+        (self.place == Place::Registered).then(|| self.registrations.iter().map(remaining).sum())
     }
 
     /// The settings for this instance: its group's overrides over everybody's.

@@ -2,11 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::ids::{ClusterName, GroupName, InstanceId};
+use jiff::Timestamp;
+
+use super::deadlines::older_than;
+use crate::aws::Service;
+use crate::ids::{ClusterName, GroupName, InstanceId, ServiceName, TaskArn};
 
 /// Entries of each kind: more than one account has in use at a time, and small.
 const REMEMBERED_MAX: usize = 1_000;
+/// Why a drain waits is asked again when the answer is older: it is for people, and a service's standing changes slowly.
+const EXPLANATION_VALID_FOR: Duration = Duration::from_secs(300);
 /// One for tasks that should run and one for those that should not.
 const TASK_PAGES_LEAST: usize = 2;
 
@@ -16,6 +23,8 @@ pub struct Remembered {
     groups: Memory<GroupName, ClusterName>,
     instances: Memory<InstanceId, ClusterName>,
     task_pages: Memory<ClusterName, usize>,
+    services: Memory<(ClusterName, ServiceName), (Timestamp, Service)>,
+    protected: Memory<TaskArn, (Timestamp, Option<Timestamp>)>,
 }
 
 impl Remembered {
@@ -37,6 +46,40 @@ impl Remembered {
     #[must_use]
     pub fn task_pages(&self, cluster: &ClusterName) -> usize {
         self.task_pages.get(cluster).unwrap_or(TASK_PAGES_LEAST)
+    }
+
+    /// What a service said not long ago.
+    #[must_use]
+    pub fn service(&self, cluster: &ClusterName, name: &ServiceName, now: Timestamp) -> Option<Service> {
+        let (asked_at, service) = self.services.get(&(cluster.clone(), name.clone()))?;
+        (!older_than(asked_at, EXPLANATION_VALID_FOR, now)).then_some(service)
+    }
+
+    /// It says so now.
+    pub fn remember_service(&self, cluster: &ClusterName, service: Service, now: Timestamp) {
+        self.services.put(&(cluster.clone(), service.name.clone()), (now, service));
+    }
+
+    /// Until when a task is protected from scale-in, by an answer that is not old.
+    #[must_use]
+    pub fn protected_until(&self, task: &TaskArn, now: Timestamp) -> Option<Timestamp> {
+        self.protection(task, now).flatten()
+    }
+
+    /// Whether that was asked not long ago.
+    #[must_use]
+    pub fn knows_protection_of(&self, task: &TaskArn, now: Timestamp) -> bool {
+        self.protection(task, now).is_some()
+    }
+
+    /// It is protected until then, or not at all.
+    pub fn remember_protection(&self, task: &TaskArn, until: Option<Timestamp>, now: Timestamp) {
+        self.protected.put(task, (now, until));
+    }
+
+    fn protection(&self, task: &TaskArn, now: Timestamp) -> Option<Option<Timestamp>> {
+        let (asked_at, until) = self.protected.get(task)?;
+        (!older_than(asked_at, EXPLANATION_VALID_FOR, now)).then_some(until)
     }
 
     /// They took so many, or at least.

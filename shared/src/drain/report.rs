@@ -1,19 +1,27 @@
 //! What is told of a drain at its end.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::deadlines::deadlines;
 use super::decide::{Outcome, Settled};
-use super::known::{Known, Place};
+use super::facts::tenths;
+use super::known::{Cause, Known, NoticedBy, Place, Registration};
+use super::remembered::Remembered;
+use super::straggler::Straggler;
 use super::tries::Try;
-use crate::aws::Task;
+use crate::aws::{InstanceStatus, Task};
 use crate::clock::between;
 use crate::config::Policy;
-use crate::ids::{ClusterName, InstanceId, TaskArn};
+use crate::ids::{ClusterName, InstanceId};
 
 /// Tasks named in one report: a host runs at most about this many, and an answer must stay small.
 const REMAINING_MAX: usize = 250;
+
+/// What begins the `stoppedReason` of each task that a drainer told to stop.
+pub const STOP_REASON: &str = "ecs-drainer: ";
 
 /// The answer to a bare event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,12 +47,12 @@ pub struct Drain {
     /// Tasks that reached STOPPED since it began.
     pub tasks_stopped: usize,
     /// Tasks that are not STOPPED.
-    pub remaining: Vec<Remaining>,
+    pub remaining: Vec<Straggler>,
     /// The outcome in a sentence.
     pub detail: String,
-    /// What somebody should be told of, for the metrics.
+    /// For the metrics.
     #[serde(skip)]
-    pub trouble: Option<Trouble>,
+    pub measures: Measures,
 }
 
 /// What does not go as it should, whoever goes on with it.
@@ -56,18 +64,23 @@ pub enum Trouble {
     NeverLocated,
 }
 
-/// A task that is not STOPPED.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Remaining {
-    /// Which.
-    pub task: TaskArn,
-    /// `service:NAME` or `family:FAMILY`.
-    pub group: String,
-    /// Where it is in its life.
-    pub last_status: String,
-    /// Why it still runs, as far as the task itself tells.
-    pub why: &'static str,
+/// What the metrics tell of a drain, and the report does not.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Measures {
+    /// Why the instance leaves; none for an event that led to no drain.
+    pub cause: Option<Cause>,
+    /// Whether it was found in Auto Scaling's state, rather than told by an event.
+    pub found_by_scan: bool,
+    /// Whether this invocation set it DRAINING.
+    pub began: bool,
+    /// Heartbeats that this invocation sent.
+    pub heartbeats: u32,
+    /// How old its event was when we received it.
+    pub event_age: Option<Duration>,
+    /// Of the tasks that stopped, those that a drainer told to.
+    pub told_to_stop: usize,
+    /// What somebody should be told of.
+    pub trouble: Option<Trouble>,
 }
 
 /// A report on an event that led to no drain.
@@ -81,28 +94,41 @@ pub fn ignored(instance: Option<InstanceId>, why: String) -> Drain {
         tasks_stopped: 0,
         remaining: Vec::new(),
         detail: why,
-        trouble: None,
+        measures: Measures::default(),
     }
 }
 
 /// A report on what is known, settled like this. `policy` is the one of its group, [`Known::policy`].
 #[must_use]
-pub fn report(known: &Known, settled: Settled, policy: &Policy, now: Timestamp) -> Drain {
-    let cluster = match &known.place {
-        Place::Unwatched(cluster) => Some(cluster.clone()),
-        _ => known.registrations.first().map(|registration| registration.cluster.clone()),
-    };
+pub fn report(known: &Known, settled: Settled, policy: &Policy, remembered: &Remembered, now: Timestamp) -> Drain {
     let stopped = |task: &&Task| task.is_stopped() && task.stopped_at.is_some_and(|at| at >= known.started());
+    let of = |registration| {
+        let stragglers = known_on(registration).filter(|task| !task.is_stopped());
+        stragglers.map(|task| Straggler::of(task, registration, remembered, now))
+    };
+    let measures = Measures {
+        cause: Some(known.departure.cause),
+        found_by_scan: known.departure.noticed_by == NoticedBy::Scan,
+        began: known.registrations.iter().any(|r| r.was_active && r.status == InstanceStatus::Draining),
+        heartbeats: known.heartbeats,
+        event_age: known.hints.noticed_at.map(|noticed_at| between(noticed_at, known.met_at)),
+        told_to_stop: known.tasks().filter(stopped).filter(|task| task.stopped_reason.starts_with(STOP_REASON)).count(),
+        trouble: trouble(known, settled.outcome, policy, now),
+    };
     Drain {
         instance_id: Some(known.departure.instance.clone()),
-        cluster,
+        cluster: known.cluster().cloned(),
         outcome: settled.outcome,
-        seconds: (between(known.started(), now).as_secs_f64() * 10.0).round() / 10.0,
+        seconds: tenths(between(known.started(), now)),
         tasks_stopped: known.tasks().filter(stopped).count(),
-        remaining: known.stragglers().take(REMAINING_MAX).map(remaining).collect(),
+        remaining: known.registrations.iter().flat_map(of).take(REMAINING_MAX).collect(),
         detail: settled.detail,
-        trouble: trouble(known, settled.outcome, policy, now),
+        measures,
     }
+}
+
+fn known_on(registration: &Registration) -> impl Iterator<Item = &Task> {
+    registration.tasks.iter().flat_map(|tasks| tasks.each.values())
 }
 
 /// Spot's stragglers are always stopped at its deadline's lead: what counts there is that the power goes before they end.
@@ -120,41 +146,9 @@ fn trouble(known: &Known, outcome: Outcome, policy: &Policy, now: Timestamp) -> 
     }
 }
 
-fn remaining(task: &Task) -> Remaining {
-    let why = match (task.last_status.as_str(), task.is_leaving(), task.is_standalone()) {
-        ("DEACTIVATING", ..) => "leaving its load balancer",
-        (_, true, _) => "stopping",
-        (_, false, true) => "no service owns it, and draining does not stop such tasks",
-        (_, false, false) => "its service has not stopped it yet",
-    };
-    Remaining { task: task.arn.clone(), group: task.group.clone(), last_status: task.last_status.clone(), why }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn why(last_status: &str, desired_status: &str, group: &str) -> &'static str {
-        let task = Task {
-            arn: "arn:1".into(),
-            container_instance: None,
-            last_status: last_status.into(),
-            desired_status: desired_status.into(),
-            group: group.into(),
-            started_by: String::new(),
-            stopped_at: None,
-        };
-        remaining(&task).why
-    }
-
-    #[test]
-    fn each_straggler_tells_why_it_still_runs() {
-        assert_eq!(why("DEACTIVATING", "STOPPED", "service:web"), "leaving its load balancer");
-        assert_eq!(why("STOPPING", "STOPPED", "family:job"), "stopping");
-        assert_eq!(why("RUNNING", "STOPPED", "service:web"), "stopping");
-        assert!(why("RUNNING", "RUNNING", "family:job").starts_with("no service owns it"));
-        assert_eq!(why("RUNNING", "RUNNING", "service:web"), "its service has not stopped it yet");
-    }
 
     #[test]
     fn a_report_is_the_documented_json() {

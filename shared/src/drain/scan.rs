@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use thiserror::Error;
-use tracing::info;
 
 use super::decide::waits_on_a_termination_hook;
+use super::facts::log_drain;
 use super::known::{Cause, Departure, HeldBy, Hold, Known, NoticedBy};
 use super::tries::backoff;
 use super::{Budget, Context, chain, log_failure, observe};
@@ -56,7 +56,7 @@ pub async fn departures<C: Calls>(
     });
     let hooks = few_at_once(reads).await;
     let mut departures = Vec::new();
-    for ((group, instances), hooks) in waiting.iter().zip(hooks) {
+    for (instances, hooks) in waiting.values().zip(hooks) {
         let Ok(hooks) = hooks else { continue };
         let now = context.clock.now();
         for instance in instances {
@@ -64,9 +64,10 @@ pub async fn departures<C: Calls>(
             if !matches!(by, HeldBy::Ours(_)) {
                 continue;
             }
-            info!(instance = %instance.instance, %group, "found waiting");
             let departure = Departure::of_termination(instance.instance.clone(), NoticedBy::Scan);
-            departures.push(Known { hold: Some(Hold { read_at: now, by }), ..Known::new(departure, now) });
+            let known = Known { hold: Some(Hold { read_at: now, by }), ..Known::new(departure, now) };
+            log_drain!(info, &known, now, "found waiting");
+            departures.push(known);
         }
     }
     Ok(departures)

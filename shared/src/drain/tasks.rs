@@ -433,7 +433,7 @@ pub(super) async fn services<C: Calls>(
         let (told, error) = match answers {
             Ok(answers) => {
                 answers.unknown.iter().for_each(|unknown| log_failure("describing services", &unknown.error));
-                let told = answers.found.into_iter().map(|Service { name, is_daemon }| (name, is_daemon));
+                let told = answers.found.into_iter().map(|Service { name, is_daemon, .. }| (name, is_daemon));
                 // A service that is gone keeps nothing any more.
                 let told = told.chain(answers.absent.into_iter().map(|name| (name, false)));
                 (told.collect(), answers.unknown.first().map(|unknown| unknown.error.to_string()))

@@ -82,7 +82,9 @@ pub(super) fn task(name: &str, last_status: &str, desired_status: &str) -> Task 
         desired_status: desired_status.into(),
         group: "service:web".into(),
         started_by: "ecs-svc/1".into(),
+        stopping_at: None,
         stopped_at: None,
+        stopped_reason: String::new(),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::fixtures::{at, draining, fail, held, ours, policy, read_tasks, task};
 use super::*;
+use crate::drain::remembered::Remembered;
 use crate::drain::report::{Trouble, report};
 
 fn trouble(known: &Known, outcome: Outcome, seconds: u64) -> Option<Trouble> {
     let settled = Settled { outcome, detail: String::new() };
-    report(known, settled, &policy(), at(seconds)).trouble
+    report(known, settled, &policy(), &Remembered::default(), at(seconds)).measures.trouble
 }
 
 #[test]

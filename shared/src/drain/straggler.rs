@@ -1,0 +1,266 @@
+//! Why a task is still there, as far as ECS tells.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::known::Registration;
+use super::remembered::Remembered;
+use crate::aws::{Service, Task};
+use crate::clock::between;
+use crate::ids::TaskArn;
+
+/// Of what ECS says in its own words, the beginning tells.
+const QUOTED_CHARACTERS_MAX: usize = 300;
+/// In each event on a task that found no host (ECS developer guide, service event messages).
+const UNPLACED: &str = "was unable to place a task";
+
+/// A task that is not STOPPED.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Straggler {
+    /// Which.
+    pub task: TaskArn,
+    /// `service:NAME` or `family:FAMILY`.
+    pub group: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Where it is in its life.
+    pub last_status: String,
+    /// Why it still runs.
+    pub why: String,
+    /// Until when it is protected from scale-in; that does not hold up draining.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protected_until: Option<Timestamp>,
+}
+
+/// Who keeps a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    /// A service, or a daemon of which nobody has asked yet.
+    Service,
+    /// A service that keeps one task on every host.
+    Daemon,
+    /// Nobody.
+    Standalone,
+}
+
+impl Owner {
+    /// As it is written everywhere.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Daemon => "daemon",
+            Self::Standalone => "standalone",
+        }
+    }
+}
+
+impl Straggler {
+    /// What is known of a registration's task.
+    #[must_use]
+    pub fn of(task: &Task, registration: &Registration, remembered: &Remembered, now: Timestamp) -> Self {
+        let service = task.service().and_then(|name| remembered.service(&registration.cluster, &name, now));
+        let told = task.service().and_then(|name| registration.daemons.get(&name)).copied();
+        let is_daemon = told.or(service.as_ref().map(|service| service.is_daemon)).unwrap_or(false);
+        let owner = match (task.is_standalone(), is_daemon) {
+            (true, _) => Owner::Standalone,
+            (false, true) => Owner::Daemon,
+            (false, false) => Owner::Service,
+        };
+        Self {
+            task: task.arn.clone(),
+            group: task.group.clone(),
+            owner,
+            last_status: task.last_status.clone(),
+            why: why(task, registration, owner, service.as_ref(), now),
+            protected_until: remembered.protected_until(&task.arn, now),
+        }
+    }
+}
+
+fn why(task: &Task, registration: &Registration, owner: Owner, service: Option<&Service>, now: Timestamp) -> String {
+    let ago = |at: Timestamp| between(at, now).as_secs();
+    if let Some(since) = registration.agent_lost_at {
+        return format!(
+            "its host's agent is disconnected, for {} s at least, so ECS can neither stop nor see it",
+            ago(since)
+        );
+    }
+    let since = task.stopping_at.map(|at| format!(", for {} s", ago(at))).unwrap_or_default();
+    match (task.last_status.as_str(), task.is_leaving(), owner) {
+        ("DEACTIVATING", ..) => format!("leaving its load balancer{since}"),
+        (_, true, _) => {
+            format!("stopping{since}; killed when its stopTimeout is over, 30 s unless its task definition says")
+        }
+        (_, false, Owner::Standalone) => "no service owns it, and draining does not stop such tasks".to_owned(),
+        (_, false, Owner::Daemon) => "a daemon, which ECS stops when all other tasks of the host have".to_owned(),
+        (_, false, Owner::Service) => match service {
+            Some(service) => why_kept(service),
+            None => "its service has not stopped it yet".to_owned(),
+        },
+    }
+}
+
+/// Why a service keeps a task on a draining host.
+fn why_kept(service: &Service) -> String {
+    if let Some(event) = service.newest_event.as_ref().filter(|event| event.contains(UNPLACED)) {
+        let quoted: String = event.chars().take(QUOTED_CHARACTERS_MAX).collect();
+        return format!("its service finds no room for another: {quoted}");
+    }
+    match (service.minimum_healthy_percent, service.maximum_percent) {
+        (Some(minimum), Some(maximum)) if neither_less_nor_more(service.desired, minimum, maximum) => format!(
+            "its service may have neither fewer tasks nor more: {} desired, minimum {minimum} %, maximum {maximum} %",
+            service.desired
+        ),
+        _ => "its service has not stopped it yet".to_owned(),
+    }
+}
+
+/// ECS may not stop one first, nor start one first (ECS API reference, DeploymentConfiguration: the minimum is rounded up,
+/// the maximum down).
+fn neither_less_nor_more(desired: u32, minimum_percent: u32, maximum_percent: u32) -> bool {
+    let part = |percent: u32| u64::from(desired) * u64::from(percent);
+    desired > 0
+        && part(minimum_percent).div_ceil(100) >= desired.into()
+        && part(maximum_percent) / 100 <= desired.into()
+}
+
+/// A drain must have lasted so long before anybody is asked why: most are over by then.
+pub const EXPLAINED_AFTER: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::ContainerInstance;
+    use crate::ids::ClusterName;
+
+    fn now() -> Timestamp {
+        "2026-01-15T20:00:00Z".parse().unwrap()
+    }
+
+    fn ago(seconds: u64) -> Timestamp {
+        crate::clock::before(now(), Duration::from_secs(seconds))
+    }
+
+    fn cluster() -> ClusterName {
+        ClusterName::parse("prod").unwrap()
+    }
+
+    fn registration(agent_connected: bool) -> Registration {
+        let found = ContainerInstance {
+            arn: "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/1".into(),
+            instance: None,
+            status: "DRAINING".into(),
+            agent_connected,
+            running_tasks: 1,
+            pending_tasks: 0,
+            attributes: Default::default(),
+        };
+        Registration::new(cluster(), &found, ago(12))
+    }
+
+    fn task(last_status: &str, desired_status: &str, group: &str) -> Task {
+        Task {
+            arn: "arn:1".into(),
+            container_instance: None,
+            last_status: last_status.into(),
+            desired_status: desired_status.into(),
+            group: group.into(),
+            started_by: String::new(),
+            stopping_at: (desired_status == "STOPPED").then(|| ago(7)),
+            stopped_at: None,
+            stopped_reason: String::new(),
+        }
+    }
+
+    fn service(minimum: u32, maximum: u32, event: Option<&str>) -> Service {
+        Service {
+            name: "web".into(),
+            is_daemon: false,
+            desired: 2,
+            minimum_healthy_percent: Some(minimum),
+            maximum_percent: Some(maximum),
+            newest_event: event.map(ToOwned::to_owned),
+        }
+    }
+
+    fn told(task: &Task, service: Option<Service>) -> Straggler {
+        let remembered = Remembered::default();
+        if let Some(service) = service {
+            remembered.remember_service(&cluster(), service, now());
+        }
+        Straggler::of(task, &registration(true), &remembered, now())
+    }
+
+    #[test]
+    fn each_straggler_tells_whose_it_is_and_why_it_still_runs() {
+        let why = |last: &str, desired: &str, group: &str| {
+            let told = told(&task(last, desired, group), None);
+            (told.owner, told.why)
+        };
+        assert_eq!(
+            why("DEACTIVATING", "STOPPED", "service:web"),
+            (Owner::Service, "leaving its load balancer, for 7 s".into())
+        );
+        let (owner, stopping) = why("STOPPING", "STOPPED", "family:job");
+        assert!(
+            owner == Owner::Standalone && stopping.starts_with("stopping, for 7 s; killed when its stopTimeout"),
+            "{stopping}"
+        );
+        assert!(why("RUNNING", "RUNNING", "family:job").1.starts_with("no service owns it"));
+        assert_eq!(why("RUNNING", "RUNNING", "service:web").1, "its service has not stopped it yet");
+    }
+
+    #[test]
+    fn what_the_service_says_is_the_reason_when_it_was_asked() {
+        let runs = task("RUNNING", "RUNNING", "service:web");
+        let why = |service| told(&runs, Some(service)).why;
+        let stuck = why(service(100, 100, None));
+        assert_eq!(stuck, "its service may have neither fewer tasks nor more: 2 desired, minimum 100 %, maximum 100 %");
+        assert!(
+            why(service(51, 149, None)).contains("neither fewer tasks nor more"),
+            "rounded, two may be neither one nor three"
+        );
+        for (minimum, maximum) in [(50, 100), (100, 150)] {
+            assert_eq!(why(service(minimum, maximum, None)), "its service has not stopped it yet");
+        }
+        let event =
+            "(service web) was unable to place a task because no container instance met all of its requirements.";
+        assert_eq!(why(service(100, 200, Some(event))), format!("its service finds no room for another: {event}"));
+        assert!(why(service(100, 200, Some(&event.repeat(9)))).chars().count() < 400);
+        assert_eq!(
+            why(service(50, 200, Some("(service web) has reached a steady state."))),
+            "its service has not stopped it yet"
+        );
+        let daemon = Service { is_daemon: true, ..service(0, 100, None) };
+        let told = told(&runs, Some(daemon));
+        assert!(told.owner == Owner::Daemon && told.why.starts_with("a daemon"), "{told:?}");
+    }
+
+    #[test]
+    fn an_agent_that_is_lost_is_the_reason_whatever_the_task_says() {
+        let told = Straggler::of(
+            &task("RUNNING", "STOPPED", "service:web"),
+            &registration(false),
+            &Remembered::default(),
+            now(),
+        );
+        assert!(told.why.contains("agent is disconnected, for 12 s at least"), "{}", told.why);
+    }
+
+    #[test]
+    fn protection_is_reported_and_an_old_answer_forgotten() {
+        let remembered = Remembered::default();
+        let until = crate::clock::after(now(), Duration::from_secs(900));
+        remembered.remember_protection(&"arn:1".into(), Some(until), ago(10));
+        let runs = task("RUNNING", "RUNNING", "service:web");
+        let of = |at| Straggler::of(&runs, &registration(true), &remembered, at);
+        assert_eq!(of(now()).protected_until, Some(until));
+        assert_eq!(of(now()).why, "its service has not stopped it yet", "it is not blamed");
+        assert_eq!(of(crate::clock::after(now(), Duration::from_secs(600))).protected_until, None);
+    }
+}

@@ -18,6 +18,7 @@ mod faults;
 mod histories;
 mod input;
 mod listings;
+mod logs;
 mod long_drains;
 mod metrics;
 mod permissions;

@@ -102,8 +102,7 @@ async fn set_draining<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], 
     for ((_, owners), answers) in clusters.values().zip(answers) {
         for drained in &answers.found {
             for (_, known) in chosen(drainees, owners.get(&drained.arn).map_or(&[], Vec::as_slice)) {
-                let tasks = drained.running_tasks.saturating_add(drained.pending_tasks);
-                log_drain!(info, known, context.clock.now(), "set DRAINING", container_instance = %drained.arn, tasks);
+                log_drain!(info, known, context.clock.now(), "set DRAINING", container_instance = %drained.arn);
             }
         }
         take_container_instances(&mut attempts, owners, answers);

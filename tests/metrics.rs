@@ -208,6 +208,21 @@ async fn metrics_get_out_at_every_level() {
 }
 
 #[tokio::test]
+async fn the_age_of_an_event_is_told_when_it_is_received_first() {
+    for (receive, told_of) in [("1", true), ("2", false)] {
+        let stage = Stage::scaling_in(world());
+        let message = json!({
+            "messageId": "1", "eventSource": "aws:sqs", "body": stage.event.to_string(),
+            "attributes": {"ApproximateReceiveCount": receive},
+        });
+        let function = stage.function(&with(&[]));
+        function.invoke(&json!({"Records": [message]})).await;
+        let told = told(&published(&function));
+        assert_eq!(of(&told, "EventAgeSeconds", "").is_some(), told_of, "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_minute_in_which_nothing_waits_publishes_nothing_but_its_cold_start() {
     let stage = Stage::idle(world());
     let function = stage.reconcile(&with(&[]), secs(5.0));

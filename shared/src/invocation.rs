@@ -43,6 +43,16 @@ pub enum Verdict {
     Ignore(Option<InstanceId>, String),
 }
 
+impl Verdict {
+    /// What comes again is older than its way to us took.
+    fn without_its_age(self) -> Self {
+        match self {
+            Self::Depart(departure, hints) => Self::Depart(departure, Hints { noticed_at: None, ..hints }),
+            ignored @ Self::Ignore(..) => ignored,
+        }
+    }
+}
+
 /// Who goes on with what a batch did not finish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfinished {
@@ -79,6 +89,7 @@ pub fn intake(
             let mut unreadable = Vec::new();
             for message in messages {
                 match notice::read_body(&message.body, home).and_then(&judge) {
+                    Ok(verdict) if message.comes_again => intake.take(verdict.without_its_age(), Some(message.id)),
                     Ok(verdict) => intake.take(verdict, Some(message.id)),
                     Err(error) => {
                         warn!(message_id = message.id, kind = error.kind(), error = %error, "a message that cannot be served");

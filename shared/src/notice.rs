@@ -22,6 +22,8 @@ const TEST: &str = "autoscaling:TEST_NOTIFICATION";
 const LIFECYCLE_ACTION: &str = "EC2 Instance-terminate Lifecycle Action";
 const SPOT_INTERRUPTION: &str = "EC2 Spot Instance Interruption Warning";
 const REBALANCE_RECOMMENDATION: &str = "EC2 Instance Rebalance Recommendation";
+/// Which receive of an SQS message this is (SQS API reference, ReceiveMessage).
+const RECEIVE_COUNT: &str = "ApproximateReceiveCount";
 const INSTANCE_ID: &str = "i- and 8 or 17 hex digits";
 
 /// One invocation's input.
@@ -40,6 +42,8 @@ pub struct Message {
     pub id: String,
     /// Should be an event's JSON.
     pub body: String,
+    /// Whether it was received before.
+    pub comes_again: bool,
 }
 
 /// What an event says.
@@ -154,7 +158,8 @@ impl Payload {
         let messages = batch.records.into_iter().map(|record| {
             let id = record.message_id.filter(|id| !id.is_empty());
             let id = id.ok_or_else(|| NoticeError::Unreadable("an SQS message without a messageId".into()))?;
-            Ok(Message { id, body: record.body.unwrap_or_default() })
+            let comes_again = record.attributes.get(RECEIVE_COUNT).is_some_and(|count| count != "1");
+            Ok(Message { id, body: record.body.unwrap_or_default(), comes_again })
         });
         Ok(Self::Batch(messages.collect::<Result<_, _>>()?))
     }

@@ -32,6 +32,12 @@ async fn drain_the_waiting(event: LambdaEvent<Value>, warm: &Warm) -> Result<Rep
     let budget = Budget::within(deadline(&event.context, clock.now()), POLL_FOR, clock.now());
     let context = Context { calls, config, remembered, clock };
     let mut rng = fastrand::Rng::new();
-    let departures = scan::departures(&context, budget, &mut rng).await?;
+    let departures = match scan::departures(&context, budget, &mut rng).await {
+        Ok(departures) => departures,
+        Err(error) => {
+            warm.publish(&[], clock.now());
+            return Err(error);
+        }
+    };
     Ok(Report { drains: warm.drain(&context, departures, budget, &mut rng).await })
 }

@@ -18,9 +18,10 @@ use shared::drain::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
 use shared::drain::{self, Budget, Context};
-use shared::metrics::{self, Told};
+use shared::metrics::{self, Observed};
 use shared::telemetry;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 /// Where Lambda puts a role's credentials (Lambda developer guide, defined runtime environment variables).
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -53,10 +54,11 @@ impl Warm {
         drains
     }
 
-    fn publish(&self, drains: &[Drain], now: Timestamp) {
+    /// Publishes the metrics of an invocation.
+    pub(crate) fn publish(&self, drains: &[Drain], now: Timestamp) {
         let (stack, level, sent) = (&self.config.stack, &self.log_level, &self.calls.tally().take());
-        let told = Told { stack, level, drains, sent, cold_start: self.is_cold.replace(false) };
-        for line in metrics::lines(&told, now) {
+        let observed = Observed { stack, level, drains, sent, cold_start: self.is_cold.replace(false) };
+        for line in metrics::lines(&observed, now) {
             if let Err(error) = writeln!(io::stdout(), "{line}") {
                 tracing::warn!(%error, "metrics could not be written");
             }
@@ -104,7 +106,12 @@ where
     }
     // What was sent so far is no call.
     drop(warm.calls.tally().take());
-    match lambda_runtime::run(service_fn(|event| handle(event, &warm))).await {
+    let serve = |event: LambdaEvent<Value>| {
+        // The runtime's own span is gone where less than INFO is logged.
+        let span = tracing::error_span!("invocation", requestId = event.context.request_id);
+        handle(event, &warm).instrument(span)
+    };
+    match lambda_runtime::run(service_fn(serve)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&*error),
     }

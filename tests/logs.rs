@@ -9,18 +9,21 @@ use simulator::world::{Fault, FaultKind, Operation};
 
 use crate::support::template::text;
 use crate::support::{
-    CLUSTER, GROUP, HOOK, LEAVING, Stage, only, remembered, secs, service, standalone, world, world_with_hooks,
+    CLUSTER, HOOK, LEAVING, Stage, only, remembered, secs, service, standalone, world, world_with_hooks,
 };
 
 const JSON: (&str, &str) = ("AWS_LAMBDA_LOG_FORMAT", "JSON");
 /// What is told about a drain before anybody knows where the instance is.
 const BEFORE_IT_IS_FOUND: [&str; 1] = ["notice received"];
 
+/// Every line, metrics included.
+fn all_lines(function: &Function) -> Vec<Value> {
+    function.log_lines().iter().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
 /// Every line that is no metric.
 fn lines(function: &Function) -> Vec<Value> {
-    let lines =
-        function.log_lines().into_iter().map(|line| serde_json::from_str::<Value>(&line).expect("a line of JSON"));
-    lines.filter(|line| line.get("_aws").is_none()).collect()
+    all_lines(function).into_iter().filter(|line| line.get("_aws").is_none()).collect()
 }
 
 fn message(line: &Value) -> &str {
@@ -29,8 +32,8 @@ fn message(line: &Value) -> &str {
 
 /// The log of a drain with a task that leaves, one that is told to stop, and heartbeats.
 async fn log_of_a_drain() -> Vec<Value> {
-    let mut world = world_with_hooks(&[(HOOK, 3.0)]);
-    service(&mut world, 1, 0.0, 1.5);
+    let mut world = world_with_hooks(&[(HOOK, 9.0)]);
+    service(&mut world, 1, 0.0, 3.0);
     standalone(&mut world, None, 0.2);
     let stage = Stage::scaling_in(world);
     let function = stage.function(&[JSON, ("STANDALONE_TASKS", "stop")]);
@@ -115,18 +118,28 @@ struct Query<'a> {
 impl<'a> Query<'a> {
     fn parse(text: &'a str) -> Self {
         let mut query = Query { filters: Vec::new(), fields: Vec::new() };
+        let mut aliases: Vec<&str> = Vec::new();
         for stage in text.split('|').map(str::trim) {
             let (command, rest) = stage.split_once(' ').unwrap_or((stage, ""));
             match command {
-                "filter" => query.filters.push(rest),
+                // What comes after the statistics is said of their results.
+                "filter" if aliases.is_empty() => query.filters.push(rest),
+                "filter" | "sort" => {
+                    let field = rest.split(' ').next().unwrap();
+                    let known = aliases.contains(&field) || query.fields.contains(&field) || field == "@timestamp";
+                    assert!(known, "{text}: {field} is not known");
+                }
                 "fields" => query.fields.extend(rest.split(',').map(str::trim)),
                 "stats" => {
                     let (values, by) = rest.split_once(" by ").expect("by what");
                     let inside = |value: &'a str| value.split_once('(')?.1.split_once(')').map(|(field, _)| field);
                     query.fields.extend(values.split(',').filter_map(inside).filter(|field| *field != "*"));
                     query.fields.extend(by.split(',').map(str::trim));
+                    aliases.extend(
+                        values.split(',').filter_map(|value| value.split_once(" as ")).map(|(_, alias)| alias.trim()),
+                    );
                 }
-                "sort" | "limit" => {}
+                "limit" => {}
                 other => panic!("{other} is not known here"),
             }
         }
@@ -138,8 +151,11 @@ impl<'a> Query<'a> {
     }
 }
 
-/// `field = "text"`, `field in ["a", "b"]`, `field like "text"`, `field > number`.
+/// `field = "text"`, `field in ["a", "b"]`, `ispresent(field)`.
 fn holds(condition: &str, line: &Value) -> bool {
+    if let Some(field) = condition.strip_prefix("ispresent(").and_then(|rest| rest.strip_suffix(')')) {
+        return line.get(field).is_some();
+    }
     let mut parts = condition.splitn(3, ' ');
     let (Some(field), Some(operator), Some(operand)) = (parts.next(), parts.next(), parts.next()) else {
         panic!("{condition}")
@@ -149,8 +165,6 @@ fn holds(condition: &str, line: &Value) -> bool {
     match operator {
         "=" => *value == operand,
         "in" => operand.as_array().unwrap().contains(value),
-        "like" => value.as_str().is_some_and(|text| text.contains(operand.as_str().unwrap())),
-        ">" => value.as_f64() > operand.as_f64(),
         other => panic!("{other} is not known here"),
     }
 }
@@ -167,16 +181,27 @@ async fn lines_of_a_night() -> Vec<Value> {
     let stage = Stage::scaling_in(world);
     let function = stage.reconcile(&[JSON], secs(5.0));
     let _answer = function.invoke(&serde_json::json!({})).await;
-    lines.extend(self::lines(&function));
+    lines.extend(all_lines(&function));
     let given_up = {
         let mut world = self::world();
         standalone(&mut world, None, 0.2);
         Stage::scaling_in(world)
     };
-    let function = given_up.function(&[JSON, ("DRAIN_TIMEOUT_SECONDS", "1"), ("ON_DRAIN_TIMEOUT", "proceed")]);
+    let variables = [("DRAIN_TIMEOUT_SECONDS", "1"), ("ON_DRAIN_TIMEOUT", "proceed"), ("AWS_LAMBDA_LOG_LEVEL", "INFO")];
+    let variables: Vec<_> = variables.into_iter().chain([JSON]).collect();
+    let function = given_up.function(&variables);
     assert_eq!(only(&function.invoke(&given_up.event).await)["outcome"], "timed-out");
-    lines.extend(self::lines(&function));
-    assert!(lines.iter().any(|line| line["group"] == GROUP));
+    lines.extend(all_lines(&function));
+    // At a higher level metrics carry that level.
+    let mut world = self::world();
+    world.plan(Fault::times(Operation::ListClusters, 1, FaultKind::AccessDenied));
+    let stage = Stage::scaling_in(world);
+    let function = stage.function(&[JSON, ("AWS_LAMBDA_LOG_LEVEL", "WARN")]);
+    assert_eq!(only(&function.invoke(&stage.event).await)["outcome"], "drained");
+    let warned = all_lines(&function);
+    let of_invocation = |line: &&Value| line.get("_aws").is_none();
+    assert!(warned.iter().filter(of_invocation).all(|line| line["span"]["requestId"].is_string()), "{warned:#?}");
+    lines.extend(warned);
     lines
 }
 
@@ -185,14 +210,31 @@ async fn every_query_of_the_docs_finds_what_it_says_on_real_lines() {
     let document = text("docs/operations.md");
     let (_, section) = document.split_once("### Queries").expect("a section on queries");
     let section = section.split("\n## ").next().unwrap();
-    let queries: Vec<_> =
-        section.split("```").skip(1).step_by(2).map(|it| it.trim_start_matches("text\n").trim()).collect();
-    assert_eq!(queries.len(), 6);
+    let queries = section.split("```").skip(1).step_by(2).map(|it| it.trim_start_matches("text\n").trim().to_owned());
+    let dashboard = text("template.yaml");
+    let (_, of_dashboard) = dashboard.split_once("\"query\": \"${Logs} | ").expect("the dashboard's query");
+    let of_dashboard = of_dashboard.split_once('"').unwrap().0.replace('\'', "\"");
     let lines = lines_of_a_night().await;
-    for query in queries {
+    let all: BTreeSet<_> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
+    let of_one: BTreeSet<_> = lines.iter().filter(|line| line["instance"] == LEAVING).map(message).collect();
+    let failures: BTreeSet<_> =
+        all.iter().copied().filter(|it| it.contains("failed") || it.contains("timeout is short")).collect();
+    let expected: Vec<BTreeSet<&str>> = vec![
+        ["ended", "given up"].into(),
+        ["a task is left"].into(),
+        of_one,
+        ["ended", "given up", "handed over"].into(),
+        ["a task is left"].into(),
+        failures,
+        ["ended", "given up"].into(),
+    ];
+    let queries: Vec<_> = queries.chain([of_dashboard]).collect();
+    assert_eq!(queries.len(), expected.len());
+    for (query, expected) in queries.iter().zip(expected) {
         let parsed = Query::parse(query);
         let found: Vec<_> = lines.iter().filter(|line| parsed.takes(line)).collect();
-        assert!(!found.is_empty() && found.len() < lines.len(), "{query}: {} of {}", found.len(), lines.len());
+        assert!(found.iter().all(|line| line.get("_aws").is_none()), "{query} finds metrics");
+        assert_eq!(found.iter().map(|line| message(line)).collect::<BTreeSet<_>>(), expected, "{query}");
         for field in parsed.fields.iter().filter(|field| !field.starts_with('@')) {
             let pointer = format!("/{}", field.replace('.', "/"));
             assert!(found.iter().any(|line| line.pointer(&pointer).is_some()), "{query}: no line has {field}");
@@ -206,7 +248,7 @@ async fn nothing_secret_is_logged() {
     world.plan(Fault::times(Operation::DescribeContainerInstances, 2, FaultKind::ServerError));
     let stage = Stage::scaling_in(world);
     let secrets = [("AWS_SECRET_ACCESS_KEY", "a-key-that-is-secret"), ("AWS_SESSION_TOKEN", "a-token-that-is-secret")];
-    let function = stage.function(&[JSON, ("AWS_LAMBDA_LOG_LEVEL", "INFO"), secrets[0], secrets[1]]);
+    let function = stage.function(&[JSON, ("AWS_LAMBDA_LOG_LEVEL", "TRACE"), secrets[0], secrets[1]]);
     assert_eq!(only(&function.invoke(&stage.event).await)["outcome"], "drained");
     let lines = function.log_lines();
     assert!(lines.iter().any(|line| line.contains("failed")), "something was wrong: {lines:#?}");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use shared::metrics::{METRICS, NAMESPACE, STACK};
-use simulator::lambda::Function;
+use simulator::lambda::{Function, Outcome};
 use simulator::world::{Fault, FaultKind, Operation, World};
 
 use crate::support::{HOOK, Stage, host, only, secs, service, standalone, world, world_with_hooks};
@@ -99,7 +99,7 @@ fn of<'a>(told: &BTreeMap<(String, String), f64>, name: &'a str, dimension: &'a 
 
 /// A drain with everything in it: tasks that leave, one that is told to, heartbeats, a refusal and a lost request.
 async fn eventful() -> BTreeMap<(String, String), f64> {
-    let mut world = world_with_hooks(&[(HOOK, 1.0)]);
+    let mut world = world_with_hooks(&[(HOOK, 6.0)]);
     service(&mut world, 2, 0.0, 1.5);
     standalone(&mut world, None, 0.2);
     world.plan(Fault::times(Operation::DescribeContainerInstances, 1, FaultKind::ServerError));
@@ -205,6 +205,22 @@ async fn metrics_get_out_at_every_level() {
     for level in ["WARN", "FATAL"] {
         given_up(level).await;
     }
+}
+
+#[tokio::test]
+async fn a_scan_that_fails_tells_what_was_throttled() {
+    let mut world = world();
+    let throttled =
+        Fault { operation: Some(Operation::DescribeAutoScalingGroups), ..Fault::always(FaultKind::Throttle) };
+    world.plan(throttled);
+    let stage = Stage::idle(world);
+    let function = stage.reconcile(&with(&[]), secs(5.0));
+    let invocation = function.invoke(&json!({})).await;
+    assert!(matches!(invocation.outcome, Outcome::Failed { .. }), "{invocation:?}");
+    let told = told(&published(&function));
+    let throttles = f64::from(u32::try_from(stage.count(Operation::DescribeAutoScalingGroups)).unwrap());
+    assert_eq!(of(&told, "AwsThrottles", "DescribeAutoScalingGroups"), Some(throttles));
+    assert_eq!(of(&told, "AwsRetries", "DescribeAutoScalingGroups"), None, "the SDK leaves throttles to the engine");
 }
 
 #[tokio::test]

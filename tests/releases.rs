@@ -4,7 +4,8 @@ use serde_json::json;
 use simulator::world::{ActionResult, Fault, FaultKind, Operation, Settings};
 
 use crate::support::{
-    CLUSTER, GROUP, HOOK, LEAVING, Stage, bare_world, host, only, secs, service, standalone, world, world_with_hooks,
+    CLUSTER, GROUP, HOOK, LEAVING, Stage, bare_world, host, only, remembered, secs, service, standalone, world,
+    world_with_hooks,
 };
 
 #[tokio::test]
@@ -103,6 +104,37 @@ async fn beside_a_foreign_hook_only_ours_is_completed_and_that_is_remembered() {
     let state = stage.simulator.world(|world| world.lifecycle_state(LEAVING).map(ToOwned::to_owned));
     assert_eq!(state.as_deref(), Some("Terminating:Wait"), "theirs still holds it");
     assert!(stage.attribute("ecs-drainer.released-at").is_some());
+}
+
+#[tokio::test]
+async fn nothing_is_written_on_a_host_that_is_not_known_to_be_ours() {
+    for (status, remembers) in [("DRAINING", false), ("DRAINING", true), ("ACTIVE", true)] {
+        let mut world = world();
+        service(&mut world, 1, 60.0, 0.2);
+        world.set_status(LEAVING, status).unwrap();
+        if remembers {
+            let long_ago = world.now() - secs(7_200.0);
+            remembered(&mut world, "ecs-drainer.drain-started-at", &long_ago.to_string());
+        }
+        let unknown =
+            Fault { operation: Some(Operation::DescribeAutoScalingInstances), ..Fault::always(FaultKind::ServerError) };
+        world.plan(unknown);
+        let stage = Stage::scaling_in(world);
+        let before = stage.attribute("ecs-drainer.drain-started-at");
+        let function = stage.function(&[("POLL_FOR_SECONDS", "2"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")]);
+
+        let drain = only(&function.invoke(&stage.event).await);
+
+        assert_eq!(drain["outcome"], "handed-over", "{drain}");
+        assert!(drain["detail"].as_str().unwrap().starts_with("who holds it is not known yet"), "{drain}");
+        assert_eq!(
+            (stage.attribute("ecs-drainer.drain-started-at"), stage.status(LEAVING)),
+            (before, status.to_owned())
+        );
+        assert!(stage.releases().is_empty());
+        let metrics = function.log_lines().join("\n");
+        assert!(metrics.contains("DrainsHandedOver") && !metrics.contains("DrainsPastDeadline"), "{metrics}");
+    }
 }
 
 #[tokio::test]

@@ -45,7 +45,6 @@ async fn a_start_asks_aws_for_nothing() {
     let stage = Stage::idle(world());
     for function in [stage.function(&[]), stage.spot(&[], secs(60.0)), stage.reconcile(&[], secs(60.0))] {
         assert!(function.ready().await.is_ok());
-        assert_eq!(function.log_lines(), [""; 0], "an answer in time is worth no line");
     }
     assert!(stage.simulator.world(|world| world.requests().is_empty()));
 }

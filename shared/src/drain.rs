@@ -34,7 +34,6 @@ use self::facts::log_drain;
 use self::known::{Known, Place, Unattended};
 use self::remembered::Remembered;
 use self::report::{Drain, report};
-use self::straggler::EXPLAINED_AFTER;
 use self::tasks::Listings;
 use crate::aws::{CallError, Calls};
 use crate::clock::{Clock, after, before, between};
@@ -53,6 +52,8 @@ const CROWD: usize = 20;
 /// Where somebody's stop is late, a round of reads lasts no longer: a little more than one request may take.
 const LATE_ROUND: Duration = Duration::from_secs(4);
 
+/// A drain must have lasted so long before anybody is asked why: most are over by then.
+const EXPLAINED_AFTER: Duration = Duration::from_secs(60);
 /// Hosts of which an invocation asks only for people's sake which tasks are left and why. Nobody reads about more.
 const EXPLAINED_HOSTS_MAX: usize = 10;
 /// Tasks that one invocation names in its log, each in a line of its own.
@@ -234,16 +235,19 @@ fn log_end(known: &Known, settled: &Settled, now: Timestamp) {
         Outcome::HandedOver => "handed over",
         Outcome::TimedOut => "given up",
         Outcome::Ignored => "ignored",
+        Outcome::AlreadyReleased => "already released",
+        Outcome::WouldDrain => "would drain",
         _ => "ended",
     };
     log_drain!(info, known, now, message, outcome = settled.outcome.as_str(), detail = settled.detail.as_str());
 }
 
-/// Names what is left of long drains, and why.
+/// Names what is left of drains that are long or were given up, and why.
 fn log_stragglers<C>(context: &Context<'_, C>, drainees: &[Drainee], drains: &[Drain]) {
     let now = context.clock.now();
-    let long = drainees.iter().zip(drains).filter(|(drainee, _)| drainee.is_long(now));
-    let each = long.flat_map(|(drainee, drain)| drain.remaining.iter().map(move |straggler| (drainee, straggler)));
+    let told = |(drainee, drain): &(&Drainee, &Drain)| drainee.is_long(now) || drain.outcome == Outcome::TimedOut;
+    let told = drainees.iter().zip(drains).filter(told);
+    let each = told.flat_map(|(drainee, drain)| drain.remaining.iter().map(move |straggler| (drainee, straggler)));
     for (drainee, straggler) in each.take(STRAGGLERS_LOGGED_MAX) {
         log_drain!(
             info,
@@ -263,7 +267,9 @@ fn log_stragglers<C>(context: &Context<'_, C>, drainees: &[Drainee], drains: &[D
 /// What an unfinished drain leaves for the next invocation, and what people are told of the tasks that are left.
 async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], listings: &Listings, budget: Budget) {
     if !context.config.policy.dry_run {
-        let unfinished = drainees.iter().filter(|drainee| drainee.settled.is_none());
+        // Where an instance is may be known before whose it is.
+        let is_ours = |known: &Known| !known.departure.cause.is_held() || known.ours().is_some();
+        let unfinished = drainees.iter().filter(|d| d.settled.is_none() && is_ours(&d.known));
         let changes = unfinished.flat_map(|d| attributes::changes(&d.known, attributes::Occasion::HandOver));
         act::write_attributes(context.calls, &changes.collect::<Vec<_>>()).await;
     }
@@ -274,7 +280,7 @@ async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee],
     };
     let unread = some(drainees, unread);
     observe::tasks_for_report(context, listings, drainees, &unread).await;
-    let long = some(drainees, |drainee| drainee.is_long(now) && drainee.known.stragglers().next().is_some());
+    let long = some(drainees, |drainee| drainee.is_long(now) && explain::is_due(context, drainee));
     explain::stragglers(context, drainees, &long).await;
 }
 
@@ -307,8 +313,8 @@ fn unfinished(known: &Known, budget: Budget) -> Settled {
 
 fn what_it_waits_for(known: &Known) -> String {
     let waiting = match (&known.hold, &known.place) {
-        (_, Place::Nowhere | Place::Unwatched(_)) => "it may go, but could not be released",
         (None, _) if known.departure.cause.is_held() => "who holds it is not known yet",
+        (_, Place::Nowhere) => "it may go, but could not be released",
         (_, Place::Registered) => "waiting for its tasks to stop",
         _ => "where it is registered is not known yet",
     };

@@ -19,7 +19,7 @@ use crate::notice::{self, Notice, NoticeError, Payload};
 #[derive(Debug, PartialEq)]
 pub struct Intake {
     /// The instances about to leave, each once, and who told of it.
-    departures: BTreeMap<Departure, Told>,
+    departures: BTreeMap<Departure, Notified>,
     /// What needs nothing done.
     ignored: Vec<Drain>,
     /// For a batch, the messages that could not be read; none for a bare event.
@@ -28,7 +28,7 @@ pub struct Intake {
 
 /// When an invocation was first told of a departure, what else, and by which messages; by none for a bare event.
 #[derive(Debug, Default, PartialEq)]
-struct Told {
+struct Notified {
     order: usize,
     hints: Hints,
     messages: Vec<String>,
@@ -44,7 +44,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// What comes again is older than its way to us took.
+    /// The age of what comes again says nothing of its way to us.
     fn without_its_age(self) -> Self {
         match self {
             Self::Depart(departure, hints) => Self::Depart(departure, Hints { noticed_at: None, ..hints }),
@@ -117,11 +117,11 @@ impl Intake {
                 let (group, cluster) = (hints.group.as_ref().map(GroupName::as_str), hints.cluster.as_ref());
                 info!(instance, cluster = cluster.map(ClusterName::as_str), group, cause, "notice received");
                 let order = self.departures.len();
-                let told = self.departures.entry(departure).or_insert(Told { order, hints, messages: Vec::new() });
+                let told = self.departures.entry(departure).or_insert(Notified { order, hints, messages: Vec::new() });
                 told.messages.extend(message);
             }
             Verdict::Ignore(instance, why) => {
-                info!(instance = instance.as_ref().map(ToString::to_string), why, "ignored");
+                info!(instance = instance.as_ref().map(InstanceId::as_str), detail = why, "ignored");
                 self.ignored.push(ignored(instance, why));
             }
         }
@@ -137,7 +137,7 @@ impl Intake {
     ) -> Answer {
         let mut departures: Vec<_> = self.departures.into_iter().collect();
         departures.sort_by_key(|(_, told)| told.order);
-        let met = |(departure, told): (Departure, Told)| {
+        let met = |(departure, told): (Departure, Notified)| {
             (Known { hints: told.hints, ..Known::new(departure, now) }, told.messages)
         };
         let (departures, messages): (Vec<_>, Vec<_>) = departures.into_iter().map(met).unzip();

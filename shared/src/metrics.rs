@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::aws::tally::Sent;
 use crate::drain::decide::Outcome;
+use crate::drain::known::Cause;
 use crate::drain::report::{Drain, Trouble};
 
 /// The metrics' namespace.
@@ -54,7 +55,7 @@ pub const INSTANCES_WAITING: Metric = count("InstancesWaiting", None);
 pub const OLDEST_DRAIN: Metric = seconds("OldestDrainSeconds", None);
 /// Heartbeats sent.
 pub const HEARTBEATS: Metric = count("Heartbeats", None);
-/// How old an event was when it was received, of each.
+/// How old an event was when it was first received, of each.
 pub const EVENT_AGE: Metric = seconds("EventAgeSeconds", None);
 /// First invocations of an execution environment.
 pub const COLD_STARTS: Metric = count("ColdStarts", None);
@@ -62,7 +63,7 @@ pub const COLD_STARTS: Metric = count("ColdStarts", None);
 pub const DRAINS_STARTED: Metric = count("DrainsStarted", Some(CAUSE));
 /// Drains that ended as they should: nothing runs any more, or nothing can be done.
 pub const DRAINS_COMPLETED: Metric = count("DrainsCompleted", Some(CAUSE));
-/// Drains that ended with tasks not STOPPED.
+/// Drains that ended with tasks not STOPPED, or whose hook was over before them.
 pub const DRAINS_TIMED_OUT: Metric = count("DrainsTimedOut", Some(CAUSE));
 /// Drains left to the next invocation, counted each time.
 pub const DRAINS_HANDED_OVER: Metric = count("DrainsHandedOver", Some(CAUSE));
@@ -105,7 +106,7 @@ pub const METRICS: [Metric; 18] = [
 
 /// What one invocation has to tell.
 #[derive(Debug)]
-pub struct Told<'a> {
+pub struct Observed<'a> {
     /// The installation.
     pub stack: &'a str,
     /// The lowest level that Lambda keeps: it drops a line of JSON that has none as soon as more than INFO is asked for
@@ -141,40 +142,46 @@ impl Measured {
 
 /// The lines that tell it; none when there is nothing to tell.
 #[must_use]
-pub fn lines(told: &Told<'_>, now: Timestamp) -> Vec<Value> {
+pub fn lines(observed: &Observed<'_>, now: Timestamp) -> Vec<Value> {
     let mut lines = Vec::new();
-    for ((by, of), values) in measured(told).0 {
+    for ((by, of), values) in measured(observed).0 {
         let parts = values.values().map(|(_, values)| values.len().div_ceil(VALUES_MAX)).max().unwrap_or_default();
         for part in 0..parts {
             let part =
                 values.values().filter_map(|(metric, values)| Some((metric, values.chunks(VALUES_MAX).nth(part)?)));
-            lines.push(line(told, by.map(|by| (by, of.as_str())), part, now));
+            lines.push(line(observed, by.map(|by| (by, of.as_str())), part, now));
         }
     }
     lines
 }
 
-fn measured(told: &Told<'_>) -> Measured {
+fn measured(observed: &Observed<'_>) -> Measured {
     let mut measured = Measured::default();
-    measured.count(COLD_STARTS, "", told.cold_start.into());
+    measured.count(COLD_STARTS, "", observed.cold_start.into());
     for (metric, trouble) in
         [(DRAINS_PAST_DEADLINE, Trouble::PastDeadline), (INSTANCES_NEVER_LOCATED, Trouble::NeverLocated)]
     {
-        measured.count(metric, "", told.drains.iter().filter(|drain| drain.measures.trouble == Some(trouble)).count());
+        measured.count(
+            metric,
+            "",
+            observed.drains.iter().filter(|drain| drain.measures.trouble == Some(trouble)).count(),
+        );
     }
-    let found = told.drains.iter().filter(|drain| drain.measures.found_by_scan);
+    // What waits on another's hook is none of ours any more.
+    let waits = |drain: &&Drain| drain.measures.found_by_scan && drain.outcome != Outcome::AlreadyReleased;
+    let found = observed.drains.iter().filter(waits);
     measured.count(INSTANCES_WAITING, "", found.clone().count());
     measured.add(OLDEST_DRAIN, "", found.map(|drain| drain.seconds).fold(0.0, f64::max));
-    measured.count(HEARTBEATS, "", told.drains.iter().map(|drain| drain.measures.heartbeats as usize).sum());
-    for age in told.drains.iter().filter_map(|drain| drain.measures.event_age) {
+    measured.count(HEARTBEATS, "", observed.drains.iter().map(|drain| drain.measures.heartbeats as usize).sum());
+    for age in observed.drains.iter().filter_map(|drain| drain.measures.event_age) {
         // One that is not even a moment old is news, too.
         measured.add(EVENT_AGE, "", age.max(Duration::from_millis(1)).as_secs_f64());
     }
-    for drain in told.drains {
+    for drain in observed.drains {
         measure_drain(drain, &mut measured);
     }
-    let drains = told.drains.iter().any(|drain| drain.measures.cause.is_some());
-    for (operation, sent) in told.sent {
+    let drains = observed.drains.iter().any(|drain| drain.measures.cause.is_some());
+    for (operation, sent) in observed.sent {
         let count = |count| usize::try_from(count).unwrap_or(usize::MAX);
         measured.count(AWS_CALLS, operation, if drains { count(sent.calls) } else { 0 });
         measured.count(AWS_THROTTLES, operation, count(sent.throttled));
@@ -190,12 +197,13 @@ fn measured(told: &Told<'_>) -> Measured {
 }
 
 fn measure_drain(drain: &Drain, measured: &mut Measured) {
-    let Some(cause) = drain.measures.cause.map(crate::drain::known::Cause::as_str) else { return };
+    let Some(cause) = drain.measures.cause.map(Cause::as_str) else { return };
     measured.count(DRAINS_STARTED, cause, drain.measures.began.into());
     let ended = match drain.outcome {
         Outcome::Drained | Outcome::NotInEcs | Outcome::HostGone | Outcome::Draining => DRAINS_COMPLETED,
         Outcome::TimedOut => DRAINS_TIMED_OUT,
         Outcome::HandedOver => return measured.count(DRAINS_HANDED_OVER, cause, 1),
+        Outcome::AlreadyReleased if drain.measures.left_running > 0 => DRAINS_TIMED_OUT,
         Outcome::AlreadyReleased | Outcome::Ignored | Outcome::WouldDrain => return,
     };
     measured.count(ended, cause, 1);
@@ -204,27 +212,22 @@ fn measure_drain(drain: &Drain, measured: &mut Measured) {
     }
     measured.count(TASKS_TOLD_TO_STOP, cause, drain.measures.told_to_stop);
     measured.count(TASKS_STOPPED, cause, drain.tasks_stopped.saturating_sub(drain.measures.told_to_stop));
-    // What is only set DRAINING goes on.
-    measured.count(
-        TASKS_LEFT_RUNNING,
-        cause,
-        if drain.outcome == Outcome::Draining { 0 } else { drain.remaining.len() },
-    );
+    measured.count(TASKS_LEFT_RUNNING, cause, drain.measures.left_running);
 }
 
 fn line<'a>(
-    told: &Told<'_>,
+    observed: &Observed<'_>,
     by: Option<(&str, &str)>,
     metrics: impl Iterator<Item = (&'a Metric, &'a [f64])> + Clone,
     now: Timestamp,
 ) -> Value {
-    let dimensions: Vec<_> = [(STACK, told.stack)].into_iter().chain(by).collect();
+    let dimensions: Vec<_> = [(STACK, observed.stack)].into_iter().chain(by).collect();
     let names: Vec<_> = dimensions.iter().map(|(name, _)| *name).collect();
     let declared: Vec<_> =
         metrics.clone().map(|(metric, _)| json!({"Name": metric.name, "Unit": metric.unit})).collect();
     let mut line = json!({
         "timestamp": now.to_string(),
-        "level": told.level,
+        "level": observed.level,
         "_aws": {
             "Timestamp": now.as_millisecond(),
             "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [names], "Metrics": declared}],
@@ -247,7 +250,6 @@ fn one_or_many(values: &[f64]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drain::known::Cause;
     use crate::drain::report::{Measures, ignored};
 
     fn drain(outcome: Outcome, measures: Measures) -> Drain {
@@ -256,8 +258,8 @@ mod tests {
     }
 
     fn lines_of(drains: &[Drain], sent: &BTreeMap<String, Sent>) -> Vec<Value> {
-        let told = Told { stack: "prod", level: "WARN", drains, sent, cold_start: false };
-        lines(&told, "2026-01-15T20:00:00Z".parse().unwrap())
+        let observed = Observed { stack: "prod", level: "WARN", drains, sent, cold_start: false };
+        lines(&observed, "2026-01-15T20:00:00Z".parse().unwrap())
     }
 
     #[test]

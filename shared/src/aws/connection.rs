@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use ecs::config::interceptors::{BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef};
 use ecs::config::{ConfigBag, Intercept, RuntimeComponents};
 
@@ -49,14 +50,14 @@ impl Intercept for WithoutSignature {
     }
 }
 
-/// Counts every try of every call.
+/// Counts what is tried again.
 #[derive(Debug)]
-pub(super) struct Counting(pub(super) Tally);
+pub(super) struct CountingRetries(pub(super) Tally);
 
 #[dyn_dispatch_hint]
-impl Intercept for Counting {
+impl Intercept for CountingRetries {
     fn name(&self) -> &'static str {
-        "counting"
+        "counting retries"
     }
 
     fn read_before_attempt(
@@ -65,8 +66,9 @@ impl Intercept for Counting {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(operation) = config.load::<Metadata>() {
-            self.0.attempt(operation.name());
+        let is_retry = config.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1);
+        if let Some(operation) = config.load::<Metadata>().filter(|_| is_retry) {
+            self.0.retry(operation.name());
         }
         Ok(())
     }

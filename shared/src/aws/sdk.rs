@@ -15,11 +15,11 @@ use ecs::error::{ProvideErrorMetadata, SdkError};
 use ecs::types as model;
 use jiff::Timestamp;
 
-use super::connection::{Counting, WithoutSignature, one_connector};
+use super::connection::{CountingRetries, WithoutSignature, one_connector};
 use super::tally::Tally;
 use super::{
-    Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
-    LifecycleActionResult, LifecycleHook, Page, Service, Task, TaskProtection,
+    Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Failure, Found,
+    InstanceStatus, LifecycleActionResult, LifecycleHook, Page, Service, Task, TaskProtection,
 };
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
 
@@ -60,8 +60,10 @@ impl SdkCalls {
         let ecs = ecs::config::Builder::from(&config).retry_classifier(ThrottlesAreTheEngines);
         let auto_scaling = autoscaling::config::Builder::from(&config).retry_classifier(ThrottlesAreTheEngines);
         Self {
-            ecs: ecs::Client::from_conf(ecs.interceptor(Counting(tally.clone())).build()),
-            auto_scaling: autoscaling::Client::from_conf(auto_scaling.interceptor(Counting(tally.clone())).build()),
+            ecs: ecs::Client::from_conf(ecs.interceptor(CountingRetries(tally.clone())).build()),
+            auto_scaling: autoscaling::Client::from_conf(
+                auto_scaling.interceptor(CountingRetries(tally.clone())).build(),
+            ),
             tally,
         }
     }
@@ -81,8 +83,11 @@ impl SdkCalls {
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
+        self.tally.call(operation);
         let answer = request.await.map_err(failed(operation));
-        self.tally.call(operation, &answer);
+        if answer.as_ref().is_err_and(|error| error.class() == ErrorClass::Throttled) {
+            self.tally.throttled(operation);
+        }
         answer
     }
 

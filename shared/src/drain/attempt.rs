@@ -122,7 +122,10 @@ pub(super) fn take_in<C>(
                     // The second look that proves it comes as soon as it may.
                     Try::Tasks if all_stopped(known) => known.next_look = after(now, pace.min),
                     // An old start that could not be deleted before is overwritten at once: others may look already.
-                    Try::Drain => known.tries.succeeded(Try::Remember),
+                    Try::Drain => {
+                        known.began = true;
+                        known.tries.succeeded(Try::Remember);
+                    }
                     _ => {}
                 }
             }

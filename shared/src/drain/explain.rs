@@ -11,34 +11,63 @@ use crate::aws::Calls;
 use crate::aws::batch::{self, few_at_once};
 use crate::ids::{ClusterName, ServiceName, TaskArn};
 
-/// Asks what of the stragglers of `indexes` is not remembered, once for each cluster.
+/// What is to be asked, by cluster.
+#[derive(Default)]
+struct Questions {
+    services: BTreeMap<ClusterName, BTreeSet<ServiceName>>,
+    tasks: BTreeMap<ClusterName, BTreeSet<TaskArn>>,
+}
+
+/// Whether something of a drain's stragglers was not asked, or long ago.
+pub(super) fn is_due<C>(context: &Context<'_, C>, drainee: &Drainee) -> bool {
+    let mut questions = Questions::default();
+    questions.add(context, drainee);
+    !questions.services.is_empty() || !questions.tasks.is_empty()
+}
+
+/// Asks it, for all of `indexes` together. What gets no answer is not asked again for as long.
 pub(super) async fn stragglers<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], indexes: &[usize]) {
-    let (remembered, now) = (context.remembered, context.clock.now());
-    let mut services: BTreeMap<&ClusterName, BTreeSet<ServiceName>> = BTreeMap::new();
-    let mut tasks: BTreeMap<&ClusterName, BTreeSet<TaskArn>> = BTreeMap::new();
-    let registrations = chosen(drainees, indexes).flat_map(|(_, known)| &known.registrations);
-    for registration in registrations.filter(|registration| registration.agent_lost_at.is_none()) {
-        for task in registration.staying() {
-            let Some(service) = task.service() else { continue };
-            if !remembered.knows_protection_of(&task.arn, now) {
-                tasks.entry(&registration.cluster).or_default().insert(task.arn.clone());
-            }
-            if remembered.service(&registration.cluster, &service, now).is_none() {
-                services.entry(&registration.cluster).or_default().insert(service);
-            }
-        }
-    }
-    let services: Vec<(_, Vec<_>)> = services.into_iter().map(|(c, names)| (c, names.into_iter().collect())).collect();
-    let tasks: Vec<(_, Vec<_>)> = tasks.into_iter().map(|(c, arns)| (c, arns.into_iter().collect())).collect();
+    let mut questions = Questions::default();
+    chosen(drainees, indexes).filter_map(|(index, _)| drainees.get(index)).for_each(|it| questions.add(context, it));
+    let services = lists(questions.services);
+    let tasks = lists(questions.tasks);
     let of_services = services.iter().map(|(cluster, names)| batch::services(context.calls, cluster, names));
     let of_tasks = tasks.iter().map(|(cluster, arns)| batch::task_protection(context.calls, cluster, arns));
     let (of_services, of_tasks) = join(few_at_once(of_services), few_at_once(of_tasks)).await;
-    for ((cluster, _), answers) in services.iter().zip(of_services) {
+
+    let (remembered, now) = (context.remembered, context.clock.now());
+    for ((cluster, names), answers) in services.iter().zip(of_services) {
         answers.unknown.iter().for_each(|unknown| log_failure("asking why a service keeps a task", &unknown.error));
-        answers.found.into_iter().for_each(|service| remembered.remember_service(cluster, service, now));
+        let mut said: BTreeMap<_, _> =
+            answers.found.into_iter().map(|service| (service.name.clone(), service)).collect();
+        names.iter().for_each(|name| remembered.remember_service(cluster, name, said.remove(name), now));
     }
-    for answers in of_tasks {
+    for ((_, arns), answers) in tasks.iter().zip(of_tasks) {
         answers.unknown.iter().for_each(|unknown| log_failure("asking which tasks are protected", &unknown.error));
-        answers.found.into_iter().for_each(|found| remembered.remember_protection(&found.task, found.until, now));
+        let until: BTreeMap<_, _> = answers.found.into_iter().map(|found| (found.task, found.until)).collect();
+        arns.iter().for_each(|arn| remembered.remember_protection(arn, until.get(arn).copied().flatten(), now));
     }
+}
+
+impl Questions {
+    fn add<C>(&mut self, context: &Context<'_, C>, drainee: &Drainee) {
+        let (remembered, now) = (context.remembered, context.clock.now());
+        // ECS knows no more of a host whose agent is lost.
+        for registration in drainee.known.registrations.iter().filter(|it| it.agent_lost_at.is_none()) {
+            let cluster = &registration.cluster;
+            for task in registration.staying() {
+                let Some(service) = task.service() else { continue };
+                if !remembered.knows_protection_of(&task.arn, now) {
+                    self.tasks.entry(cluster.clone()).or_default().insert(task.arn.clone());
+                }
+                if !remembered.has_asked(cluster, &service, now) {
+                    self.services.entry(cluster.clone()).or_default().insert(service);
+                }
+            }
+        }
+    }
+}
+
+fn lists<T>(sets: BTreeMap<ClusterName, BTreeSet<T>>) -> Vec<(ClusterName, Vec<T>)> {
+    sets.into_iter().map(|(cluster, set)| (cluster, set.into_iter().collect())).collect()
 }

@@ -138,6 +138,8 @@ pub struct Known {
     pub next_look: Timestamp,
     /// When a heartbeat was last sent; at first, since when one counts as due.
     pub heartbeat_at: Timestamp,
+    /// Whether we set it DRAINING.
+    pub began: bool,
     /// Heartbeats that were sent.
     pub heartbeats: u32,
     /// Requests that failed.
@@ -272,6 +274,7 @@ impl Known {
             started_at: None,
             next_look: now,
             heartbeat_at: clock::before(now, FIRST_LOOK_BACK),
+            began: false,
             heartbeats: 0,
             tries: Tries::default(),
             unattended: None,
@@ -311,8 +314,8 @@ impl Known {
     #[must_use]
     pub fn remaining_tasks(&self) -> Option<usize> {
         let remaining = |r: &Registration| {
-            let unstopped = r.tasks.iter().flat_map(|tasks| tasks.each.values()).filter(|task| !task.is_stopped());
-            unstopped.count().max(usize::try_from(r.counted_tasks).unwrap_or(usize::MAX))
+            let unstopped = r.tasks().filter(|task| !task.is_stopped()).count();
+            unstopped.max(usize::try_from(r.counted_tasks).unwrap_or(usize::MAX))
         };
         (self.place == Place::Registered).then(|| self.registrations.iter().map(remaining).sum())
     }
@@ -341,7 +344,7 @@ impl Known {
 
     /// The tasks known of it.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.registrations.iter().filter_map(|r| r.tasks.as_ref()).flat_map(|tasks| tasks.each.values())
+        self.registrations.iter().flat_map(Registration::tasks)
     }
 
     /// Takes in where a search found it. A search that somebody did not answer leaves the place unknown.
@@ -477,9 +480,14 @@ impl Registration {
         registration
     }
 
+    /// The tasks known of it.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().flat_map(|tasks| tasks.each.values())
+    }
+
     /// Tasks that nobody has told to stop yet.
     pub fn staying(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.iter().flat_map(|tasks| tasks.each.values()).filter(|task| !task.is_leaving())
+        self.tasks().filter(|task| !task.is_leaving())
     }
 
     /// The owners of tasks that nobody has told to stop, of which it is not known whether they are daemons.

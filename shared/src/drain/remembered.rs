@@ -23,7 +23,7 @@ pub struct Remembered {
     groups: Memory<GroupName, ClusterName>,
     instances: Memory<InstanceId, ClusterName>,
     task_pages: Memory<ClusterName, usize>,
-    services: Memory<(ClusterName, ServiceName), (Timestamp, Service)>,
+    services: Memory<(ClusterName, ServiceName), (Timestamp, Option<Service>)>,
     protected: Memory<TaskArn, (Timestamp, Option<Timestamp>)>,
 }
 
@@ -51,13 +51,23 @@ impl Remembered {
     /// What a service said not long ago.
     #[must_use]
     pub fn service(&self, cluster: &ClusterName, name: &ServiceName, now: Timestamp) -> Option<Service> {
-        let (asked_at, service) = self.services.get(&(cluster.clone(), name.clone()))?;
-        (!older_than(asked_at, EXPLANATION_VALID_FOR, now)).then_some(service)
+        self.said(cluster, name, now).flatten()
     }
 
-    /// It says so now.
-    pub fn remember_service(&self, cluster: &ClusterName, service: Service, now: Timestamp) {
-        self.services.put(&(cluster.clone(), service.name.clone()), (now, service));
+    /// Whether it was asked not long ago.
+    #[must_use]
+    pub fn has_asked(&self, cluster: &ClusterName, name: &ServiceName, now: Timestamp) -> bool {
+        self.said(cluster, name, now).is_some()
+    }
+
+    /// It says so now, or nothing.
+    pub fn remember_service(&self, cluster: &ClusterName, name: &ServiceName, said: Option<Service>, now: Timestamp) {
+        self.services.put(&(cluster.clone(), name.clone()), (now, said));
+    }
+
+    fn said(&self, cluster: &ClusterName, name: &ServiceName, now: Timestamp) -> Option<Option<Service>> {
+        let (asked_at, said) = self.services.get(&(cluster.clone(), name.clone()))?;
+        (!older_than(asked_at, EXPLANATION_VALID_FOR, now)).then_some(said)
     }
 
     /// Until when a task is protected from scale-in, by an answer that is not old.
@@ -105,7 +115,7 @@ impl<K: Ord + Clone, V: Clone> Memory<K, V> {
     fn put(&self, key: &K, value: V) {
         let mut entries = self.0.borrow_mut();
         if entries.len() >= REMEMBERED_MAX {
-            entries.clear();
+            let _makes_room = entries.pop_first();
         }
         entries.insert(key.clone(), value);
     }

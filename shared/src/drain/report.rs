@@ -8,11 +8,11 @@ use serde::Serialize;
 use super::deadlines::deadlines;
 use super::decide::{Outcome, Settled};
 use super::facts::tenths;
-use super::known::{Cause, Known, NoticedBy, Place, Registration};
+use super::known::{Cause, Known, NoticedBy, Place};
 use super::remembered::Remembered;
 use super::straggler::Straggler;
 use super::tries::Try;
-use crate::aws::{InstanceStatus, Task};
+use crate::aws::Task;
 use crate::clock::between;
 use crate::config::Policy;
 use crate::ids::{ClusterName, InstanceId};
@@ -79,6 +79,8 @@ pub struct Measures {
     pub event_age: Option<Duration>,
     /// Of the tasks that stopped, those that a drainer told to.
     pub told_to_stop: usize,
+    /// Tasks that were there when nothing held the instance any more.
+    pub left_running: usize,
     /// What somebody should be told of.
     pub trouble: Option<Trouble>,
 }
@@ -102,17 +104,14 @@ pub fn ignored(instance: Option<InstanceId>, why: String) -> Drain {
 #[must_use]
 pub fn report(known: &Known, settled: Settled, policy: &Policy, remembered: &Remembered, now: Timestamp) -> Drain {
     let stopped = |task: &&Task| task.is_stopped() && task.stopped_at.is_some_and(|at| at >= known.started());
-    let of = |registration| {
-        let stragglers = known_on(registration).filter(|task| !task.is_stopped());
-        stragglers.map(|task| Straggler::of(task, registration, remembered, now))
-    };
     let measures = Measures {
         cause: Some(known.departure.cause),
         found_by_scan: known.departure.noticed_by == NoticedBy::Scan,
-        began: known.registrations.iter().any(|r| r.was_active && r.status == InstanceStatus::Draining),
+        began: known.began,
         heartbeats: known.heartbeats,
         event_age: known.hints.noticed_at.map(|noticed_at| between(noticed_at, known.met_at)),
         told_to_stop: known.tasks().filter(stopped).filter(|task| task.stopped_reason.starts_with(STOP_REASON)).count(),
+        left_running: left_running(known, settled.outcome),
         trouble: trouble(known, settled.outcome, policy, now),
     };
     Drain {
@@ -121,14 +120,31 @@ pub fn report(known: &Known, settled: Settled, policy: &Policy, remembered: &Rem
         outcome: settled.outcome,
         seconds: tenths(between(known.started(), now)),
         tasks_stopped: known.tasks().filter(stopped).count(),
-        remaining: known.registrations.iter().flat_map(of).take(REMAINING_MAX).collect(),
+        remaining: stragglers(known, remembered, now).take(REMAINING_MAX).collect(),
         detail: settled.detail,
         measures,
     }
 }
 
-fn known_on(registration: &Registration) -> impl Iterator<Item = &Task> {
-    registration.tasks.iter().flat_map(|tasks| tasks.each.values())
+fn stragglers<'a>(
+    known: &'a Known,
+    remembered: &'a Remembered,
+    now: Timestamp,
+) -> impl Iterator<Item = Straggler> + 'a {
+    let each =
+        known.registrations.iter().flat_map(|registration| registration.tasks().map(move |it| (registration, it)));
+    let unstopped = each.filter(|(_, task)| !task.is_stopped());
+    unstopped.map(move |(registration, task)| Straggler::of(task, registration, remembered, now))
+}
+
+/// Tasks whose host goes: a hook that this invocation kept, and that is over, counts too.
+fn left_running(known: &Known, outcome: Outcome) -> usize {
+    let is_over = match outcome {
+        Outcome::TimedOut | Outcome::HostGone => true,
+        Outcome::AlreadyReleased => known.began || known.heartbeats > 0,
+        _ => false,
+    };
+    known.remaining_tasks().filter(|_| is_over).unwrap_or_default()
 }
 
 /// Spot's stragglers are always stopped at its deadline's lead: what counts there is that the power goes before they end.
@@ -140,7 +156,7 @@ fn trouble(known: &Known, outcome: Outcome, policy: &Policy, now: Timestamp) -> 
     match outcome {
         Outcome::HandedOver | Outcome::TimedOut if unlocated => Some(Trouble::NeverLocated),
         Outcome::TimedOut => Some(Trouble::PastDeadline),
-        Outcome::HandedOver if is_held && now >= stop_at => Some(Trouble::PastDeadline),
+        Outcome::HandedOver if known.ours().is_some() && now >= stop_at => Some(Trouble::PastDeadline),
         Outcome::Drained if is_held && stopped_late => Some(Trouble::PastDeadline),
         _ => None,
     }

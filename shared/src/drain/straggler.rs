@@ -1,7 +1,5 @@
 //! Why a task is still there, as far as ECS tells.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -129,11 +127,10 @@ fn neither_less_nor_more(desired: u32, minimum_percent: u32, maximum_percent: u3
         && part(maximum_percent) / 100 <= desired.into()
 }
 
-/// A drain must have lasted so long before anybody is asked why: most are over by then.
-pub const EXPLAINED_AFTER: Duration = Duration::from_secs(60);
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::aws::ContainerInstance;
     use crate::ids::ClusterName;
@@ -191,7 +188,7 @@ mod tests {
     fn told(task: &Task, service: Option<Service>) -> Straggler {
         let remembered = Remembered::default();
         if let Some(service) = service {
-            remembered.remember_service(&cluster(), service, now());
+            remembered.remember_service(&cluster(), &"web".into(), Some(service), now());
         }
         Straggler::of(task, &registration(true), &remembered, now())
     }

@@ -468,14 +468,10 @@ fn readers<'a>(drainees: &'a [Drainee], indexes: &'a [usize]) -> BTreeMap<&'a Cl
     clusters
 }
 
-fn known_on(registration: &Registration) -> impl Iterator<Item = &Task> {
-    registration.tasks.iter().flat_map(|tasks| tasks.each.values())
-}
-
 fn unstopped(registration: &Registration) -> impl Iterator<Item = &Task> {
-    known_on(registration).filter(|task| !task.is_stopped())
+    registration.tasks().filter(|task| !task.is_stopped())
 }
 
 fn stopped(registration: &Registration) -> impl Iterator<Item = &Task> {
-    known_on(registration).filter(|task| task.is_stopped())
+    registration.tasks().filter(|task| task.is_stopped())
 }

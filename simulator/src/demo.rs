@@ -2,6 +2,7 @@
 
 mod build;
 mod event;
+mod page;
 mod screen;
 mod story;
 mod summary;
@@ -21,6 +22,7 @@ use simulator::{
 use crate::tell::History;
 use build::BuildError;
 use event::EventError;
+use page::Recording;
 use screen::{Screen, clock};
 use story::Staging;
 use summary::is_explained;
@@ -168,7 +170,24 @@ async fn run(options: &Options) -> Result<bool, DemoError> {
     for line in &summary.lines {
         screen.line(line)?;
     }
+    let setting = setting(options.without_drainer);
+    let page = simulator.world(|world| stage.recording.page(world, &leaving, setting, &summary));
+    match page::write(&page, &build::in_workspace("")) {
+        Ok(file) => {
+            screen.line("")?;
+            screen.line(&format!("The same as a page: {}", file.display()))?;
+        }
+        Err(error) => eprintln!("demo: the page cannot be written: {error}"),
+    }
     Ok(summary.success)
+}
+
+fn setting(without_drainer: bool) -> &'static str {
+    if without_drainer {
+        "A simulated cluster, and nobody who drains its hosts."
+    } else {
+        "A simulated cluster; the function that drains is the real binary, run as Lambda runs it."
+    }
 }
 
 fn start(
@@ -198,13 +217,14 @@ struct Stage<'a> {
     with_logs: bool,
     began: Timestamp,
     history: History,
+    recording: Recording,
     logged: usize,
 }
 
 impl<'a> Stage<'a> {
     fn new(simulator: &'a Simulator, leaving: &'a [String], with_logs: bool) -> Stage<'a> {
-        let history = simulator.world(|world| History::from_here(world));
-        Stage { simulator, leaving, with_logs, began: simulator.now(), history, logged: 0 }
+        let (history, recording) = simulator.world(|world| (History::from_here(world), Recording::from_here(world)));
+        Stage { simulator, leaving, with_logs, began: simulator.now(), history, recording, logged: 0 }
     }
 
     /// Invokes the function, if there is one, and tells what happens until nothing more does.
@@ -248,6 +268,7 @@ impl<'a> Stage<'a> {
     fn show(&mut self, function: Option<&Function>, screen: &mut Screen) -> io::Result<()> {
         let (lines, (stopped, of)) = self.simulator.world(|world| {
             let news = self.history.news(world);
+            self.recording.add(&news);
             let told =
                 news.iter().flat_map(|it| story::told(it, world, self.leaving).into_iter().map(|line| (it.at, line)));
             (told.collect::<Vec<_>>(), story::progress(world, self.leaving))

@@ -19,6 +19,8 @@ const MAX_LOG_LINES: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Summary {
     pub(crate) lines: Vec<String>,
+    /// The last of them, whole.
+    pub(crate) verdict: String,
     /// Every host was released with nothing running on it.
     pub(crate) success: bool,
 }
@@ -57,15 +59,16 @@ pub(crate) fn summary(world: &World, leaving: &[String], outcome: Option<&Outcom
         .collect();
     let (hosts, them) = if leaving.len() == 1 { ("the host was", "it") } else { ("the hosts were", "them") };
     let gone = if by_spot { "taken" } else { "released" };
-    lines.extend(wrapped(&match (success, leaving.is_empty(), killed, unstopped) {
+    let verdict = match (success, leaving.is_empty(), killed, unstopped) {
         (true, ..) => format!("Nothing was running when {hosts} {gone}."),
         (_, true, ..) => "No host was released or taken.".to_owned(),
         (_, _, 1.., _) => format!("{} still ran when {hosts} terminated, and died with {them}.", tasks(killed)),
         (_, _, _, 1..) => format!("{} still ran when {hosts} released.", tasks(unstopped)),
         _ if waiting.is_empty() => format!("Nothing was running when {hosts} {gone}, but not all went well."),
         _ => format!("Not released, and still waiting on hook {HOOK}: {}.", waiting.join(", ")),
-    }));
-    Summary { lines, success }
+    };
+    lines.extend(wrapped(&verdict));
+    Summary { lines, verdict, success }
 }
 
 /// Whether the outcome itself says what went wrong, if anything did.
@@ -182,10 +185,10 @@ mod tests {
         let leaving = [LEAVING.to_owned()];
         let ignored =
             Outcome::Answered(json!({"drains": [{"outcome": "ignored", "seconds": 0.0, "detail": "not ours"}]}));
-        let Summary { lines, success } = summary(&world, &leaving, Some(&ignored));
+        let Summary { lines, success, .. } = summary(&world, &leaving, Some(&ignored));
         assert!(!success);
         assert_eq!(lines.last().unwrap(), "Not released, and still waiting on hook ecs-drainer: i-1234567890abcdef0.");
-        let Summary { lines, success } = summary(&world, &[], Some(&ignored));
+        let Summary { lines, success, .. } = summary(&world, &[], Some(&ignored));
         assert!(!success);
         assert_eq!(lines.last().unwrap(), "No host was released or taken.");
     }

@@ -105,7 +105,7 @@ fn a_drain_is_told_from_the_notice_to_the_end_of_the_host() {
     assert_eq!(progress(&world, &leaving()), (3, 3));
 
     let answer = lambda::Outcome::Answered(json!({"drains": []}));
-    let Summary { lines, success } = summary(&world, &leaving(), Some(&answer));
+    let Summary { lines, success, .. } = summary(&world, &leaving(), Some(&answer));
     assert!(success);
     assert!(lines.contains(&format!("{:<33}{:>4}", "AWS calls", 2)), "{lines:#?}");
     assert_eq!(lines.last().unwrap(), "Nothing was running when the host was released.");
@@ -136,7 +136,7 @@ fn without_a_drainer_the_killed_tasks_are_told_and_counted() {
     );
     assert_eq!(progress(&world, &leaving()), (0, 3), "a killed task did not stop");
 
-    let Summary { lines, success } = summary(&world, &leaving(), None);
+    let Summary { lines, success, .. } = summary(&world, &leaving(), None);
     assert!(!success);
     for label in ["Tasks still running at release", "Tasks killed"] {
         assert!(lines.contains(&format!("{label:<33}{:>4}", 3)), "{lines:#?}");
@@ -208,7 +208,7 @@ fn an_interruption_is_told_from_the_notice_to_the_end_of_the_host() {
     assert_eq!(progress(&world, &leaving()), (4, 4));
 
     let answer = lambda::Outcome::Answered(json!({"drains": []}));
-    let Summary { lines, success } = summary(&world, &leaving(), Some(&answer));
+    let Summary { lines, success, .. } = summary(&world, &leaving(), Some(&answer));
     assert!(success);
     assert_eq!(lines.last().unwrap(), "Nothing was running when the host was taken.");
 }
@@ -217,7 +217,7 @@ fn an_interruption_is_told_from_the_notice_to_the_end_of_the_host() {
 fn an_interruption_without_a_drainer_kills_what_runs() {
     let (mut world, mut history) = interrupted();
     watched(&mut world, &mut history, false, |_| {});
-    let Summary { lines, success } = summary(&world, &leaving(), None);
+    let Summary { lines, success, .. } = summary(&world, &leaving(), None);
     assert!(!success);
     assert!(lines.contains(&format!("{:<33}{:>4}", "Tasks killed", 4)), "{lines:#?}");
     assert_eq!(lines.last().unwrap(), "4 tasks still ran when the host was terminated, and died with it.");

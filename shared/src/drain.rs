@@ -11,6 +11,7 @@ pub mod deadlines;
 pub mod decide;
 mod explain;
 mod facts;
+mod hand_over;
 pub mod known;
 mod locate;
 mod observe;
@@ -31,12 +32,12 @@ use tracing::{info, warn};
 
 use self::decide::{Action, Need, Outcome, Settled, Step, decide, is_late, next_drain, next_stop};
 use self::facts::log_drain;
-use self::known::{Known, Place, Unattended};
+use self::known::{Known, Unattended};
 use self::remembered::Remembered;
-use self::report::{Drain, report};
+use self::report::Drain;
 use self::tasks::Listings;
 use crate::aws::{CallError, Calls};
-use crate::clock::{Clock, after, before, between};
+use crate::clock::{Clock, after, before};
 use crate::config::Config;
 
 /// Keeps a pause that rounds to nothing from becoming a busy loop.
@@ -51,13 +52,6 @@ const ANSWER_TAKES: Duration = Duration::from_millis(500);
 const CROWD: usize = 20;
 /// Where somebody's stop is late, a round of reads lasts no longer: a little more than one request may take.
 const LATE_ROUND: Duration = Duration::from_secs(4);
-
-/// A drain must have lasted so long before anybody is asked why: most are over by then.
-const EXPLAINED_AFTER: Duration = Duration::from_secs(60);
-/// Hosts of which an invocation asks only for people's sake which tasks are left and why. Nobody reads about more.
-const EXPLAINED_HOSTS_MAX: usize = 10;
-/// Tasks that one invocation names in its log, each in a line of its own.
-const STRAGGLERS_LOGGED_MAX: usize = 200;
 
 /// What a run works with.
 #[derive(Debug)]
@@ -139,13 +133,11 @@ pub async fn run<C: Calls>(
         let left = drainees.iter().filter(|drainee| drainee.settled.is_none()).count();
         info!(drains = left, "polling ends");
     }
-    if timeout_at(clock.instant(budget.report_at), hand_over(context, &mut drainees, &listings, budget)).await.is_err()
-    {
+    let handed_over = hand_over::hand_over(context, &mut drainees, &listings, budget);
+    if timeout_at(clock.instant(budget.report_at), handed_over).await.is_err() {
         warn!("the hand-over was cut short by the end of the invocation");
     }
-    let drains: Vec<_> = drainees.iter().map(|drainee| finished(context, drainee, budget)).collect();
-    log_stragglers(context, &drainees, &drains);
-    drains
+    hand_over::reports(context, &drainees, budget)
 }
 
 /// Observes, decides and acts until everything is settled.
@@ -216,17 +208,6 @@ impl Drainee {
         self.settled_at = Some(now);
         self.settled = Some(settled);
     }
-
-    /// Whether tasks may be left on it.
-    fn is_open(&self) -> bool {
-        let outcome = self.settled.as_ref().map(|settled| settled.outcome);
-        matches!(outcome, None | Some(Outcome::WouldDrain | Outcome::TimedOut))
-    }
-
-    /// Whether its drain has lasted so long that somebody may ask why.
-    fn is_long(&self, now: Timestamp) -> bool {
-        self.is_open() && between(self.known.started(), now) >= EXPLAINED_AFTER
-    }
 }
 
 /// How a drain ended, or where this invocation leaves it.
@@ -240,86 +221,6 @@ fn log_end(known: &Known, settled: &Settled, now: Timestamp) {
         _ => "ended",
     };
     log_drain!(info, known, now, message, outcome = settled.outcome.as_str(), detail = settled.detail.as_str());
-}
-
-/// Names what is left of drains that are long or were given up, and why.
-fn log_stragglers<C>(context: &Context<'_, C>, drainees: &[Drainee], drains: &[Drain]) {
-    let now = context.clock.now();
-    let told = |(drainee, drain): &(&Drainee, &Drain)| drainee.is_long(now) || drain.outcome == Outcome::TimedOut;
-    let told = drainees.iter().zip(drains).filter(told);
-    let each = told.flat_map(|(drainee, drain)| drain.remaining.iter().map(move |straggler| (drainee, straggler)));
-    for (drainee, straggler) in each.take(STRAGGLERS_LOGGED_MAX) {
-        log_drain!(
-            info,
-            &drainee.known,
-            now,
-            "a task is left",
-            task = %straggler.task,
-            task_group = straggler.group.as_str(),
-            owner = straggler.owner.as_str(),
-            last_status = straggler.last_status.as_str(),
-            why = straggler.why.as_str(),
-            protected_until = straggler.protected_until.map(|until| until.to_string())
-        );
-    }
-}
-
-/// What an unfinished drain leaves for the next invocation, and what people are told of the tasks that are left.
-async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], listings: &Listings, budget: Budget) {
-    if !context.config.policy.dry_run {
-        // Where an instance is may be known before whose it is.
-        let is_ours = |known: &Known| !known.departure.cause.is_held() || known.ours().is_some();
-        let unfinished = drainees.iter().filter(|d| d.settled.is_none() && is_ours(&d.known));
-        let changes = unfinished.flat_map(|d| attributes::changes(&d.known, attributes::Occasion::HandOver));
-        act::write_attributes(context.calls, &changes.collect::<Vec<_>>()).await;
-    }
-    let now = context.clock.now();
-    let unread = |drainee: &Drainee| {
-        let told = budget.is_reported && drainee.is_open() || drainee.is_long(now);
-        told && drainee.known.registrations.iter().any(|r| r.tasks.is_none())
-    };
-    let unread = some(drainees, unread);
-    observe::tasks_for_report(context, listings, drainees, &unread).await;
-    let long = some(drainees, |drainee| drainee.is_long(now) && explain::is_due(context, drainee));
-    explain::stragglers(context, drainees, &long).await;
-}
-
-/// The first few that fit, by index.
-fn some(drainees: &[Drainee], fits: impl Fn(&Drainee) -> bool) -> Vec<usize> {
-    let fitting = drainees.iter().enumerate().filter(|(_, drainee)| fits(drainee)).map(|(index, _)| index);
-    fitting.take(EXPLAINED_HOSTS_MAX).collect()
-}
-
-fn finished<C>(context: &Context<'_, C>, drainee: &Drainee, budget: Budget) -> Drain {
-    let settled = drainee.settled.clone().unwrap_or_else(|| {
-        let settled = unfinished(&drainee.known, budget);
-        log_end(&drainee.known, &settled, context.clock.now());
-        settled
-    });
-    let policy = drainee.known.policy(context.config.policy);
-    let now = drainee.settled_at.unwrap_or(context.clock.now());
-    report(&drainee.known, settled, &policy, context.remembered, now)
-}
-
-/// How a drain stands that is not done when its invocation ends. One whose power goes before anybody looks again is over.
-fn unfinished(known: &Known, budget: Budget) -> Settled {
-    let taken_at = known.departure.cause.taken_at();
-    if taken_at.is_some_and(|taken_at| budget.resumed_at.is_none_or(|resumed_at| taken_at <= resumed_at)) {
-        let detail = format!("{}, and its power goes before anybody looks again", what_it_waits_for(known));
-        return Settled { outcome: Outcome::TimedOut, detail };
-    }
-    Settled { outcome: Outcome::HandedOver, detail: what_it_waits_for(known) }
-}
-
-fn what_it_waits_for(known: &Known) -> String {
-    let waiting = match (&known.hold, &known.place) {
-        (None, _) if known.departure.cause.is_held() => "who holds it is not known yet",
-        (_, Place::Nowhere) => "it may go, but could not be released",
-        (_, Place::Registered) => "waiting for its tasks to stop",
-        _ => "where it is registered is not known yet",
-    };
-    let errors: Vec<_> = known.tries.errors().collect();
-    if errors.is_empty() { waiting.into() } else { format!("{waiting}, last: {}", errors.join("; ")) }
 }
 
 /// Logs a failed request once, where it is handled, with its whole chain.

@@ -88,9 +88,9 @@ def drained(checks, browser, file):
     leaving = lanes.first
     checks.that("leaves" in leaving.locator("h2").inner_text(), "the host that leaves comes first")
     found = kinds(leaving)
+    # Whether a heartbeat falls into ten seconds depends on the time of day.
     order = [kind for kind in found if kind != "heartbeat"]
     checks.that(order == ["notice", "draining", "released", "gone"], f"marks in their order, not {found}")
-    checks.that("heartbeat" in found, "a heartbeat")
     label = leaving.locator("svg").get_attribute("aria-label")
     checks.that(label.endswith("0 at the end"), label)
     for lane in lanes.all()[1:]:

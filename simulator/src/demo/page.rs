@@ -59,7 +59,7 @@ impl Recording {
         });
         let recording = json!({
             "good": summary.success,
-            "headline": headline(world),
+            "headline": headline(world.killed().len(), summary.success),
             "verdict": summary.verdict,
             "setting": setting,
             "seconds": at(world.now()).max(1.0),
@@ -108,10 +108,11 @@ impl Recording {
     }
 }
 
-fn headline(world: &World) -> String {
-    match world.killed().len() {
-        0 => "Nothing died.".to_owned(),
-        count => format!("{} died.", tasks(count)),
+fn headline(killed: usize, success: bool) -> String {
+    match (killed, success) {
+        (0, true) => "Nothing died.".to_owned(),
+        (0, false) => "Nothing died, but not all went well.".to_owned(),
+        (count, _) => format!("{} died.", tasks(count)),
     }
 }
 
@@ -233,6 +234,13 @@ mod tests {
         );
         let last = leaving["counts"].as_array().unwrap().last().unwrap();
         assert_eq!((last["running"].as_u64(), last["stopping"].as_u64()), (Some(0), Some(0)), "{leaving}");
+    }
+
+    #[test]
+    fn the_headline_promises_no_more_than_is_so() {
+        assert_eq!(headline(0, true), "Nothing died.");
+        assert_eq!(headline(0, false), "Nothing died, but not all went well.");
+        assert_eq!(headline(1, false), "1 task died.");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
 use shared::config::Config;
-use shared::drain::known::{Cause, Departure, Hints, NoticedBy};
+use shared::drain::departure::{Cause, Departure, Hints, NoticedBy};
 use shared::drain::{Budget, Context};
 use shared::ids::Home;
 use shared::invocation::{Answer, Unfinished, Verdict, deadline, intake};

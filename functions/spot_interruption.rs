@@ -6,12 +6,13 @@ mod startup;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
-use shared::clock::{Clock, after, before};
+use shared::clock::{Clock, after};
 use shared::config::{Config, RebalanceRecommendations};
-use shared::drain::known::{Cause, Departure, Hints, NoticedBy, SPOT_NOTICE};
+use shared::drain::departure::{Cause, Departure, Hints, NoticedBy, SPOT_NOTICE};
 use shared::drain::{Budget, Context};
 use shared::ids::{Home, InstanceId};
 use shared::invocation::{Answer, Unfinished, Verdict, deadline, intake};
@@ -44,20 +45,19 @@ async fn drain_the_interrupted(event: LambdaEvent<Value>, warm: &Warm) -> Result
 }
 
 fn judge(notice: Notice, config: &Config) -> Result<Verdict, NoticeError> {
-    let depart = |instance: InstanceId, cause: Cause| {
+    let depart = |instance: InstanceId, cause: Cause, noticed_at: Option<Timestamp>| {
         let departure = Departure { instance, cause, noticed_by: NoticedBy::Event };
-        let noticed_at = cause.taken_at().map(|taken_at| before(taken_at, SPOT_NOTICE));
         Ok(Verdict::Depart(departure, Hints { noticed_at, ..Hints::default() }))
     };
     match notice {
         Notice::SpotInterruption(SpotInterruption { instance, noticed_at, hibernates: true }) => {
-            depart(instance, Cause::SpotHibernation { noticed_at })
+            depart(instance, Cause::SpotHibernation { noticed_at }, Some(noticed_at))
         }
         Notice::SpotInterruption(SpotInterruption { instance, noticed_at, hibernates: false }) => {
-            depart(instance, Cause::SpotInterruption { noticed_at })
+            depart(instance, Cause::SpotInterruption { noticed_at }, Some(noticed_at))
         }
         Notice::RebalanceRecommendation(instance) => match config.rebalance {
-            RebalanceRecommendations::Drain => depart(instance, Cause::RebalanceRecommendation),
+            RebalanceRecommendations::Drain => depart(instance, Cause::RebalanceRecommendation, None),
             RebalanceRecommendations::Ignore => {
                 let why = "REBALANCE_RECOMMENDATIONS says to ignore rebalance recommendations".to_owned();
                 Ok(Verdict::Ignore(Some(instance), why))

@@ -2,7 +2,8 @@
 
 use shared::config::Config;
 use shared::drain::decide::Outcome;
-use shared::drain::known::{Departure, Known, NoticedBy};
+use shared::drain::departure::{Departure, NoticedBy};
+use shared::drain::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
 use shared::drain::{self, Budget, Context};

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::config::Config;
-use shared::drain::known::{Cause, Departure, Known, NoticedBy, SPOT_NOTICE};
+use shared::drain::departure::{Cause, Departure, NoticedBy, SPOT_NOTICE};
+use shared::drain::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;

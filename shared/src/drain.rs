@@ -9,6 +9,7 @@ mod attempt;
 pub mod attributes;
 pub mod deadlines;
 pub mod decide;
+pub mod departure;
 mod explain;
 mod facts;
 mod hand_over;

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::drain::decide::Outcome;
-use crate::drain::known::{Departure, Hints, Known};
+use crate::drain::departure::{Departure, Hints};
+use crate::drain::known::Known;
 use crate::drain::report::{Drain, Report, ignored};
 use crate::ids::{ClusterName, GroupName, Home, InstanceId};
 use crate::notice::{self, Notice, NoticeError, Payload};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::aws::tally::Sent;
 use crate::drain::decide::Outcome;
-use crate::drain::known::Cause;
+use crate::drain::departure::Cause;
 use crate::drain::report::{Drain, Trouble};
 
 /// The metrics' namespace.

@@ -22,7 +22,7 @@ import drain
 import ecs
 import throttling
 from clients import Aws
-from report import Checks
+from report import Checks, told
 from served import Simulator
 
 WORKSPACE = Path(__file__).resolve().parents[2]
@@ -36,13 +36,7 @@ def main():
     binary = parser.parse_args().simulator
     if not binary.is_file():
         sys.exit(f"{binary} is not there; build it with `cargo build -p simulator`")
-    passed = failed = 0
-    for checks in groups(binary):
-        print(checks.line(), flush=True)
-        failed += len(checks.failures)
-        passed += checks.count - len(checks.failures)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return told(groups(binary))
 
 
 def groups(binary):

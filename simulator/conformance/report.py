@@ -66,6 +66,25 @@ class Checks:
         return "\n".join(lines + [f"    {failure}" for failure in self.failures])
 
 
+def checked(name, group):
+    """The checks that `group` makes."""
+    checks = Checks(name)
+    with checks.nothing_raised():
+        group(checks)
+    return checks
+
+
+def told(groups):
+    """Prints a line for each group of checks as it comes, and how many held; answers the exit status."""
+    passed = failed = 0
+    for checks in groups:
+        print(checks.line(), flush=True)
+        failed += len(checks.failures)
+        passed += checks.count - len(checks.failures)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
 def _asked_at():
     """Where in a group a check is, which its words alone may not say."""
     stack = traceback.extract_stack()

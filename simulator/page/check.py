@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 sys.path.append(str(Path(__file__).resolve().parents[1] / "conformance"))
 
 from playwright.sync_api import sync_playwright
-from report import Checks
+from report import checked, told
 
 WIDE = {"width": 1100, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -43,25 +43,18 @@ def main():
     parser.add_argument("undrained", type=Path)
     arguments = parser.parse_args()
 
-    passed = failed = 0
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=arguments.chromium, args=["--no-sandbox"])
-        for name, group in [
-            ("a host that was drained", lambda checks: drained(checks, browser, arguments.drained)),
-            ("a host that nobody drained", lambda checks: undrained(checks, browser, arguments.undrained)),
-            ("keyboard and mouse", lambda checks: pointed_at(checks, browser, arguments.drained)),
-            ("on a phone", lambda checks: on_a_phone(checks, browser, arguments.drained)),
-            ("light and dark", lambda checks: light_and_dark(checks, browser, arguments.drained)),
-        ]:
-            checks = Checks(name)
-            with checks.nothing_raised():
-                group(checks)
-            print(checks.line(), flush=True)
-            failed += len(checks.failures)
-            passed += checks.count - len(checks.failures)
+        groups = {
+            "a host that was drained": lambda checks: drained(checks, browser, arguments.drained),
+            "a host that nobody drained": lambda checks: undrained(checks, browser, arguments.undrained),
+            "keyboard and mouse": lambda checks: pointed_at(checks, browser, arguments.drained),
+            "on a phone": lambda checks: on_a_phone(checks, browser, arguments.drained),
+            "light and dark": lambda checks: light_and_dark(checks, browser, arguments.drained),
+        }
+        status = told(checked(name, group) for name, group in groups.items())
         browser.close()
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return status
 
 
 def opened(checks, browser, file, **options):

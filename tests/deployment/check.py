@@ -22,7 +22,7 @@ import budgets
 import deployed
 import local_lambda
 import user_data
-from report import Checks
+from report import checked, told
 
 
 def main():
@@ -31,23 +31,16 @@ def main():
     parser.add_argument("--simulator", type=Path, default=WORKSPACE / "target/debug/simulator", help="the binary")
     arguments = parser.parse_args()
 
-    passed = failed = 0
-    for name, group in [
-        ("bill of materials", lambda checks: bill_of_materials.is_whole(checks, WORKSPACE)),
-        ("budgets", lambda checks: budgets.are_kept(checks, WORKSPACE)),
-        ("user data of the example", lambda checks: user_data.parts_do_what_they_say(checks, WORKSPACE)),
-        ("cargo lambda watch and invoke", lambda checks: local_lambda.drain(checks, WORKSPACE, arguments.simulator)),
-        ("deployed", lambda checks: deployed.drains(checks, WORKSPACE, arguments.simulator, arguments.architecture)),
-    ]:
-        checks = Checks(name)
-        with checks.nothing_raised():
-            group(checks)
-        print(checks.line(), flush=True)
-        failed += len(checks.failures)
-        passed += checks.count - len(checks.failures)
+    groups = {
+        "bill of materials": lambda checks: bill_of_materials.is_whole(checks, WORKSPACE),
+        "budgets": lambda checks: budgets.are_kept(checks, WORKSPACE),
+        "user data of the example": lambda checks: user_data.parts_do_what_they_say(checks, WORKSPACE),
+        "cargo lambda watch and invoke": lambda checks: local_lambda.drain(checks, WORKSPACE, arguments.simulator),
+        "deployed": lambda checks: deployed.drains(checks, WORKSPACE, arguments.simulator, arguments.architecture),
+    }
+    status = told(checked(name, group) for name, group in groups.items())
     print(deployed.NOT_CHECKED)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    return status
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::known::{Known, NoticedBy, Registration};
+use super::departure::NoticedBy;
+use super::known::{Known, Registration};
 use crate::aws::InstanceStatus;
 use crate::clock;
 use crate::ids::{ClusterName, ContainerInstanceArn};
@@ -150,7 +151,8 @@ fn written(time: Timestamp) -> String {
 mod tests {
     use super::*;
     use crate::aws::ContainerInstance;
-    use crate::drain::known::{Departure, Place};
+    use crate::drain::departure::Departure;
+    use crate::drain::known::Place;
     use crate::ids::InstanceId;
 
     fn at(text: &str) -> Timestamp {

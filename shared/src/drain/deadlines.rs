@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::known::{Cause, Known, Ours, SPOT_NOTICE, Unattended};
+use super::departure::{Cause, SPOT_NOTICE};
+use super::known::{Known, Ours, Unattended};
 use super::tries::{Try, scattered};
 use crate::clock::{after, before, between};
 use crate::config::{OnDrainTimeout, Pace, Policy};
@@ -120,7 +121,8 @@ pub fn older_than(time: Timestamp, age: Duration, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::config::{Config, Overrides};
-    use crate::drain::known::{Departure, HeldBy, Hold, NoticedBy};
+    use crate::drain::departure::{Departure, NoticedBy};
+    use crate::drain::known::{HeldBy, Hold};
     use crate::ids::InstanceId;
 
     const PACE: Pace = Pace { min: Duration::from_secs(2), max: Duration::from_secs(15) };

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::deadlines::deadlines;
 use super::decide::{Outcome, Settled};
+use super::departure::{Cause, NoticedBy};
 use super::facts::tenths;
-use super::known::{Cause, Known, NoticedBy, Place};
+use super::known::{Known, Place};
 use super::remembered::Remembered;
 use super::straggler::Straggler;
 use super::tries::Try;

@@ -8,8 +8,9 @@ use lambda_runtime::Diagnostic;
 use thiserror::Error;
 
 use super::decide::waits_on_a_termination_hook;
+use super::departure::{Cause, Departure, NoticedBy};
 use super::facts::log_drain;
-use super::known::{Cause, Departure, HeldBy, Hold, Known, NoticedBy};
+use super::known::{HeldBy, Hold, Known};
 use super::tries::backoff;
 use super::{Budget, Context, chain, log_failure, observe};
 use crate::aws::batch::{PAGES_MAX, few_at_once};

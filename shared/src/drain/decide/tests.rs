@@ -1,6 +1,7 @@
 mod fixtures;
 mod spot;
 mod trouble;
+mod waiting;
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,8 @@ use super::*;
 use crate::config::{Overrides, StandaloneTasks};
 use crate::drain::attributes::{AGENT_LOST_AT, DRAIN_STARTED_AT, RELEASED_AT};
 use crate::drain::deadlines::STOP_GRACE;
-use crate::drain::known::{Hold, NoticedBy, Ours};
+use crate::drain::departure::NoticedBy;
+use crate::drain::known::{Hold, Ours};
 use crate::drain::tries::Tries;
 use crate::ids::ClusterName;
 
@@ -172,192 +174,6 @@ fn what_an_earlier_drain_knew_of_the_agent_does_not_count_for_a_host_that_was_ac
     let Step::Act(Action::Remember(changes)) = step(&known, 0) else { panic!("it stands") };
     assert_eq!(changes[0].delete, [AGENT_LOST_AT]);
     assert_eq!(known.registrations[0].agent_lost_at, Some(at(0)));
-}
-
-// Rule 6.
-
-#[test]
-fn it_waits_while_tasks_are_counted_without_listing_them() {
-    let known = draining(3);
-    assert_eq!(step(&known, 1), Step::WaitUntil(at(10)));
-    assert_eq!(step(&known, 10), Step::Read(Need::Instance));
-    let mut listed = draining(3);
-    read_tasks(&mut listed, &[task("a", "RUNNING", "RUNNING")], 1);
-    look(&mut listed, &container_instance("DRAINING", 3), 10);
-    assert_eq!(step(&listed, 10), Step::WaitUntil(at(20)), "nor again where they were listed");
-}
-
-#[test]
-fn a_heartbeat_is_due_once_a_period_and_goes_before_reads() {
-    let mut known = draining(3);
-    let due = (0..1_300).find(|s| step(&known, *s) == Step::Act(Action::Heartbeat)).unwrap();
-    known.heartbeat_at = at(due);
-    let next = (due..due + 2_600).find(|s| step(&known, *s) == Step::Act(Action::Heartbeat)).unwrap();
-    assert!((1_199..=1_201).contains(&(next - due)), "a third of 3600 s, not {}", next - due);
-    fail(&mut known, Try::Heartbeat, next);
-    assert_eq!(step(&known, next), Step::Read(Need::Instance), "a refused heartbeat holds up nothing");
-}
-
-#[test]
-fn no_heartbeat_after_awss_own_limit() {
-    let mut known = draining(3);
-    known.hold =
-        Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { heartbeat_timeout: Duration::from_secs(60), ..ours() }) });
-    known.hold = known.hold.map(|hold| match hold.by {
-        HeldBy::Ours(ours) => {
-            let overrides = Overrides { on_drain_timeout: Some(OnDrainTimeout::Wait), ..Overrides::default() };
-            Hold { by: HeldBy::Ours(Ours { overrides, ..ours }), ..hold }
-        }
-        by => Hold { by, ..hold },
-    });
-    known.next_look = at(100_000);
-    let sent = |known: &mut Known, from: u64| {
-        known.heartbeat_at = at(from);
-        (from..from + 60).any(|s| step(known, s) == Step::Act(Action::Heartbeat))
-    };
-    assert!(sent(&mut known, 5_900));
-    assert!(!sent(&mut known, 6_000), "100 × 60 s");
-}
-
-#[test]
-fn no_heartbeat_once_the_host_may_go_nor_before_it_is_draining() {
-    let beats = |known: &Known, seconds| step(known, seconds) == Step::Act(Action::Heartbeat);
-    for policy in [OnDrainTimeout::StopTasks, OnDrainTimeout::Proceed, OnDrainTimeout::Abandon] {
-        let mut known = at_deadline(policy);
-        fail(&mut known, Try::Complete, 1_000);
-        known.next_look = at(100_000);
-        known.heartbeat_at = at(0);
-        assert!((1_000..5_000).all(|s| !beats(&known, s)), "{policy:?}");
-    }
-    let mut refused = found(&container_instance("ACTIVE", 1), 0);
-    for seconds in (0..5_000).step_by(5) {
-        fail(&mut refused, Try::Drain, seconds);
-        assert!(!beats(&refused, seconds), "what cannot be set DRAINING is left to the hook's own timeout");
-    }
-}
-
-fn at_deadline(on_drain_timeout: OnDrainTimeout) -> Known {
-    let overrides = Overrides {
-        drain_timeout: Some(Duration::from_secs(100)),
-        on_drain_timeout: Some(on_drain_timeout),
-        ..Overrides::default()
-    };
-    let mut known = draining(2);
-    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { overrides, ..ours() }) });
-    look(&mut known, &container_instance("DRAINING", 2), 99);
-    read_tasks(&mut known, &[task("a", "RUNNING", "RUNNING"), task("b", "STOPPING", "STOPPED")], 99);
-    known.registrations[0].daemons.insert("web".into(), false);
-    known
-}
-
-#[test]
-fn stop_tasks_tells_once_each_that_was_not_told_and_then_gives_it_time() {
-    let mut known = at_deadline(OnDrainTimeout::StopTasks);
-    assert_eq!(step(&known, 99), Step::WaitUntil(at(100)));
-    assert_eq!(step(&known, 100), Step::Act(Action::StopTasks(vec![task("a", "", "").arn])));
-    known.learn_task(&task("a", "RUNNING", "STOPPED"), at(100));
-    assert!(matches!(step(&known, 100), Step::WaitUntil(_)));
-    let give_up = 100 + STOP_GRACE.as_secs();
-    look(&mut known, &container_instance("DRAINING", 0), give_up - 1);
-    read_tasks(&mut known, &[task("a", "STOPPING", "STOPPED")], give_up - 1);
-    assert!(matches!(step(&known, give_up - 1), Step::WaitUntil(_)));
-    assert_eq!(outcome(&step(&known, give_up)), Some(Outcome::TimedOut));
-    assert_eq!(released(&step(&known, give_up)), Some(LifecycleActionResult::Continue));
-}
-
-#[test]
-fn proceed_and_abandon_release_at_the_deadline_and_wait_never_does() {
-    let known = at_deadline(OnDrainTimeout::Proceed);
-    assert_eq!(step(&known, 99), Step::WaitUntil(at(100)));
-    assert_eq!(released(&step(&known, 100)), Some(LifecycleActionResult::Continue));
-    assert_eq!(outcome(&step(&known, 100)), Some(Outcome::TimedOut));
-    assert_eq!(step(&at_deadline(OnDrainTimeout::Abandon), 99), Step::WaitUntil(at(100)));
-    assert_eq!(released(&step(&at_deadline(OnDrainTimeout::Abandon), 100)), Some(LifecycleActionResult::Abandon));
-    let mut waiting = at_deadline(OnDrainTimeout::Wait);
-    for seconds in [100, 701, 170_000, 180_000] {
-        waiting.heartbeat_at = at(seconds);
-        assert_eq!(released(&step(&waiting, seconds)), None, "{seconds}");
-    }
-}
-
-#[test]
-fn tasks_never_read_are_read_once_before_the_deadline_releases() {
-    let mut known = at_deadline(OnDrainTimeout::Proceed);
-    known.registrations[0].tasks = None;
-    assert_eq!(step(&known, 100), Step::Read(Need::Tasks));
-    fail(&mut known, Try::Tasks, 100);
-    assert_eq!(outcome(&step(&known, 100)), Some(Outcome::TimedOut), "but nothing hangs on it");
-}
-
-#[test]
-fn the_deadline_leaves_room_before_awss_own_limit() {
-    let mut known = draining(1);
-    known.hold =
-        Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { heartbeat_timeout: Duration::from_secs(30), ..ours() }) });
-    let deadlines = deadlines(&known, &policy());
-    assert_eq!(deadlines.stop_at, at(3_000 - 600));
-    assert_eq!(deadlines.give_up_at, Some(at(3_000)));
-    let short = Ours { heartbeat_timeout: Duration::from_secs(4), ..ours() };
-    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(short) });
-    let deadlines = self::deadlines(&known, &policy());
-    assert_eq!((deadlines.stop_at, deadlines.give_up_at), (at(300), Some(at(400))), "a quarter of a short limit");
-}
-
-#[test]
-fn the_start_that_an_attribute_tells_counts_unless_it_is_too_old_or_the_host_was_active() {
-    let started = |status: &str, text: &str| {
-        let mut instance = container_instance(status, 1);
-        instance.attributes.insert(DRAIN_STARTED_AT.into(), text.into());
-        found(&instance, 0).started_at
-    };
-    assert_eq!(started("DRAINING", "2026-01-15T19:00:00.000Z"), "2026-01-15T19:00:00Z".parse().ok());
-    assert_eq!(started("DRAINING", "2026-01-13T19:59:59Z"), Some(at(0)), "older than 48 h");
-    assert_eq!(started("DRAINING", "2026-01-15T21:00:00Z"), Some(at(0)), "in the future");
-    assert_eq!(started("DRAINING", "yesterday"), Some(at(0)));
-    assert_eq!(started("ACTIVE", "2026-01-15T19:00:00Z"), None, "not begun");
-}
-
-#[test]
-fn whoever_turns_active_into_draining_overwrites_an_old_start() {
-    let mut instance = container_instance("ACTIVE", 1);
-    instance.attributes.insert(DRAIN_STARTED_AT.into(), "2026-01-15T19:00:00Z".into());
-    let mut known = found(&instance, 0);
-    let Step::Act(Action::Remember(changes)) = step(&known, 0) else { panic!("the old start stands") };
-    assert_eq!(changes[0].delete, [DRAIN_STARTED_AT], "before DRAINING, or whoever comes next believes it");
-    fail(&mut known, Try::Remember, 0);
-    assert!(matches!(step(&known, 0), Step::WaitUntil(_)));
-    fail(&mut known, Try::Remember, 0);
-    fail(&mut known, Try::Remember, 0);
-    assert_eq!(step(&known, 0), Step::Act(Action::Drain), "but nothing hangs on it for long");
-    known.tries.succeeded(Try::Remember);
-    instance.status = InstanceStatus::Draining;
-    look(&mut known, &instance, 1);
-    let Step::Act(Action::Remember(changes)) = step(&known, 1) else {
-        panic!("the old start stands, {:?}", step(&known, 1))
-    };
-    assert_eq!(changes[0].put, [(DRAIN_STARTED_AT, "2026-01-15T20:00:01.000Z".to_owned())]);
-    fail(&mut known, Try::Remember, 1);
-    assert!(matches!(step(&known, 1), Step::WaitUntil(_)), "a refused attribute holds up nothing");
-    assert_eq!(known.started(), at(1));
-}
-
-#[test]
-fn standalone_tasks_are_stopped_at_once_where_asked() {
-    let overrides = Overrides { standalone_tasks: Some(StandaloneTasks::Stop), ..Overrides::default() };
-    let mut known = draining(2);
-    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { overrides, ..ours() }) });
-    assert_eq!(step(&known, 1), Step::Read(Need::Tasks));
-    read_tasks(&mut known, &[standalone("job"), task("web", "RUNNING", "RUNNING")], 1);
-    assert_eq!(step(&known, 1), Step::Act(Action::StopTasks(vec![standalone("job").arn])));
-    read_tasks(&mut known, &[task("web", "RUNNING", "RUNNING")], 1);
-    look(&mut known, &container_instance("DRAINING", 1), 10);
-    assert_eq!(step(&known, 10), Step::WaitUntil(at(20)), "a list is not asked for at every look");
-    look(&mut known, &container_instance("DRAINING", 1), 40);
-    assert_eq!(step(&known, 40), Step::Read(Need::Tasks), "but now and then, for a new one");
-    read_tasks(&mut known, &[standalone("job"), task("web", "RUNNING", "RUNNING")], 1);
-    look(&mut known, &container_instance("DRAINING", 2), 0);
-    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(ours()) });
-    assert_eq!(step(&known, 1), Step::WaitUntil(at(10)), "the default waits");
 }
 
 // Rule 7.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::super::*;
 use crate::aws::ContainerInstance;
 use crate::config::{Config, Overrides, Pace};
-use crate::drain::known::{Departure, Hold, NoticedBy, Ours};
+use crate::drain::departure::{Departure, NoticedBy};
+use crate::drain::known::{Hold, Ours};
 use crate::ids::{ClusterName, InstanceId};
 
 pub(super) const POLL_MIN: u64 = 2;

@@ -1,0 +1,103 @@
+//! An instance about to leave: which, why, and how we know.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock;
+use crate::ids::{ClusterName, GroupName, InstanceId};
+
+/// A Spot instance is taken this long after its notice (EC2 user guide, Spot interruption notices).
+pub const SPOT_NOTICE: Duration = Duration::from_secs(120);
+
+/// An instance about to leave, and why.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Departure {
+    /// Which.
+    pub instance: InstanceId,
+    /// Why.
+    pub cause: Cause,
+    /// How we know.
+    pub noticed_by: NoticedBy,
+}
+
+/// What an event tells beside the departure: where to look first, never proof.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// Its Auto Scaling group.
+    pub group: Option<GroupName>,
+    /// The cluster that the hook's NotificationMetadata names.
+    pub cluster: Option<ClusterName>,
+    /// When it was given.
+    pub noticed_at: Option<Timestamp>,
+}
+
+/// How we know of a departure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoticedBy {
+    /// An event told us, just now.
+    Event,
+    /// We found it in AWS's state, and may have met it before.
+    Scan,
+}
+
+/// Why an instance leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// Auto Scaling terminates it, and waits on a lifecycle hook until we are done.
+    Termination {
+        /// Whether it goes to a warm pool instead of its end.
+        to_warm_pool: bool,
+    },
+    /// EC2 takes the Spot instance back two minutes after the notice, and waits for nobody.
+    SpotInterruption {
+        /// The notice's own time.
+        noticed_at: Timestamp,
+    },
+    /// EC2 hibernates the Spot instance, at once (EC2 user guide, Spot interruption notices).
+    SpotHibernation {
+        /// The notice's own time.
+        noticed_at: Timestamp,
+    },
+    /// EC2 finds the Spot instance likely to be interrupted; it may well live on.
+    RebalanceRecommendation,
+}
+
+impl Cause {
+    /// Whether Auto Scaling holds the termination until we are done; nothing holds Spot.
+    #[must_use]
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Termination { .. })
+    }
+
+    /// In a word, for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Termination { to_warm_pool: false } => "termination",
+            Self::Termination { to_warm_pool: true } => "warm-pool",
+            Self::SpotInterruption { .. } => "spot-interruption",
+            Self::SpotHibernation { .. } => "spot-hibernation",
+            Self::RebalanceRecommendation => "rebalance-recommendation",
+        }
+    }
+
+    /// When EC2 has taken the instance, whatever still runs on it.
+    #[must_use]
+    pub fn taken_at(self) -> Option<Timestamp> {
+        match self {
+            Self::SpotInterruption { noticed_at } | Self::SpotHibernation { noticed_at } => {
+                Some(clock::after(noticed_at, SPOT_NOTICE))
+            }
+            Self::Termination { .. } | Self::RebalanceRecommendation => None,
+        }
+    }
+}
+
+impl Departure {
+    /// An instance that Auto Scaling terminates for good.
+    #[must_use]
+    pub fn of_termination(instance: InstanceId, noticed_by: NoticedBy) -> Self {
+        Self { instance, cause: Cause::Termination { to_warm_pool: false }, noticed_by }
+    }
+}

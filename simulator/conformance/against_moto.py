@@ -10,21 +10,23 @@ from ecs import wait_for_events
 from moto_world import moto_world
 from report import Checks
 from served import Simulator
+from stack import RULE, physical_ids
 
 
-def groups(binary):
+def groups(binary, flags):
     """For each operation, the checks that it differs from moto as it is known to, and not otherwise."""
     setup = Checks("the same world in moto")
     simulators = motos = None
     with setup.nothing_raised():
-        with Simulator(binary) as simulator:
+        with Simulator(binary, *flags) as simulator:
             aws = Aws(simulator.url, setup)
             # moto's services tell nothing, however long one waits.
             wait_for_events(aws.ecs)
-            simulators = outcomes(cases.side(aws.ecs, aws.auto_scaling), ClientError)
-        with moto_world() as (ecs, auto_scaling):
+            rule = physical_ids(aws)[RULE]
+            simulators = outcomes(cases.side(aws.ecs, aws.auto_scaling, aws.events, rule), ClientError)
+        with moto_world() as (ecs, auto_scaling, events):
             # moto does not only refuse: what it does not foresee it raises as it comes.
-            motos = outcomes(cases.side(ecs, auto_scaling), Exception)
+            motos = outcomes(cases.side(ecs, auto_scaling, events, RULE), Exception)
     setup.close()
     yield setup
     for operation in cases.CASES if motos else ():
@@ -55,7 +57,8 @@ def outcomes(side, errors):
 
 
 def outcome(side, operation, request, errors):
-    client = side.ecs if operation in side.ecs.meta.method_to_api_mapping.values() else side.auto_scaling
+    clients = (side.ecs, side.auto_scaling, side.events)
+    client = next(it for it in clients if operation in it.meta.method_to_api_mapping.values())
     try:
         answer = getattr(client, xform_name(operation))(**request(side))
     except ClientError as error:

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from auto_scaling import MOST_NAMED, NO_GROUP, NO_INSTANCE
+from clusters import MOST_PROVIDERS, PROVIDER
 from ecs import MOST_ATTRIBUTES, MOST_DESCRIBED, MOST_SERVICES, MOST_UPDATED, NOWHERE, made_up_ids, missing
+from hooks import NEW, SHORTEST, TERMINATING
 from served import CLUSTER, GROUP, HOOK, SERVICE
+from stack import NO_RULE
 
 
 @dataclass
@@ -14,19 +17,22 @@ class Side:
 
     ecs: Any
     auto_scaling: Any
+    events: Any
     instance: str
     instance_id: str
     task: str
+    rule: str
 
 
-def side(ecs, auto_scaling):
-    """Of two worlds with different ids: a task of the service, and the host it is on."""
+def side(ecs, auto_scaling, events, rule):
+    """Of two worlds with different ids: a task of the service, the host it is on, and a rule."""
     arns = ecs.list_tasks(cluster=CLUSTER)["taskArns"]
     tasks = ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]
     task = next(task for task in tasks if task["group"] == f"service:{SERVICE}")
     instance = task["containerInstanceArn"]
     described = ecs.describe_container_instances(cluster=CLUSTER, containerInstances=[instance])
-    return Side(ecs, auto_scaling, instance, described["containerInstances"][0]["ec2InstanceId"], task["taskArn"])
+    instance_id = described["containerInstances"][0]["ec2InstanceId"]
+    return Side(ecs, auto_scaling, events, instance, instance_id, task["taskArn"], rule)
 
 
 def short(arn):
@@ -37,6 +43,10 @@ def attribute(it, **members):
     return {"name": "stack", "value": "production", "targetId": it.instance} | members
 
 
+def hook(**names):
+    return {"AutoScalingGroupName": GROUP, "LifecycleHookName": NEW} | names
+
+
 # By operation: a title, and the request for a side. In this order, as later ones see what earlier ones did.
 CASES = {
     "ListClusters": {
@@ -44,6 +54,18 @@ CASES = {
         "one page": lambda it: {"maxResults": 1},
         "a page of none": lambda it: {"maxResults": 0},
         "a token that is none": lambda it: {"nextToken": "nonsense"},
+    },
+    "DescribeClusters": {
+        "one": lambda it: {"clusters": [CLUSTER]},
+        "one there is not": lambda it: {"clusters": [NOWHERE]},
+        "none": lambda it: {},
+        "too many": lambda it: {"clusters": made_up_ids(MOST_DESCRIBED + 1)},
+    },
+    "DescribeCapacityProviders": {
+        "one": lambda it: {"capacityProviders": [PROVIDER]},
+        "one there is not": lambda it: {"capacityProviders": ["another"]},
+        "too many": lambda it: {"capacityProviders": made_up_ids(MOST_DESCRIBED + 1)},
+        "too large a page": lambda it: {"maxResults": MOST_PROVIDERS + 1},
     },
     "ListContainerInstances": {
         "all": lambda it: {"cluster": CLUSTER},
@@ -171,6 +193,18 @@ CASES = {
         "one there is not": lambda it: {"AutoScalingGroupName": GROUP, "LifecycleHookNames": ["another"]},
         "no such group": lambda it: {"AutoScalingGroupName": NO_GROUP},
     },
+    "PutLifecycleHook": {
+        "a new one": lambda it: hook() | {"LifecycleTransition": TERMINATING},
+        "one there is": lambda it: hook() | {"HeartbeatTimeout": SHORTEST},
+        "a new one without a transition": lambda it: hook(LifecycleHookName="yet-another"),
+        "too short a timeout": lambda it: hook() | {"HeartbeatTimeout": SHORTEST - 1},
+        "no such group": lambda it: hook(AutoScalingGroupName=NO_GROUP) | {"LifecycleTransition": TERMINATING},
+    },
+    "DeleteLifecycleHook": {
+        "one": lambda it: hook(),
+        "one there is not": lambda it: hook(),
+        "no such group": lambda it: hook(AutoScalingGroupName=NO_GROUP),
+    },
     "CompleteLifecycleAction": {
         "one there is not": lambda it: {
             "AutoScalingGroupName": GROUP,
@@ -185,5 +219,14 @@ CASES = {
             "LifecycleHookName": HOOK,
             "InstanceId": it.instance_id,
         },
+    },
+    "DescribeRule": {
+        "one": lambda it: {"Name": it.rule},
+        "one there is not": lambda it: {"Name": NO_RULE},
+        "no such bus": lambda it: {"Name": it.rule, "EventBusName": "another"},
+    },
+    "ListTargetsByRule": {
+        "of one": lambda it: {"Rule": it.rule},
+        "of one there is not": lambda it: {"Rule": NO_RULE},
     },
 }

@@ -18,14 +18,18 @@ os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.d
 
 import against_moto
 import auto_scaling
+import clusters
 import drain
 import ecs
+import hooks
+import stack
 import throttling
 from clients import Aws
 from report import Checks, told
-from served import Simulator
+from served import STACK, Simulator
 
 WORKSPACE = Path(__file__).resolve().parents[2]
+DEPLOYED = ("--template", str(WORKSPACE / "template.yaml"), "--stack", STACK)
 
 
 def main():
@@ -43,14 +47,20 @@ def groups(binary):
     # Each has a world of its own, so none finds what another left.
     for name, group in (ecs.GROUPS | auto_scaling.GROUPS).items():
         yield checked(name, group, binary)
+    for name, group in clusters.GROUPS.items():
+        yield checked(name, group, binary, "--managed-draining")
+    yield checked("PutLifecycleHook", hooks.put_lifecycle_hook, binary)
+    yield checked("DeleteLifecycleHook", hooks.delete_lifecycle_hook, binary, leave_after=0)
+    for name, group in stack.GROUPS.items():
+        yield checked(name, group, binary, *DEPLOYED)
     yield checked("a whole drain", drain.drain, binary, leave_after=0)
     yield checked("throttling", throttling.throttling, binary)
-    yield from against_moto.groups(binary)
+    yield from against_moto.groups(binary, ("--managed-draining", *DEPLOYED))
 
 
-def checked(name, group, binary, **options):
+def checked(name, group, binary, *flags, **options):
     checks = Checks(name)
-    with checks.nothing_raised(), Simulator(binary, **options) as simulator:
+    with checks.nothing_raised(), Simulator(binary, *flags, **options) as simulator:
         group(checks, Aws(simulator.url, checks))
     checks.close()
     return checks

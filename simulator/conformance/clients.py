@@ -15,13 +15,16 @@ SESSION = boto3.session.Session(
 
 
 class Aws:
-    """The two clients for a simulator at `url`."""
+    """The clients for a simulator at `url`."""
 
     def __init__(self, url, checks, tries=1):
         self._url = url
         self._checks = checks
         self.ecs = self._client("ecs", url, tries)
         self.auto_scaling = self._client("autoscaling", url, tries)
+        self.cloudformation = self._client("cloudformation", url, tries)
+        self.events = self._client("events", url, tries)
+        self.iam = self._client("iam", url, tries)
 
     def with_tries(self, tries):
         """The same, for clients that try again; these do not, to see each answer."""

@@ -110,6 +110,18 @@ DIFFERENCES = [
         "events[]",
         "moto's scheduler places nothing and tells nothing; API reference, Service: the latest events.",
     ),
+    *only_moto(
+        ("DescribeClusters",),
+        "Cluster",
+        "settings settings[]",
+        "API reference, DescribeClusters: without include, the settings are not in the response.",
+    ),
+    *only_moto(
+        ("DescribeCapacityProviders",),
+        "ManagedScaling",
+        "instanceWarmupPeriod maximumScalingStepSize minimumScalingStepSize targetCapacity",
+        NOT_MODELLED.format("ManagedScaling"),
+    ),
     # ECS: pages.
     *only_simulator(
         ("ListContainerInstances",), "ListContainerInstancesResponse", "nextToken", "moto ignores maxResults."
@@ -128,6 +140,30 @@ DIFFERENCES = [
         "moto ignores nextToken; API reference: it is one that an earlier ListClusters returned.",
     ),
     # ECS: what is refused.
+    Difference(
+        ("DescribeClusters",),
+        "DescribeClustersResponse.failures[]",
+        ONLY_SIMULATOR,
+        'moto finds nothing where none is named; API reference: "the default cluster is assumed", and there is none.',
+    ),
+    Difference(
+        ("DescribeClusters",),
+        "too many",
+        answers_instead_of("InvalidParameterException"),
+        'moto takes any number; API reference: "A list of up to 100 cluster names".',
+    ),
+    Difference(
+        ("DescribeCapacityProviders",),
+        "too many",
+        answers_instead_of("InvalidParameterException"),
+        'moto takes any number; API reference: "Up to 100 capacity providers can be described in an action."',
+    ),
+    Difference(
+        ("DescribeCapacityProviders",),
+        "too large a page",
+        "moto: raises TypeError, simulator: InvalidParameterException",
+        'moto wants names; API reference: capacityProviders is not required, and maxResults "can be between 1 and 10".',
+    ),
     Difference(
         ("ListContainerInstances",),
         "a filter that is none",
@@ -321,9 +357,35 @@ DIFFERENCES = [
         'knows ValidationError, "not found".',
     ),
     Difference(
+        ("PutLifecycleHook",),
+        "a new one without a transition",
+        answers_instead_of("ValidationError"),
+        'moto makes one up; API reference: LifecycleTransition is "required for new lifecycle hooks".',
+    ),
+    Difference(
+        ("PutLifecycleHook",),
+        "too short a timeout",
+        answers_instead_of("ValidationError"),
+        'moto takes any; API reference: "The range is from 30 to 7200 seconds."',
+    ),
+    Difference(
+        ("PutLifecycleHook", "DeleteLifecycleHook"),
+        "no such group",
+        answers_instead_of("ValidationError"),
+        "moto does not look; of AWS's errors it can only be one of Common Error Types: ValidationError.",
+    ),
+    Difference(
+        ("DeleteLifecycleHook",),
+        "one there is not",
+        answers_instead_of("ValidationError"),
+        "moto does nothing; of AWS's errors it can only be one of Common Error Types: ValidationError.",
+    ),
+    Difference(
         ("CompleteLifecycleAction", "RecordLifecycleActionHeartbeat"),
         "one there is not",
         "moto: raises NotImplementedError, simulator: ValidationError",
         "moto has no lifecycle actions.",
     ),
+    # EventBridge.
+    *only_moto(("DescribeRule",), "DescribeRuleResponse", "CreatedBy", NOT_MODELLED.format("DescribeRule")),
 ]

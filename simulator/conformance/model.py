@@ -30,10 +30,11 @@ IN_XML = {
     "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
 }
 
-# Errors that any operation may answer, from "Common Error Types" of the two API references and from the protocols' own
-# specifications. Rate limits are `ThrottlingException` in ECS and `Throttling` in Auto Scaling.
+# Errors that any operation may answer, from "Common Error Types" of the API references and from the protocols' own
+# specifications. Rate limits are `ThrottlingException` in ECS and `Throttling` in Auto Scaling. What ECS has errors of
+# its own for is a `ValidationException` in EventBridge.
 COMMON_ERRORS = {
-    "json": {"ThrottlingException", "UnknownOperationException", "SerializationException"},
+    "json": {"ThrottlingException", "UnknownOperationException", "SerializationException", "ValidationException"},
     "query": {"Throttling", "ValidationError", "InvalidAction", "MissingAction", "MalformedQueryString"},
 }
 

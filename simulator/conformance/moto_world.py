@@ -7,14 +7,18 @@ import boto3
 from botocore.config import Config
 from moto import mock_aws
 
-from served import CLUSTER, GROUP, HEARTBEAT_TIMEOUT, HOOK, REGION, SERVICE
+from clusters import PROVIDER
+from served import ACCOUNT, CLUSTER, GROUP, HEARTBEAT_TIMEOUT, HOOK, REGION, SERVICE
+from stack import RULE
 
 
 @contextmanager
 def moto_world():
-    """moto's ECS and Auto Scaling, with a cluster of three hosts, a task of a service, and a group with a hook."""
+    """moto's ECS, Auto Scaling and EventBridge, with a cluster of three hosts, a task of a service, a group with a hook
+    that is a capacity provider, and a rule."""
     with mock_aws():
-        ec2, auto_scaling, ecs = (_client(service) for service in ("ec2", "autoscaling", "ecs"))
+        services = ("ec2", "autoscaling", "ecs", "events")
+        ec2, auto_scaling, ecs, events = (_client(service) for service in services)
         image = ec2.describe_images()["Images"][0]["ImageId"]
         ec2.create_launch_template(
             LaunchTemplateName="hosts", LaunchTemplateData={"ImageId": image, "InstanceType": "m7g.large"}
@@ -36,6 +40,19 @@ def moto_world():
             DefaultResult="CONTINUE",
         )
         ecs.create_cluster(clusterName=CLUSTER)
+        (group,) = auto_scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+        ecs.create_capacity_provider(
+            name=PROVIDER,
+            autoScalingGroupProvider={
+                "autoScalingGroupArn": group["AutoScalingGroupARN"],
+                "managedScaling": {"status": "DISABLED"},
+                "managedTerminationProtection": "DISABLED",
+                "managedDraining": "ENABLED",
+            },
+        )
+        ecs.put_cluster_capacity_providers(
+            cluster=CLUSTER, capacityProviders=[PROVIDER], defaultCapacityProviderStrategy=[]
+        )
         for instance in auto_scaling.describe_auto_scaling_instances()["AutoScalingInstances"]:
             identity = json.dumps({"instanceId": instance["InstanceId"], "region": REGION})
             ecs.register_container_instance(cluster=CLUSTER, instanceIdentityDocument=identity)
@@ -53,7 +70,20 @@ def moto_world():
             startedBy="ecs-svc/1234567890123456789",
             group=f"service:{SERVICE}",
         )
-        yield ecs, auto_scaling
+        events.put_rule(Name=RULE, Description="a rule", EventPattern=json.dumps({"source": ["aws.autoscaling"]}))
+        queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue"
+        events.put_targets(
+            Rule=RULE,
+            Targets=[
+                {
+                    "Id": "queue",
+                    "Arn": queue,
+                    "RetryPolicy": {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 3600},
+                    "DeadLetterConfig": {"Arn": queue},
+                }
+            ],
+        )
+        yield ecs, auto_scaling, events
 
 
 def _client(service):

@@ -19,6 +19,7 @@ STAYING = ("i-0a1b2c3d4e5f60718", "i-0f1e2d3c4b5a69788")
 SERVICE = "web"
 DAEMON = "log-agent"
 JOB = "nightly-report"
+STACK = "ecs-drainer"
 REGION = "us-west-2"
 ACCOUNT = "123456789012"
 

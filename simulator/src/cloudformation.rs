@@ -1,5 +1,6 @@
 //! Reads a SAM template as CloudFormation would, as far as `template.yaml` needs it: parameters, conditions, intrinsic
-//! functions. A function that it does not know it refuses; what a parameter allows it does not check.
+//! functions, and what SAM's own resources stand for. What it does not know it refuses; what a parameter allows it does not
+//! check.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +8,11 @@ use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
 mod intrinsics;
+mod resources;
 #[cfg(test)]
 mod tests;
+
+pub use resources::Resource;
 
 /// Deeper than any template is nested; a cycle of conditions would never end otherwise.
 const MAX_DEPTH: usize = 64;
@@ -53,6 +57,8 @@ pub struct Stack<'a> {
     template: &'a Template,
     place: Place,
     parameters: BTreeMap<String, Value>,
+    /// The resources' physical names, by logical id; without one a resource goes by its logical id.
+    names: BTreeMap<String, String>,
 }
 
 impl Template {
@@ -97,11 +103,25 @@ impl Template {
             let value = if is_list { value.split(',').map(str::trim).collect() } else { Value::String(value) };
             parameters.insert(name.clone(), value);
         }
-        Ok(Stack { template: self, place, parameters })
+        Ok(Stack { template: self, place, parameters, names: BTreeMap::new() })
     }
 }
 
 impl Stack<'_> {
+    /// Where it is deployed, and what it is called.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Every parameter with its value as text.
+    pub fn parameters(&self) -> BTreeMap<String, String> {
+        let text = |value: &Value| match value {
+            Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+            other => text(other),
+        };
+        self.parameters.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+    }
+
     /// A resource's properties, with every intrinsic function worked out.
     ///
     /// # Errors

@@ -77,8 +77,8 @@ impl Permissions {
         }
         for arn in list(properties.get("ManagedPolicyArns")) {
             // One of AWS's own is not in the template, and so not read: it is refused as unknown.
-            let id = arn.as_str().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
-            permissions.add(stack.properties(id)?.get("PolicyDocument"))?;
+            let name = arn.as_str().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+            permissions.add(stack.properties(stack.logical_id(name))?.get("PolicyDocument"))?;
         }
         Ok(permissions)
     }
@@ -91,6 +91,14 @@ impl Permissions {
     /// Every action that some statement allows on something.
     pub fn actions(&self) -> BTreeSet<&str> {
         self.0.iter().flat_map(|statement| &statement.actions).map(String::as_str).collect()
+    }
+
+    /// From now on no statement allows this action.
+    pub fn forget(&mut self, action: &str) {
+        for statement in &mut self.0 {
+            statement.actions.retain(|allowed| allowed != action);
+        }
+        self.0.retain(|statement| !statement.actions.is_empty());
     }
 
     /// Each statement.

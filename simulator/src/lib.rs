@@ -1,8 +1,8 @@
-//! ECS, Auto Scaling and the Lambda Runtime API on loopback, as far as draining depends on them.
+//! ECS, Auto Scaling, a deployed stack and the Lambda Runtime API on loopback, as far as draining depends on them.
 //!
 //! [`world`] is the model, with an explicit clock and no I/O; [`wire`] speaks the AWS protocols over it;
 //! [`lambda`] runs a real function binary as Lambda would, and feeds it from a queue, [`sqs`]. What the functions' roles
-//! allow, [`iam`], is read from their template by [`cloudformation`].
+//! allow, [`iam`], is read from their template by [`cloudformation`], which tells the world of its whole stack, too.
 
 pub mod clock;
 pub mod cloudformation;

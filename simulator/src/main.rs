@@ -4,12 +4,11 @@ mod demo;
 mod serve;
 mod tell;
 
-use std::{ffi::OsString, process::ExitCode, time::Duration};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use simulator::scenario::{self, Departure, Leaving, Parameters};
 
-/// ECS and Auto Scaling on loopback, as far as draining depends on them.
+/// ECS, Auto Scaling and a deployed stack on loopback, as far as draining depends on them.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
@@ -22,38 +21,20 @@ enum Command {
     /// Watch a real function drain a simulated host: `cargo demo`.
     Demo(demo::Options),
     /// Serve the demo's world until it is interrupted, and tell what happens in it.
-    Serve {
-        /// The port on 127.0.0.1; 0 takes any free one.
-        #[arg(long, default_value_t = 8126)]
-        port: u16,
-        /// A host that leaves; may be given several times.
-        #[arg(long, value_name = "INSTANCE", default_value = scenario::LEAVING)]
-        leaving: Vec<String>,
-        /// EC2 interrupts the leaving hosts, instead of Auto Scaling terminating them.
-        #[arg(long)]
-        spot: bool,
-        /// They begin to leave after so many seconds.
-        #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-        leave_after: u32,
-    },
+    Serve(serve::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match Arguments::parse_from(without_separator(std::env::args_os())).command {
         Command::Demo(options) => demo::demo(&options).await,
-        Command::Serve { port, leaving, spot, leave_after } => {
-            let departure = if spot { Departure::SpotInterruption } else { Departure::ScaleIn };
-            let leaving = leaving.into_iter().map(|instance_id| Leaving { instance_id, ..Leaving::default() });
-            let parameters = Parameters { leaving: leaving.collect(), departure, ..Parameters::default() };
-            match serve::serve(port, &parameters, Duration::from_secs(leave_after.into())).await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("simulator: {error}");
-                    ExitCode::FAILURE
-                }
+        Command::Serve(options) => match serve::serve(&options).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("simulator: {error}");
+                ExitCode::FAILURE
             }
-        }
+        },
     }
 }
 
@@ -91,5 +72,25 @@ mod tests {
         assert!(parsed(&["demo", "one.json", "two.json"]).is_err());
         assert!(parsed(&["demo", "--spot", "event.json"]).is_err());
         assert!(parsed(&["demo", "--spot", "--without-drainer"]).is_ok());
+    }
+
+    #[test]
+    fn serve_takes_its_flags() {
+        let Ok(Command::Serve(options)) = parsed(&["serve"]) else { panic!("no flag is needed") };
+        assert_eq!(
+            format!("{options:?}"),
+            r#"Options { port: 8126, leaving: ["i-1234567890abcdef0"], spot: false, leave_after: 0, heartbeat_timeout: 300, managed_draining: false, template: None, stack: "ecs-drainer" }"#
+        );
+        let flags = ["--port=0", "--leaving=i-1", "--leaving=i-2", "--spot", "--leave-after=5"];
+        let more = ["--heartbeat-timeout=900", "--managed-draining", "--template=t.yaml", "--stack=mine"];
+        let all: Vec<&str> = ["serve"].into_iter().chain(flags).chain(more).collect();
+        let Ok(Command::Serve(options)) = parsed(&all) else { panic!("{all:?}") };
+        assert_eq!(
+            format!("{options:?}"),
+            r#"Options { port: 0, leaving: ["i-1", "i-2"], spot: true, leave_after: 5, heartbeat_timeout: 900, managed_draining: true, template: Some("t.yaml"), stack: "mine" }"#
+        );
+        for timeout in ["0", "7201", "soon"] {
+            assert!(parsed(&["serve", "--heartbeat-timeout", timeout]).is_err(), "{timeout}");
+        }
     }
 }

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use jiff::Timestamp;
 
 use crate::world::{
-    GroupSpec, HookSpec, HostSpec, ServiceKind, ServiceSpec, Settings, SpotAction, TaskSpec, World, WorldError,
+    CapacityProviderSpec, GroupSpec, HookSpec, HostSpec, ServiceKind, ServiceSpec, Settings, SpotAction, TaskSpec,
+    World, WorldError,
 };
 
 /// The cluster.
@@ -16,6 +17,9 @@ pub const GROUP: &str = "my-asg";
 
 /// Its termination hook.
 pub const HOOK: &str = "ecs-drainer";
+
+/// Its heartbeat timeout, unless another is asked for.
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The host that goes away, unless another is asked for.
 pub const LEAVING: &str = "i-1234567890abcdef0";
@@ -46,6 +50,8 @@ pub struct Parameters {
     pub leaving: Vec<Leaving>,
     /// The hook's.
     pub heartbeat_timeout: Duration,
+    /// Whether each group is a capacity provider of the cluster with managed draining.
+    pub managed_draining: bool,
     /// Why they go away.
     pub departure: Departure,
 }
@@ -82,7 +88,8 @@ impl Default for Parameters {
             account,
             region,
             leaving: vec![Leaving::default()],
-            heartbeat_timeout: Duration::from_secs(300),
+            heartbeat_timeout: HEARTBEAT_TIMEOUT,
+            managed_draining: false,
             departure: Departure::default(),
         }
     }
@@ -92,7 +99,7 @@ impl Default for Parameters {
 /// on each host that goes away. Where Spot takes them, the job would run on, and there is a service that ECS cannot move.
 // Times are short enough to watch, and long enough that one can see what waits for what.
 pub fn demo(start: Timestamp, parameters: &Parameters) -> Result<World, WorldError> {
-    let Parameters { account, region, leaving, heartbeat_timeout, departure } = parameters;
+    let Parameters { account, region, leaving, heartbeat_timeout, managed_draining, departure } = parameters;
     let settings = Settings { account: account.clone(), region: region.clone(), ..Settings::default() };
     let hosts: Vec<Leaving> = leaving.iter().cloned().chain(staying(leaving)).collect();
     let mut world = World::new(start, settings);
@@ -105,6 +112,14 @@ pub fn demo(start: Timestamp, parameters: &Parameters) -> Result<World, WorldErr
                 ..HookSpec::terminating(HOOK, *heartbeat_timeout)
             }],
         })?;
+        if *managed_draining {
+            world.add_capacity_provider(CapacityProviderSpec {
+                name: format!("{group}-provider"),
+                cluster: CLUSTER.to_owned(),
+                group: group.clone(),
+                managed_draining: true,
+            })?;
+        }
     }
     for host in &hosts {
         world.add_host(HostSpec {
@@ -194,6 +209,16 @@ mod tests {
         for instance_id in STAYING {
             assert_eq!(world.unstopped_on(instance_id), 2);
         }
+    }
+
+    #[test]
+    fn groups_may_be_capacity_providers_with_managed_draining() {
+        let parameters = Parameters { managed_draining: true, ..Parameters::default() };
+        let mut world = demo(Timestamp::UNIX_EPOCH, &parameters).unwrap();
+        let events = world.scale_in(LEAVING, world.now()).unwrap();
+        assert_eq!(events.len(), 2, "one for each hook");
+        let hooks: Vec<_> = world.host(LEAVING).unwrap().waits_on().collect();
+        assert_eq!(hooks, [HOOK, "ecs-managed-draining-termination-hook"]);
     }
 
     #[test]

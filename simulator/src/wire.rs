@@ -1,4 +1,4 @@
-//! The AWS protocols over a world: ECS's JSON and Auto Scaling's Query, on one loopback port.
+//! The AWS protocols over a world, JSON and Query, on one loopback port.
 
 mod form;
 mod json;
@@ -124,11 +124,12 @@ async fn answer(served: Arc<Served>, request: Request<Bytes>) -> Answer {
         return Some(http::plain(StatusCode::NOT_FOUND, "POST / it is\n"));
     }
     let client = client(&request);
-    let is_ecs = request.headers().contains_key(json::TARGET);
+    let is_json = request.headers().contains_key(json::TARGET);
+    let asked = query::service(request.body());
     let decoded = match client {
-        None => Err(unsigned(is_ecs)),
-        Some(client) if is_ecs => json::decode(&request).map(|request| (client, request)),
-        Some(client) => query::decode(request.body()).map(|request| (client, request)),
+        None => Err(unsigned(is_json)),
+        Some(client) if is_json => json::decode(&request).map(|request| (client, request)),
+        Some(client) => query::decode(request.body(), asked).map(|request| (client, request)),
     };
     let answer = match decoded {
         Err(error) => Err(error),
@@ -144,11 +145,11 @@ async fn answer(served: Arc<Served>, request: Request<Bytes>) -> Answer {
         }
     };
     let status = answer.as_ref().err().map_or(200, |error| error.status);
-    let (content_type, body) = match (answer, is_ecs) {
+    let (content_type, body) = match (answer, is_json) {
         (Ok((operation, response)), true) => (json::CONTENT_TYPE, json::encode(operation, &response)),
         (Ok((operation, response)), false) => (query::CONTENT_TYPE, query::encode(operation, &response, &id)),
         (Err(error), true) => (json::CONTENT_TYPE, json::encode_error(&error)),
-        (Err(error), false) => (query::CONTENT_TYPE, query::encode_error(&error, &id)),
+        (Err(error), false) => (query::CONTENT_TYPE, query::encode_error(&error, asked, &id)),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     Some(with_request_id(http::response(status, content_type, body), &id))
@@ -160,9 +161,9 @@ fn client(request: &Request<Bytes>) -> Option<String> {
     Some(header.split("Credential=").nth(1)?.split('/').next()?.to_owned())
 }
 
-/// What AWS says before it looks any further (API references of ECS and Auto Scaling, common errors).
-fn unsigned(is_ecs: bool) -> ApiError {
-    let code = if is_ecs { "MissingAuthenticationTokenException" } else { "MissingAuthenticationToken" };
+/// What AWS says before it looks any further (each API reference, common errors).
+fn unsigned(is_json: bool) -> ApiError {
+    let code = if is_json { "MissingAuthenticationTokenException" } else { "MissingAuthenticationToken" };
     ApiError { status: 403, ..ApiError::new(code, "Missing Authentication Token") }
 }
 

@@ -3,22 +3,29 @@
 mod access;
 mod auto_scaling;
 mod build;
+mod capacity_providers;
 mod ecs;
 mod events;
 mod fault;
 mod filter;
+mod hooks;
 mod host;
 mod lifecycle;
 mod log;
+mod operation;
 mod pages;
 mod progress;
 mod quota;
+mod refusal;
 mod request;
 mod requests;
 mod response;
+mod roles;
+mod rules;
 mod scheduler;
 mod spec;
 mod spot;
+mod stack;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -37,16 +44,22 @@ pub use fault::{Fault, FaultKind};
 pub use host::{ContainerInstance, Host, Killed};
 pub use lifecycle::{Group, HookTimeout, Release};
 pub use log::MAX_ENTRIES;
+pub use operation::{Operation, Service};
 pub use quota::{ASSUMED_ATTRIBUTES, ASSUMED_AUTO_SCALING, Bucket, Quotas};
-pub use request::{Attribute, Operation, Outcome, Recorded, Request, Service};
+pub use refusal::CredentialsFault;
+pub use request::{Attribute, Outcome, Recorded, Request};
 pub use response::{
-    ApiError, AutoScalingGroup, AutoScalingInstance, ContainerInstanceDescription, Failure, LifecycleHook,
-    ProtectedTask, Reply, RequestError, Response, ServiceDescription, ServiceEvent, TaskDescription,
+    ApiError, AutoScalingGroup, AutoScalingInstance, CapacityProviderDescription, ClusterDescription,
+    ContainerInstanceDescription, EvaluationResult, Failure, LifecycleHook, ProtectedTask, Reply, RequestError,
+    ResourceDecision, Response, RetryPolicy, RuleDescription, RuleTarget, ServiceDescription, ServiceEvent,
+    StackDescription, StackResource, TaskDescription,
 };
 pub use spec::{
-    ActionResult, GroupSpec, HookSpec, HostSpec, MAX_PAGE, ServiceKind, ServiceSpec, Settings, TaskSpec, Transition,
+    ActionResult, CapacityProviderSpec, GroupSpec, HookSpec, HostSpec, MAX_PAGE, ServiceKind, ServiceSpec, Settings,
+    TaskSpec, Transition,
 };
 pub use spot::{SPOT_NOTICE, SpotAction};
+pub use stack::DeployError;
 pub use task::{DEPROVISIONING, DesiredStatus, LastStatus, Owner, STOPPED_TASKS_STAY, Task, TaskChange};
 
 use log::Log;
@@ -54,7 +67,7 @@ use log::Log;
 /// More steps at one instant than any world takes; a cycle in the model would never end otherwise.
 const MAX_STEPS_AT_ONCE: usize = 10_000_000;
 
-/// ECS, Auto Scaling and the hosts of one account and region.
+/// ECS, Auto Scaling, the hosts and the stacks of one account and region.
 #[derive(Debug, Clone)]
 pub struct World {
     settings: Settings,
@@ -62,6 +75,7 @@ pub struct World {
     rng: fastrand::Rng,
     agenda: BTreeSet<(Timestamp, Due)>,
     clusters: BTreeMap<String, scheduler::Cluster>,
+    capacity_providers: BTreeMap<String, capacity_providers::CapacityProvider>,
     groups: BTreeMap<String, Group>,
     hosts: BTreeMap<String, Host>,
     container_instances: BTreeMap<String, ContainerInstance>,
@@ -69,6 +83,10 @@ pub struct World {
     meters: quota::Meters,
     plan: Vec<Fault>,
     permissions: BTreeMap<String, Permissions>,
+    refused_credentials: BTreeMap<String, CredentialsFault>,
+    stacks: BTreeMap<String, stack::DeployedStack>,
+    rules: BTreeMap<String, rules::Rule>,
+    roles: BTreeMap<String, roles::Role>,
     group_tags: BTreeMap<String, BTreeMap<String, String>>,
     denied: Log<Denied>,
     killed: Vec<Killed>,
@@ -131,6 +149,7 @@ impl World {
             now: start,
             agenda: BTreeSet::new(),
             clusters: BTreeMap::new(),
+            capacity_providers: BTreeMap::new(),
             groups: BTreeMap::new(),
             hosts: BTreeMap::new(),
             container_instances: BTreeMap::new(),
@@ -138,6 +157,10 @@ impl World {
             meters: quota::Meters::default(),
             plan: Vec::new(),
             permissions: BTreeMap::new(),
+            refused_credentials: BTreeMap::new(),
+            stacks: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            roles: BTreeMap::new(),
             group_tags: BTreeMap::new(),
             denied: Log::new(MAX_ENTRIES),
             killed: Vec::new(),

@@ -82,7 +82,7 @@ impl Stack<'_> {
         }))
     }
 
-    /// A pseudo parameter, a parameter, or a resource, whose name or ARN is made up from its logical id.
+    /// A pseudo parameter, a parameter, or a resource.
     fn referred(&self, id: &str) -> Resolved {
         Ok(Some(match id {
             "AWS::NoValue" => return Ok(None),
@@ -92,25 +92,28 @@ impl Stack<'_> {
             "AWS::StackName" => self.place.stack.clone().into(),
             id => match self.parameters.get(id) {
                 Some(value) => value.clone(),
-                None if self.kind(id)? == "AWS::IAM::ManagedPolicy" => self.arn("iam", &format!("policy/{id}")).into(),
-                None => id.into(),
+                None => self.physical_id(id, &self.kind(id)?).into(),
             },
         }))
     }
 
     fn attribute(&self, id: &str, attribute: &str) -> Result<String, TemplateError> {
+        let name = self.name(id);
         match (self.kind(id)?.as_str(), attribute) {
-            ("AWS::SQS::Queue", "Arn") => Ok(self.arn("sqs", id)),
-            ("AWS::SQS::Queue", "QueueName") => Ok(id.to_owned()),
-            ("AWS::Logs::LogGroup", "Arn") => Ok(self.arn("logs", &format!("log-group:{id}:*"))),
-            ("AWS::IAM::Role", "Arn") => Ok(self.arn("iam", &format!("role/{id}"))),
-            ("AWS::Events::Rule", "Arn") => Ok(self.arn("events", &format!("rule/{id}"))),
-            ("AWS::CloudWatch::Alarm", "Arn") => Ok(self.arn("cloudwatch", &format!("alarm:{id}"))),
+            ("AWS::SQS::Queue", "Arn") => Ok(self.arn("sqs", name)),
+            ("AWS::SQS::Queue", "QueueName") => Ok(name.to_owned()),
+            ("AWS::Logs::LogGroup", "Arn") => Ok(self.arn("logs", &format!("log-group:{name}:*"))),
+            ("AWS::IAM::Role", "Arn") => Ok(self.arn("iam", &format!("role/{name}"))),
+            ("AWS::Events::Rule", "Arn") => Ok(self.arn("events", &format!("rule/{name}"))),
+            ("AWS::CloudWatch::Alarm", "Arn") => Ok(self.arn("cloudwatch", &format!("alarm:{name}"))),
+            ("AWS::Serverless::Function" | "AWS::Lambda::Function", "Arn") => {
+                Ok(self.arn("lambda", &format!("function:{name}")))
+            }
             (kind, _) => Err(TemplateError::Unsupported(format!("attribute {attribute} of {id}, a {kind}"))),
         }
     }
 
-    fn arn(&self, service: &str, resource: &str) -> String {
+    pub(super) fn arn(&self, service: &str, resource: &str) -> String {
         let region = if service == "iam" { "" } else { &self.place.region };
         format!("arn:{}:{service}:{region}:{}:{resource}", self.place.partition, self.place.account)
     }

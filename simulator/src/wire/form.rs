@@ -2,21 +2,60 @@
 
 use std::collections::BTreeMap;
 
-/// The fields of a form-encoded body; `None` when it is not one.
-pub(super) fn fields(body: &[u8]) -> Option<BTreeMap<String, String>> {
-    let body = str::from_utf8(body).ok()?;
-    body.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
+use crate::world::ApiError;
+
+/// The fields of a form-encoded body.
+#[derive(Debug, Default)]
+pub(super) struct Form(BTreeMap<String, String>);
+
+impl Form {
+    /// `None` when the body is not form-encoded.
+    pub(super) fn read(body: &[u8]) -> Option<Form> {
+        let body = str::from_utf8(body).ok()?;
+        let fields = body.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Some((decoded(name)?, decoded(value)?))
-        })
-        .collect()
-}
+        });
+        fields.collect::<Option<_>>().map(Form)
+    }
 
-/// The members `NAME.member.1`, `NAME.member.2`, … up to the first that is missing.
-pub(super) fn members(fields: &BTreeMap<String, String>, name: &str) -> Vec<String> {
-    (1..=fields.len()).map_while(|n| fields.get(&format!("{name}.member.{n}"))).cloned().collect()
+    /// The name of each field.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// How many fields' names begin with this.
+    pub(super) fn count(&self, prefix: &str) -> usize {
+        self.names().filter(|name| name.starts_with(prefix)).count()
+    }
+
+    /// A field.
+    pub(super) fn optional(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+
+    /// A field that must be there.
+    pub(super) fn required(&self, name: &str) -> Result<String, ApiError> {
+        self.optional(name).ok_or_else(|| {
+            ApiError::new(
+                "ValidationError",
+                format!("1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"),
+            )
+        })
+    }
+
+    /// A field that is a number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<i32>, ApiError> {
+        let read = |text: &String| {
+            text.parse().map_err(|_| ApiError::new("MalformedQueryString", format!("{name} is no number")))
+        };
+        self.0.get(name).map(read).transpose()
+    }
+
+    /// The members `NAME.member.1`, `NAME.member.2`, … up to the first that is missing.
+    pub(super) fn members(&self, name: &str) -> Vec<String> {
+        (1..=self.0.len()).map_while(|n| self.0.get(&format!("{name}.member.{n}"))).cloned().collect()
+    }
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -41,15 +80,15 @@ mod tests {
 
     #[test]
     fn escapes_and_members_are_decoded() {
-        let fields = fields(b"A=x%2Fy+z&Ids.member.1=i-1&Ids.member.2=i-2&Empty=").unwrap();
-        assert_eq!(fields["A"], "x/y z");
-        assert_eq!(members(&fields, "Ids"), ["i-1", "i-2"]);
-        assert_eq!(fields["Empty"], "");
+        let form = Form::read(b"A=x%2Fy+z&Ids.member.1=i-1&Ids.member.2=i-2&Empty=").unwrap();
+        assert_eq!(form.optional("A").as_deref(), Some("x/y z"));
+        assert_eq!(form.members("Ids"), ["i-1", "i-2"]);
+        assert_eq!(form.optional("Empty").as_deref(), Some(""));
     }
 
     #[test]
     fn a_broken_escape_is_refused() {
-        assert!(fields(b"A=%2").is_none());
-        assert!(fields(b"A=%zz").is_none());
+        assert!(Form::read(b"A=%2").is_none());
+        assert!(Form::read(b"A=%zz").is_none());
     }
 }

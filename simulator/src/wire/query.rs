@@ -1,196 +1,118 @@
-//! The Query protocol of Auto Scaling: form-encoded requests, XML answers.
-
-use std::collections::BTreeMap;
+//! The Query protocol of Auto Scaling, CloudFormation and IAM: form-encoded requests, XML answers.
 
 use bytes::Bytes;
 
 use super::{
-    form::{fields, members},
-    xml::{element, list, optional, text},
+    form::Form,
+    xml::{element, text},
 };
-use crate::world::{
-    ApiError, AutoScalingGroup, AutoScalingInstance, LifecycleHook, Operation, Request, Response, Service,
-};
+use crate::world::{ApiError, Operation, Request, Response, Service};
+
+mod auto_scaling;
+mod cloudformation;
+mod iam;
 
 pub(super) const CONTENT_TYPE: &str = "text/xml";
 
-// Auto Scaling API reference, "Using the Query API": the API version of every request.
-const NAMESPACE: &str = "http://autoscaling.amazonaws.com/doc/2011-01-01/";
+/// The services that speak it, each with the API version of every request and the namespace of every answer.
+// Each service's API reference, "Common Parameters": Version.
+const SERVICES: [(Service, &str, &str); 3] = [
+    (Service::AutoScaling, "2011-01-01", "http://autoscaling.amazonaws.com/doc/2011-01-01/"),
+    (Service::CloudFormation, "2010-05-15", "http://cloudformation.amazonaws.com/doc/2010-05-15/"),
+    (Service::Iam, "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/"),
+];
+
+/// The parameters of an operation that are modelled: those with one value, and the lists.
+type Modelled = (&'static [&'static str], &'static [&'static str]);
+
+/// Whose request it is, by its version, else by its action.
+pub(super) fn service(body: &Bytes) -> Service {
+    let form = Form::read(body).unwrap_or_default();
+    let by_version = form.optional("Version").and_then(|version| {
+        let (service, ..) = SERVICES.into_iter().find(|(_, of_service, _)| *of_service == version)?;
+        Some(service)
+    });
+    let by_action = || form.optional("Action")?.parse::<Operation>().ok().map(Operation::service);
+    by_version.or_else(by_action).filter(|service| !service.speaks_json()).unwrap_or(Service::AutoScaling)
+}
 
 /// Reads a request.
-pub(super) fn decode(body: &Bytes) -> Result<Request, ApiError> {
-    let fields = fields(body).ok_or_else(|| malformed("the body is not form-encoded"))?;
-    let operation = operation(&fields)?;
-    check_modelled(operation, &fields)?;
-    let optional = |name: &str| fields.get(name).cloned();
-    let required = |name: &str| {
-        optional(name).ok_or_else(|| {
-            ApiError::new(
-                "ValidationError",
-                format!("1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"),
-            )
-        })
-    };
-    let max_records =
-        optional("MaxRecords").map(|max| max.parse().map_err(|_| malformed("MaxRecords is no number"))).transpose()?;
-    match operation {
-        Operation::DescribeAutoScalingInstances => Ok(Request::DescribeAutoScalingInstances {
-            instance_ids: members(&fields, "InstanceIds"),
-            max_records,
-            next_token: optional("NextToken"),
-        }),
-        Operation::DescribeAutoScalingGroups => Ok(Request::DescribeAutoScalingGroups {
-            names: members(&fields, "AutoScalingGroupNames"),
-            max_records,
-            next_token: optional("NextToken"),
-        }),
-        Operation::DescribeLifecycleHooks => Ok(Request::DescribeLifecycleHooks {
-            group: required("AutoScalingGroupName")?,
-            hook_names: members(&fields, "LifecycleHookNames"),
-        }),
-        Operation::CompleteLifecycleAction => Ok(Request::CompleteLifecycleAction {
-            group: required("AutoScalingGroupName")?,
-            hook: required("LifecycleHookName")?,
-            instance_id: optional("InstanceId"),
-            token: optional("LifecycleActionToken"),
-            result: required("LifecycleActionResult")?,
-        }),
-        Operation::RecordLifecycleActionHeartbeat => Ok(Request::RecordLifecycleActionHeartbeat {
-            group: required("AutoScalingGroupName")?,
-            hook: required("LifecycleHookName")?,
-            instance_id: optional("InstanceId"),
-            token: optional("LifecycleActionToken"),
-        }),
-        _ => Err(invalid_action(operation.name())),
+pub(super) fn decode(body: &Bytes, service: Service) -> Result<Request, ApiError> {
+    let form = Form::read(body).ok_or_else(|| ApiError::new("MalformedQueryString", "the body is not form-encoded"))?;
+    let operation = operation(&form, service)?;
+    match service {
+        Service::CloudFormation => {
+            check_modelled(&form, cloudformation::modelled(operation))?;
+            cloudformation::decode(operation, &form)
+        }
+        Service::Iam => {
+            check_modelled(&form, iam::modelled(operation))?;
+            iam::decode(operation, &form)
+        }
+        _ => {
+            check_modelled(&form, auto_scaling::modelled(operation))?;
+            auto_scaling::decode(operation, &form)
+        }
     }
 }
 
 /// Writes an answer.
 pub(super) fn encode(operation: Operation, response: &Response, id: &str) -> String {
-    let name = operation.name();
-    let result = element(&format!("{name}Result"), &content(response));
+    let service = operation.service();
+    let content = match service {
+        Service::CloudFormation => cloudformation::content(response),
+        Service::Iam => iam::content(response),
+        _ => auto_scaling::content(response),
+    };
+    let (name, namespace) = (operation.name(), namespace(service));
+    let result = element(&format!("{name}Result"), &content);
     let metadata = element("ResponseMetadata", &text("RequestId", id));
-    format!("<{name}Response xmlns=\"{NAMESPACE}\">{result}{metadata}</{name}Response>")
+    format!("<{name}Response xmlns=\"{namespace}\">{result}{metadata}</{name}Response>")
 }
 
 /// Writes an error.
-pub(super) fn encode_error(error: &ApiError, id: &str) -> String {
+pub(super) fn encode_error(error: &ApiError, service: Service, id: &str) -> String {
     let side = if error.status < 500 { "Sender" } else { "Receiver" };
     let described = [text("Type", side), text("Code", &error.code), text("Message", &error.message)];
     let error = element("Error", &described.concat());
-    let id = text("RequestId", id);
-    format!("<ErrorResponse xmlns=\"{NAMESPACE}\">{error}{id}</ErrorResponse>")
+    let (id, namespace) = (text("RequestId", id), namespace(service));
+    format!("<ErrorResponse xmlns=\"{namespace}\">{error}{id}</ErrorResponse>")
 }
 
-fn operation(fields: &BTreeMap<String, String>) -> Result<Operation, ApiError> {
-    let action = fields.get("Action").ok_or_else(|| ApiError::new("MissingAction", "An Action is required"))?;
+fn operation(form: &Form, service: Service) -> Result<Operation, ApiError> {
+    let action = form.optional("Action").ok_or_else(|| ApiError::new("MissingAction", "An Action is required"))?;
     action
         .parse::<Operation>()
         .ok()
-        .filter(|operation| operation.service() == Service::AutoScaling)
-        .ok_or_else(|| invalid_action(action))
+        .filter(|operation| operation.service() == service)
+        .ok_or_else(|| invalid_action(&action, service))
 }
 
 /// A parameter that is not modelled is refused, as ECS's members are: to ignore a filter would be a wrong answer.
-fn check_modelled(operation: Operation, fields: &BTreeMap<String, String>) -> Result<(), ApiError> {
-    let (names, lists): (&[&str], &[&str]) = match operation {
-        Operation::DescribeAutoScalingInstances => (&["MaxRecords", "NextToken"], &["InstanceIds"]),
-        Operation::DescribeAutoScalingGroups => (&["MaxRecords", "NextToken"], &["AutoScalingGroupNames"]),
-        Operation::DescribeLifecycleHooks => (&["AutoScalingGroupName"], &["LifecycleHookNames"]),
-        _ => (
-            &[
-                "AutoScalingGroupName",
-                "LifecycleHookName",
-                "InstanceId",
-                "LifecycleActionToken",
-                "LifecycleActionResult",
-            ],
-            &[],
-        ),
-    };
+fn check_modelled(form: &Form, (names, lists): Modelled) -> Result<(), ApiError> {
     let modelled = |field: &str| {
         matches!(field, "Action" | "Version")
             || names.contains(&field)
             // An empty list is sent as its bare name.
             || lists.iter().any(|list| field == *list || field.strip_prefix(list).is_some_and(|rest| rest.starts_with(".member.")))
     };
-    match fields.keys().find(|field| !modelled(field)) {
+    match form.names().find(|field| !modelled(field)) {
         Some(field) => Err(ApiError::new("ValidationError", format!("{field} is not modelled"))),
         None => Ok(()),
     }
 }
 
-fn content(response: &Response) -> String {
-    match response {
-        Response::AutoScalingInstances { instances, next_token } => {
-            list("AutoScalingInstances", instances, |instance| {
-                text("AutoScalingGroupName", &instance.group) + &described(instance)
-            }) + &optional("NextToken", next_token.as_deref())
-        }
-        Response::AutoScalingGroups { groups, next_token } => {
-            list("AutoScalingGroups", groups, group) + &optional("NextToken", next_token.as_deref())
-        }
-        Response::LifecycleHooks(hooks) => list("LifecycleHooks", hooks, hook),
-        Response::Done
-        | Response::Arns { .. }
-        | Response::ContainerInstances { .. }
-        | Response::Tasks { .. }
-        | Response::Task(_)
-        | Response::Services { .. }
-        | Response::TaskProtection { .. }
-        | Response::Attributes(_) => String::new(),
-    }
+fn described(service: Service) -> (&'static str, &'static str) {
+    let found = SERVICES.into_iter().find(|(of_service, ..)| *of_service == service);
+    found.map(|(_, version, namespace)| (version, namespace)).unwrap_or_default()
 }
 
-fn group(group: &AutoScalingGroup) -> String {
-    let count = group.instances.len().to_string();
-    [
-        text("AutoScalingGroupName", &group.name),
-        text("AutoScalingGroupARN", &group.arn),
-        text("MinSize", "0"),
-        text("MaxSize", &count),
-        text("DesiredCapacity", &count),
-        text("DefaultCooldown", "300"),
-        element("AvailabilityZones", &text("member", &group.availability_zone)),
-        text("HealthCheckType", "EC2"),
-        text("HealthCheckGracePeriod", "0"),
-        list("Instances", &group.instances, described),
-        text("CreatedTime", &group.created_at.to_string()),
-        text("NewInstancesProtectedFromScaleIn", "false"),
-    ]
-    .concat()
+fn namespace(service: Service) -> &'static str {
+    described(service).1
 }
 
-fn described(instance: &AutoScalingInstance) -> String {
-    [
-        text("InstanceId", &instance.instance_id),
-        text("InstanceType", "m7g.large"),
-        text("AvailabilityZone", &instance.availability_zone),
-        text("LifecycleState", &instance.lifecycle_state),
-        text("HealthStatus", &instance.health_status),
-        text("ProtectedFromScaleIn", "false"),
-    ]
-    .concat()
-}
-
-fn hook(hook: &LifecycleHook) -> String {
-    [
-        text("LifecycleHookName", &hook.name),
-        text("AutoScalingGroupName", &hook.group),
-        text("LifecycleTransition", hook.transition.as_str()),
-        optional("NotificationMetadata", hook.notification_metadata.as_deref()),
-        text("HeartbeatTimeout", &hook.heartbeat_timeout.to_string()),
-        text("GlobalTimeout", &hook.global_timeout.to_string()),
-        text("DefaultResult", &hook.default_result),
-    ]
-    .concat()
-}
-
-// Auto Scaling API reference, "Common errors".
-fn invalid_action(action: &str) -> ApiError {
-    ApiError::new("InvalidAction", format!("Could not find operation {action} for version 2011-01-01"))
-}
-
-fn malformed(why: &str) -> ApiError {
-    ApiError::new("MalformedQueryString", why)
+// Each service's API reference, "Common errors".
+fn invalid_action(action: &str, service: Service) -> ApiError {
+    let (version, _) = described(service);
+    ApiError::new("InvalidAction", format!("Could not find operation {action} for version {version}"))
 }

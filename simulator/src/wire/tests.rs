@@ -1,5 +1,7 @@
 //! Both protocols over a real socket.
 
+mod stack;
+
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use super::*;
 use crate::{
     clock::wall_now,
     scenario,
-    world::{Fault, FaultKind, Operation, ServiceSpec},
+    world::{CapacityProviderSpec, CredentialsFault, Fault, FaultKind, Operation, ServiceSpec},
 };
 
 const SIGNATURE: &str = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260115/us-west-2/ecs/aws4_request, SignedHeaders=host, Signature=0";
@@ -36,8 +38,8 @@ async fn send_as(
     if let Some(signature) = signature {
         request = request.header("authorization", signature);
     }
-    if let Some(operation) = target {
-        request = request.header("x-amz-target", format!("AmazonEC2ContainerServiceV20141113.{operation}"));
+    if let Some(target) = target {
+        request = request.header("x-amz-target", target);
     }
     let response = sender.send_request(request.body(Full::new(body.into())).unwrap()).await?;
     let status = response.status().as_u16();
@@ -46,8 +48,12 @@ async fn send_as(
 }
 
 async fn ecs(simulator: &Simulator, operation: &str, body: Value) -> (u16, Value) {
-    let (status, body) = send(simulator, Some(operation), body.to_string()).await.unwrap();
+    let (status, body) = send(simulator, Some(&of_ecs(operation)), body.to_string()).await.unwrap();
     (status, serde_json::from_str(&body).unwrap())
+}
+
+fn of_ecs(operation: &str) -> String {
+    format!("AmazonEC2ContainerServiceV20141113.{operation}")
 }
 
 async fn auto_scaling(simulator: &Simulator, body: &str) -> (u16, String) {
@@ -69,6 +75,17 @@ async fn a_request_without_a_signature_is_told_so_and_asks_for_nothing() {
 }
 
 #[tokio::test]
+async fn credentials_that_aws_does_not_take_are_refused_in_both_protocols() {
+    let simulator = simulator();
+    simulator.world(|world| world.refuse_credentials("AKIAIOSFODNN7EXAMPLE", CredentialsFault::Unknown));
+    let (status, error) = ecs(&simulator, "ListClusters", json!({})).await;
+    assert_eq!((status, &error["__type"]), (403, &json!("UnrecognizedClientException")));
+    let (status, xml) = auto_scaling(&simulator, "Action=DescribeAutoScalingGroups").await;
+    assert_eq!(status, 403);
+    assert!(xml.contains("<Type>Sender</Type><Code>InvalidClientTokenId</Code>"), "{xml}");
+}
+
+#[tokio::test]
 async fn ecs_lists_and_describes_in_json() {
     let simulator = simulator();
     let filter = format!("ec2InstanceId in ['{}']", scenario::LEAVING);
@@ -86,6 +103,54 @@ async fn ecs_lists_and_describes_in_json() {
     assert_eq!(instance["agentConnected"], true);
     assert!(instance["registeredAt"].as_f64().unwrap() > 1.7e9);
     assert_eq!(described["failures"], json!([]));
+}
+
+#[tokio::test]
+async fn ecs_describes_clusters_and_capacity_providers() {
+    let simulator = simulator();
+    let spec = CapacityProviderSpec {
+        name: "own".to_owned(),
+        cluster: "prod".to_owned(),
+        group: "my-asg".to_owned(),
+        managed_draining: true,
+    };
+    simulator.world(|world| world.add_capacity_provider(spec)).unwrap();
+    let (_, told) = ecs(&simulator, "DescribeClusters", json!({ "clusters": ["prod"] })).await;
+    let cluster = &told["clusters"][0];
+    assert_eq!((&cluster["clusterName"], &cluster["status"]), (&json!("prod"), &json!("ACTIVE")));
+    assert_eq!(cluster["registeredContainerInstancesCount"], 3);
+    assert_eq!(cluster["capacityProviders"], json!(["own"]));
+    assert_eq!(cluster["defaultCapacityProviderStrategy"], json!([]));
+    let (_, told) = ecs(&simulator, "DescribeCapacityProviders", json!({})).await;
+    assert_eq!(told.get("nextToken"), None);
+    let provider = &told["capacityProviders"][0];
+    assert_eq!(provider["status"], "ACTIVE");
+    let of_group = &provider["autoScalingGroupProvider"];
+    assert_eq!(
+        (&of_group["managedDraining"], &of_group["managedScaling"]["status"]),
+        (&json!("ENABLED"), &json!("DISABLED"))
+    );
+    let (_, error) = ecs(&simulator, "DescribeClusters", json!({ "include": ["TAGS"] })).await;
+    assert_eq!(error["__type"], "InvalidParameterException");
+}
+
+#[tokio::test]
+async fn auto_scaling_puts_and_deletes_a_hook() {
+    let simulator = simulator();
+    let named = "AutoScalingGroupName=my-asg&LifecycleHookName=new";
+    let put = format!(
+        "Action=PutLifecycleHook&{named}&LifecycleTransition=autoscaling%3AEC2_INSTANCE_TERMINATING&HeartbeatTimeout=900"
+    );
+    let (status, xml) = auto_scaling(&simulator, &put).await;
+    assert_eq!(status, 200);
+    assert!(xml.contains("<PutLifecycleHookResult></PutLifecycleHookResult>"), "{xml}");
+    let (_, xml) = auto_scaling(&simulator, "Action=DescribeLifecycleHooks&AutoScalingGroupName=my-asg").await;
+    assert!(xml.contains("<HeartbeatTimeout>900</HeartbeatTimeout><GlobalTimeout>90000</GlobalTimeout>"), "{xml}");
+    let (status, xml) = auto_scaling(&simulator, &format!("{put}&RoleARN=arn")).await;
+    assert!(status == 400 && xml.contains("RoleARN is not modelled"), "{xml}");
+    let delete = format!("Action=DeleteLifecycleHook&{named}");
+    assert_eq!(auto_scaling(&simulator, &delete).await.0, 200);
+    assert_eq!(auto_scaling(&simulator, &delete).await.0, 400);
 }
 
 #[tokio::test]
@@ -218,7 +283,7 @@ async fn a_lifecycle_action_is_kept_alive_and_completed_once() {
 async fn a_connection_may_drop_without_an_answer() {
     let simulator = simulator();
     simulator.world(|world| world.plan(Fault::times(Operation::ListClusters, 1, FaultKind::DropConnection)));
-    assert!(send(&simulator, Some("ListClusters"), "{}".to_owned()).await.is_err());
+    assert!(send(&simulator, Some(&of_ecs("ListClusters")), "{}".to_owned()).await.is_err());
     let (status, _) = ecs(&simulator, "ListClusters", json!({})).await;
     assert_eq!(status, 200);
 }

@@ -1,6 +1,6 @@
 //! What AWS asks a client's policies about before it does anything.
 
-use super::{Request, Service, World};
+use super::{Request, World, ecs::DEFAULT_CLUSTER};
 use crate::iam::{Access, Permissions};
 
 /// A request was refused for want of a permission.
@@ -36,12 +36,25 @@ impl World {
         Some(Denied { client: client.to_owned(), access })
     }
 
-    // Service Authorization Reference, "Actions, resources, and condition keys" for ECS and for EC2 Auto Scaling: an
-    // operation's resource types; those it has none for need the resource `*`.
-    fn accesses(&self, request: &Request) -> Vec<Access> {
+    // Service Authorization Reference, "Actions, resources, and condition keys" for each service: an operation's
+    // resource types; those it has none for need the resource `*`.
+    pub(super) fn accesses(&self, request: &Request) -> Vec<Access> {
         let everything = "*".to_owned();
         let access = |resource, context| vec![self.access(request, resource, context)];
         match request {
+            Request::DescribeClusters { clusters } => {
+                let default = [DEFAULT_CLUSTER.to_owned()];
+                let clusters = if clusters.is_empty() { &default } else { clusters.as_slice() };
+                let access =
+                    |cluster: &String| self.access(request, self.ecs_arn("cluster", None, cluster), Vec::new());
+                clusters.iter().map(access).collect()
+            }
+            Request::DescribeCapacityProviders { capacity_providers, .. } if capacity_providers.is_empty() => {
+                access(everything, Vec::new())
+            }
+            Request::DescribeCapacityProviders { capacity_providers, .. } => (capacity_providers.iter())
+                .map(|named| self.access(request, self.ecs_arn("capacity-provider", None, named), Vec::new()))
+                .collect(),
             Request::ListContainerInstances { cluster, .. } => {
                 let cluster = cluster_of(cluster);
                 access(self.ecs_arn("cluster", None, cluster), self.keys_of(cluster))
@@ -69,9 +82,25 @@ impl World {
                 let targets = attributes.iter().filter_map(|attribute| attribute.target_id.as_ref());
                 self.each(request, cluster, "container-instance", targets)
             }
-            Request::CompleteLifecycleAction { group, .. } | Request::RecordLifecycleActionHeartbeat { group, .. } => {
+            Request::PutLifecycleHook { group, .. }
+            | Request::DeleteLifecycleHook { group, .. }
+            | Request::CompleteLifecycleAction { group, .. }
+            | Request::RecordLifecycleActionHeartbeat { group, .. } => {
                 // A group that is not there is refused by the operation itself.
                 self.groups.get(group).map_or_else(Vec::new, |it| access(it.arn.clone(), self.tags_of(group)))
+            }
+            Request::DescribeStacks { stack_name: Some(stack) }
+            | Request::ListStackResources { stack_name: stack, .. } => access(self.stack_arn(stack), Vec::new()),
+            Request::DescribeRule { name: rule, event_bus_name }
+            | Request::ListTargetsByRule { rule, event_bus_name } => {
+                access(self.rule_arn(rule, event_bus_name.as_deref()), Vec::new())
+            }
+            Request::SimulatePrincipalPolicy { policy_source_arn, .. } => access(policy_source_arn.clone(), Vec::new()),
+            // CloudFormation API reference, DescribeStacks: without a name it "requires ListStacks and DescribeStacks permissions".
+            Request::DescribeStacks { stack_name: None } => {
+                let describe = self.access(request, everything, Vec::new());
+                let list = Access { action: "cloudformation:ListStacks".to_owned(), ..describe.clone() };
+                vec![describe, list]
             }
             Request::ListClusters { .. }
             | Request::DescribeAutoScalingInstances { .. }
@@ -94,12 +123,8 @@ impl World {
     }
 
     fn access(&self, request: &Request, resource: String, mut context: Vec<(String, String)>) -> Access {
-        let prefix = match request.operation().service() {
-            Service::Ecs => "ecs",
-            Service::AutoScaling => "autoscaling",
-        };
         context.push(("aws:RequestedRegion".to_owned(), self.settings.region.clone()));
-        Access { action: format!("{prefix}:{}", request.operation()), resource, context }
+        Access { action: request.operation().action(), resource, context }
     }
 
     fn keys_of(&self, cluster: &str) -> Vec<(String, String)> {
@@ -123,9 +148,9 @@ impl World {
     }
 }
 
-/// Which cluster a request is about; none named is `default`.
+/// Which cluster a request is about.
 fn cluster_of(named: &Option<String>) -> &str {
-    named.as_deref().unwrap_or("default")
+    named.as_deref().unwrap_or(DEFAULT_CLUSTER)
 }
 
 #[cfg(test)]
@@ -133,6 +158,73 @@ mod tests {
     use jiff::Timestamp;
 
     use super::{super::Settings, *};
+
+    #[test]
+    fn clusters_providers_and_hooks_have_resources() {
+        let mut world = World::new(Timestamp::UNIX_EPOCH, Settings::default());
+        world.add_group(super::super::GroupSpec { name: "my-asg".to_owned(), hooks: Vec::new() }).unwrap();
+        world.tag_group("my-asg", "team", "web");
+        let names = |names: &[&str]| names.iter().copied().map(str::to_owned).collect::<Vec<_>>();
+        let providers = |named: &[&str]| Request::DescribeCapacityProviders {
+            capacity_providers: names(named),
+            max_results: None,
+            next_token: None,
+        };
+        let arn = |resource| format!("arn:aws:ecs:us-west-2:123456789012:{resource}");
+        for (request, action, resources) in [
+            (
+                Request::DescribeClusters { clusters: names(&["prod", &arn("cluster/staging")]) },
+                "ecs:DescribeClusters",
+                vec![arn("cluster/prod"), arn("cluster/staging")],
+            ),
+            (Request::DescribeClusters { clusters: Vec::new() }, "ecs:DescribeClusters", vec![arn("cluster/default")]),
+            (providers(&["own"]), "ecs:DescribeCapacityProviders", vec![arn("capacity-provider/own")]),
+            (providers(&[]), "ecs:DescribeCapacityProviders", names(&["*"])),
+        ] {
+            let accesses = world.accesses(&request);
+            assert!(accesses.iter().all(|access| access.action == action), "{accesses:?}");
+            assert_eq!(accesses.into_iter().map(|access| access.resource).collect::<Vec<_>>(), resources);
+        }
+        let delete = Request::DeleteLifecycleHook { group: "my-asg".to_owned(), hook: "ours".to_owned() };
+        let [access] = world.accesses(&delete).try_into().unwrap();
+        assert_eq!(access.action, "autoscaling:DeleteLifecycleHook");
+        assert!(access.resource.ends_with(":autoScalingGroupName/my-asg"), "{access:?}");
+        assert!(access.context.contains(&("aws:ResourceTag/team".to_owned(), "web".to_owned())));
+    }
+
+    #[test]
+    fn stacks_rules_and_roles_have_resources() {
+        let world = World::new(Timestamp::UNIX_EPOCH, Settings::default());
+        let of = |service: &str, resource: &str| format!("arn:aws:{service}:us-west-2:123456789012:{resource}");
+        let rule = |bus: Option<&str>| Request::DescribeRule {
+            name: "waiting".to_owned(),
+            event_bus_name: bus.map(str::to_owned),
+        };
+        let role = "arn:aws:iam::123456789012:role/reconcile";
+        let simulate = Request::SimulatePrincipalPolicy {
+            policy_source_arn: role.to_owned(),
+            action_names: vec!["ecs:StopTask".to_owned()],
+            resource_arns: Vec::new(),
+            context: Vec::new(),
+        };
+        for (request, action, resource) in [
+            (
+                Request::DescribeStacks { stack_name: Some("lost".to_owned()) },
+                "cloudformation:DescribeStacks",
+                of("cloudformation", "stack/lost/*"),
+            ),
+            (rule(None), "events:DescribeRule", of("events", "rule/waiting")),
+            (rule(Some("default")), "events:DescribeRule", of("events", "rule/waiting")),
+            (rule(Some("other")), "events:DescribeRule", of("events", "rule/other/waiting")),
+            (simulate, "iam:SimulatePrincipalPolicy", role.to_owned()),
+        ] {
+            let [access] = world.accesses(&request).try_into().unwrap();
+            assert_eq!((access.action.as_str(), access.resource), (action, resource));
+        }
+        let of_all = world.accesses(&Request::DescribeStacks { stack_name: None });
+        let of_all: Vec<_> = of_all.iter().map(|access| (access.action.as_str(), access.resource.as_str())).collect();
+        assert_eq!(of_all, [("cloudformation:DescribeStacks", "*"), ("cloudformation:ListStacks", "*")]);
+    }
 
     #[test]
     fn the_protection_of_each_task_is_asked_about_and_without_one_of_everything() {

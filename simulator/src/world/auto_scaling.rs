@@ -2,6 +2,7 @@
 
 use super::{
     ApiError, AutoScalingGroup, AutoScalingInstance, Host, LifecycleHook, Request, Response, World,
+    hooks::no_group,
     lifecycle::{ActionName, Group, global_timeout},
     pages::{Cut, Page, cut},
 };
@@ -28,6 +29,8 @@ impl World {
                 self.describe_groups(names, *max_records, next_token.as_deref())
             }
             Request::DescribeLifecycleHooks { group, hook_names } => self.describe_hooks(group, hook_names),
+            Request::PutLifecycleHook { .. } => self.put_hook(request),
+            Request::DeleteLifecycleHook { group, hook } => self.delete_hook(group, hook),
             Request::CompleteLifecycleAction { group, hook, instance_id, token, result } => {
                 let result = result
                     .parse()
@@ -85,9 +88,7 @@ impl World {
     }
 
     fn describe_hooks(&self, group: &str, names: &[String]) -> Result<Response, ApiError> {
-        let group = self.groups.get(group).ok_or_else(|| {
-            ApiError::validation(format!("AutoScalingGroup name not found - AutoScalingGroup '{group}' not found"))
-        })?;
+        let group = self.groups.get(group).ok_or_else(|| no_group(group))?;
         // Auto Scaling API reference, DescribeLifecycleHooks: "Maximum number of 50 items."
         if names.len() > MAX_HOOK_NAMES {
             return Err(ApiError::validation(format!("At most {MAX_HOOK_NAMES} hook names can be given")));
@@ -116,6 +117,7 @@ impl World {
                 .filter(|host| host.group.as_deref() == Some(&group.name))
                 .filter_map(|host| self.described(host))
                 .collect(),
+            tags: self.group_tags.get(&group.name).cloned().unwrap_or_default().into_iter().collect(),
         }
     }
 

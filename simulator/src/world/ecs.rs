@@ -9,9 +9,13 @@ use super::{
 };
 
 mod attributes;
+mod clusters;
 mod protection;
 
-// ECS API reference, DescribeContainerInstances, DescribeTasks and GetTaskProtection: up to 100 entries.
+/// The cluster that a request means which names none.
+pub(super) const DEFAULT_CLUSTER: &str = "default";
+
+// ECS API reference, DescribeClusters, DescribeCapacityProviders, DescribeContainerInstances, DescribeTasks and GetTaskProtection: up to 100 entries.
 const MAX_DESCRIBED: usize = 100;
 
 // ECS API reference, DescribeServices: "You may specify up to 10 services to describe in a single operation."
@@ -28,6 +32,10 @@ impl World {
         match request {
             Request::ListClusters { max_results, next_token } => {
                 self.list_clusters(*max_results, next_token.as_deref())
+            }
+            Request::DescribeClusters { clusters } => self.describe_clusters(clusters),
+            Request::DescribeCapacityProviders { capacity_providers, max_results, next_token } => {
+                self.describe_capacity_providers(capacity_providers, *max_results, next_token.as_deref())
             }
             Request::ListContainerInstances { cluster, filter, status, max_results, next_token } => {
                 let cluster = self.cluster(cluster)?;
@@ -268,7 +276,7 @@ impl World {
 
     /// The name of the cluster a request means.
     fn cluster(&self, named: &Option<String>) -> Result<String, ApiError> {
-        let named = named.as_deref().unwrap_or("default");
+        let named = named.as_deref().unwrap_or(DEFAULT_CLUSTER);
         (self.clusters.iter())
             .find(|(name, cluster)| *name == named || cluster.arn == named)
             .map(|(name, _)| name.clone())

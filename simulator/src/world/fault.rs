@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::request::{Operation, Request};
+use super::{operation::Operation, request::Request};
 
 /// What goes wrong, with which requests, and how often.
 #[derive(Debug, Clone)]

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{ActionResult, ApiError, Due, HookSpec, LastStatus, Transition, World, WorldError, later, unknown};
+use super::{
+    ActionResult, ApiError, Due, HookSpec, LastStatus, Transition, World, WorldError, hooks::no_group, later, unknown,
+};
 
 /// The longest an instance can be held in a wait state, however many heartbeats come.
 // Auto Scaling user guide, lifecycle hooks: 48 hours or 100 times the heartbeat timeout, whichever is smaller.
@@ -85,6 +87,11 @@ pub(super) fn global_timeout(heartbeat_timeout: Duration) -> Duration {
 }
 
 impl World {
+    /// A group's hook as it stands.
+    pub fn hook(&self, group: &str, name: &str) -> Option<HookSpec> {
+        self.groups.get(group)?.hooks.get(name).cloned()
+    }
+
     /// Auto Scaling begins to terminate an instance at `now`. Answers the events it sends, one for each termination hook.
     pub fn scale_in(&mut self, instance_id: &str, now: Timestamp) -> Result<Vec<Value>, WorldError> {
         self.advance(now);
@@ -169,7 +176,7 @@ impl World {
     }
 
     // Auto Scaling user guide: on termination both results terminate; ABANDON also ends the other hooks' wait.
-    fn end_action(&mut self, instance_id: &str, hook: &str, result: ActionResult) {
+    pub(super) fn end_action(&mut self, instance_id: &str, hook: &str, result: ActionResult) {
         match result {
             ActionResult::Abandon => self.end_actions(instance_id),
             ActionResult::Continue => {
@@ -248,10 +255,7 @@ impl World {
     /// The instance whose active action a request names.
     fn active_action(&self, name: ActionName<'_>) -> Result<String, ApiError> {
         if !self.groups.contains_key(name.group) {
-            return Err(ApiError::validation(format!(
-                "AutoScalingGroup name not found - AutoScalingGroup '{}' not found",
-                name.group
-            )));
+            return Err(no_group(name.group));
         }
         let instance = match (name.instance_id, name.token) {
             (Some(id), _) => self.hosts.get(id),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::request::Operation;
+use super::operation::Operation;
 
 /// One token bucket.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,8 +22,10 @@ pub struct Quotas {
     pub resource_modify: Option<Bucket>,
     /// Describe* and List* of container instances and tasks.
     pub resource_read: Option<Bucket>,
-    /// ListClusters.
+    /// ListClusters, DescribeClusters.
     pub cluster_read: Option<Bucket>,
+    /// DescribeCapacityProviders.
+    pub capacity_provider_read: Option<Bucket>,
     /// DescribeServices.
     pub service_read: Option<Bucket>,
     /// GetTaskProtection.
@@ -38,6 +40,7 @@ pub struct Quotas {
 const RESOURCE_MODIFY: Bucket = bucket(100.0, 40.0);
 const RESOURCE_READ: Bucket = bucket(100.0, 20.0);
 const CLUSTER_READ: Bucket = bucket(50.0, 20.0);
+const CAPACITY_PROVIDER_READ: Bucket = bucket(50.0, 20.0);
 const SERVICE_READ: Bucket = bucket(100.0, 20.0);
 const TASK_PROTECTION: Bucket = bucket(200.0, 80.0);
 
@@ -54,6 +57,7 @@ impl Quotas {
             resource_modify: Some(RESOURCE_MODIFY),
             resource_read: Some(RESOURCE_READ),
             cluster_read: Some(CLUSTER_READ),
+            capacity_provider_read: Some(CAPACITY_PROVIDER_READ),
             service_read: Some(SERVICE_READ),
             task_protection: Some(TASK_PROTECTION),
             attributes: Some(ASSUMED_ATTRIBUTES),
@@ -67,6 +71,7 @@ impl Quotas {
             resource_modify: None,
             resource_read: None,
             cluster_read: None,
+            capacity_provider_read: None,
             service_read: None,
             task_protection: None,
             attributes: None,
@@ -79,6 +84,7 @@ impl Quotas {
             Category::ResourceModify => self.resource_modify,
             Category::ResourceRead => self.resource_read,
             Category::ClusterRead => self.cluster_read,
+            Category::CapacityProviderRead => self.capacity_provider_read,
             Category::ServiceRead => self.service_read,
             Category::TaskProtection => self.task_protection,
             Category::Attributes => self.attributes,
@@ -100,8 +106,8 @@ struct Meter {
 impl Meters {
     /// Takes one token for `operation`; false is a throttle.
     pub(super) fn take(&mut self, quotas: &Quotas, operation: Operation, now: Timestamp) -> bool {
-        let category = category(operation);
-        let Some(bucket) = quotas.bucket(category) else {
+        let limited = category(operation).and_then(|category| Some((category, quotas.bucket(category)?)));
+        let Some((category, bucket)) = limited else {
             return true;
         };
         let meter = self.0.entry(category).or_insert(Meter { tokens: bucket.burst, filled_at: now });
@@ -121,29 +127,39 @@ enum Category {
     ResourceModify,
     ResourceRead,
     ClusterRead,
+    CapacityProviderRead,
     ServiceRead,
     TaskProtection,
     Attributes,
     AutoScaling,
 }
 
-fn category(operation: Operation) -> Category {
-    match operation {
+/// `None` where AWS publishes no bucket and none is assumed.
+fn category(operation: Operation) -> Option<Category> {
+    Some(match operation {
         Operation::UpdateContainerInstancesState | Operation::StopTask => Category::ResourceModify,
         Operation::ListContainerInstances
         | Operation::DescribeContainerInstances
         | Operation::ListTasks
         | Operation::DescribeTasks => Category::ResourceRead,
-        Operation::ListClusters => Category::ClusterRead,
+        Operation::ListClusters | Operation::DescribeClusters => Category::ClusterRead,
+        Operation::DescribeCapacityProviders => Category::CapacityProviderRead,
         Operation::DescribeServices => Category::ServiceRead,
         Operation::GetTaskProtection => Category::TaskProtection,
         Operation::PutAttributes | Operation::DeleteAttributes => Category::Attributes,
         Operation::DescribeAutoScalingInstances
         | Operation::DescribeAutoScalingGroups
         | Operation::DescribeLifecycleHooks
+        | Operation::PutLifecycleHook
+        | Operation::DeleteLifecycleHook
         | Operation::CompleteLifecycleAction
         | Operation::RecordLifecycleActionHeartbeat => Category::AutoScaling,
-    }
+        Operation::DescribeStacks
+        | Operation::ListStackResources
+        | Operation::DescribeRule
+        | Operation::ListTargetsByRule
+        | Operation::SimulatePrincipalPolicy => return None,
+    })
 }
 
 const fn bucket(burst: f64, per_second: f64) -> Bucket {

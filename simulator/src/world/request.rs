@@ -1,129 +1,28 @@
 //! What can be asked of the world.
 
-use std::{fmt, str::FromStr};
-
 use jiff::Timestamp;
 use serde::Deserialize;
 
-/// An operation of ECS or Auto Scaling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is the AWS operation of that name")]
-pub enum Operation {
-    ListClusters,
-    ListContainerInstances,
-    DescribeContainerInstances,
-    UpdateContainerInstancesState,
-    ListTasks,
-    DescribeTasks,
-    GetTaskProtection,
-    StopTask,
-    DescribeServices,
-    PutAttributes,
-    DeleteAttributes,
-    DescribeAutoScalingInstances,
-    DescribeAutoScalingGroups,
-    DescribeLifecycleHooks,
-    CompleteLifecycleAction,
-    RecordLifecycleActionHeartbeat,
-}
-
-/// An AWS service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Service {
-    /// Amazon ECS.
-    Ecs,
-    /// Amazon EC2 Auto Scaling.
-    AutoScaling,
-}
-
-impl Operation {
-    /// Every operation that is modelled.
-    pub const ALL: [Operation; 16] = [
-        Operation::ListClusters,
-        Operation::ListContainerInstances,
-        Operation::DescribeContainerInstances,
-        Operation::UpdateContainerInstancesState,
-        Operation::ListTasks,
-        Operation::DescribeTasks,
-        Operation::GetTaskProtection,
-        Operation::StopTask,
-        Operation::DescribeServices,
-        Operation::PutAttributes,
-        Operation::DeleteAttributes,
-        Operation::DescribeAutoScalingInstances,
-        Operation::DescribeAutoScalingGroups,
-        Operation::DescribeLifecycleHooks,
-        Operation::CompleteLifecycleAction,
-        Operation::RecordLifecycleActionHeartbeat,
-    ];
-
-    /// As AWS spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::ListClusters => "ListClusters",
-            Operation::ListContainerInstances => "ListContainerInstances",
-            Operation::DescribeContainerInstances => "DescribeContainerInstances",
-            Operation::UpdateContainerInstancesState => "UpdateContainerInstancesState",
-            Operation::ListTasks => "ListTasks",
-            Operation::DescribeTasks => "DescribeTasks",
-            Operation::GetTaskProtection => "GetTaskProtection",
-            Operation::StopTask => "StopTask",
-            Operation::DescribeServices => "DescribeServices",
-            Operation::PutAttributes => "PutAttributes",
-            Operation::DeleteAttributes => "DeleteAttributes",
-            Operation::DescribeAutoScalingInstances => "DescribeAutoScalingInstances",
-            Operation::DescribeAutoScalingGroups => "DescribeAutoScalingGroups",
-            Operation::DescribeLifecycleHooks => "DescribeLifecycleHooks",
-            Operation::CompleteLifecycleAction => "CompleteLifecycleAction",
-            Operation::RecordLifecycleActionHeartbeat => "RecordLifecycleActionHeartbeat",
-        }
-    }
-
-    /// Whose operation it is.
-    pub fn service(self) -> Service {
-        match self {
-            Operation::ListClusters
-            | Operation::ListContainerInstances
-            | Operation::DescribeContainerInstances
-            | Operation::UpdateContainerInstancesState
-            | Operation::ListTasks
-            | Operation::DescribeTasks
-            | Operation::GetTaskProtection
-            | Operation::StopTask
-            | Operation::DescribeServices
-            | Operation::PutAttributes
-            | Operation::DeleteAttributes => Service::Ecs,
-            Operation::DescribeAutoScalingInstances
-            | Operation::DescribeAutoScalingGroups
-            | Operation::DescribeLifecycleHooks
-            | Operation::CompleteLifecycleAction
-            | Operation::RecordLifecycleActionHeartbeat => Service::AutoScaling,
-        }
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Operation {
-    type Err = ();
-
-    fn from_str(name: &str) -> Result<Operation, ()> {
-        Operation::ALL.into_iter().find(|operation| operation.name() == name).ok_or(())
-    }
-}
+use super::operation::Operation;
 
 /// One request. Ids may be bare or ARNs; an absent cluster is `default`, where ECS does not require it.
 ///
-/// ECS's are read from their JSON as they stand; a member that is not modelled is refused.
+/// ECS's and EventBridge's are read from their JSON as they stand; a member that is not modelled is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all_fields = "camelCase", deny_unknown_fields)]
 #[expect(missing_docs, reason = "operations and members as in the AWS API references")]
 pub enum Request {
     ListClusters {
+        max_results: Option<i32>,
+        next_token: Option<String>,
+    },
+    DescribeClusters {
+        #[serde(default)]
+        clusters: Vec<String>,
+    },
+    DescribeCapacityProviders {
+        #[serde(default)]
+        capacity_providers: Vec<String>,
         max_results: Option<i32>,
         next_token: Option<String>,
     },
@@ -201,6 +100,18 @@ pub enum Request {
         #[serde(default)]
         hook_names: Vec<String>,
     },
+    PutLifecycleHook {
+        group: String,
+        hook: String,
+        transition: Option<String>,
+        heartbeat_timeout: Option<i32>,
+        default_result: Option<String>,
+        notification_metadata: Option<String>,
+    },
+    DeleteLifecycleHook {
+        group: String,
+        hook: String,
+    },
     CompleteLifecycleAction {
         group: String,
         hook: String,
@@ -214,6 +125,32 @@ pub enum Request {
         instance_id: Option<String>,
         token: Option<String>,
     },
+    DescribeStacks {
+        stack_name: Option<String>,
+    },
+    ListStackResources {
+        stack_name: String,
+        next_token: Option<String>,
+    },
+    #[serde(rename_all = "PascalCase")]
+    DescribeRule {
+        name: String,
+        event_bus_name: Option<String>,
+    },
+    #[serde(rename_all = "PascalCase")]
+    ListTargetsByRule {
+        rule: String,
+        event_bus_name: Option<String>,
+    },
+    SimulatePrincipalPolicy {
+        policy_source_arn: String,
+        action_names: Vec<String>,
+        #[serde(default)]
+        resource_arns: Vec<String>,
+        /// Context keys and their values.
+        #[serde(default)]
+        context: Vec<(String, String)>,
+    },
 }
 
 impl Request {
@@ -221,6 +158,8 @@ impl Request {
     pub fn operation(&self) -> Operation {
         match self {
             Request::ListClusters { .. } => Operation::ListClusters,
+            Request::DescribeClusters { .. } => Operation::DescribeClusters,
+            Request::DescribeCapacityProviders { .. } => Operation::DescribeCapacityProviders,
             Request::ListContainerInstances { .. } => Operation::ListContainerInstances,
             Request::DescribeContainerInstances { .. } => Operation::DescribeContainerInstances,
             Request::UpdateContainerInstancesState { .. } => Operation::UpdateContainerInstancesState,
@@ -234,8 +173,15 @@ impl Request {
             Request::DescribeAutoScalingInstances { .. } => Operation::DescribeAutoScalingInstances,
             Request::DescribeAutoScalingGroups { .. } => Operation::DescribeAutoScalingGroups,
             Request::DescribeLifecycleHooks { .. } => Operation::DescribeLifecycleHooks,
+            Request::PutLifecycleHook { .. } => Operation::PutLifecycleHook,
+            Request::DeleteLifecycleHook { .. } => Operation::DeleteLifecycleHook,
             Request::CompleteLifecycleAction { .. } => Operation::CompleteLifecycleAction,
             Request::RecordLifecycleActionHeartbeat { .. } => Operation::RecordLifecycleActionHeartbeat,
+            Request::DescribeStacks { .. } => Operation::DescribeStacks,
+            Request::ListStackResources { .. } => Operation::ListStackResources,
+            Request::DescribeRule { .. } => Operation::DescribeRule,
+            Request::ListTargetsByRule { .. } => Operation::ListTargetsByRule,
+            Request::SimulatePrincipalPolicy { .. } => Operation::SimulatePrincipalPolicy,
         }
     }
 
@@ -243,6 +189,8 @@ impl Request {
     pub fn subjects(&self) -> Vec<&str> {
         match self {
             Request::ListClusters { .. } => Vec::new(),
+            Request::DescribeClusters { clusters } => with(Vec::new(), clusters),
+            Request::DescribeCapacityProviders { capacity_providers, .. } => with(Vec::new(), capacity_providers),
             Request::ListContainerInstances { cluster, filter, .. } => present([cluster, filter]),
             Request::DescribeContainerInstances { cluster, container_instances }
             | Request::UpdateContainerInstancesState { cluster, container_instances, .. } => {
@@ -261,9 +209,19 @@ impl Request {
             Request::DescribeAutoScalingInstances { instance_ids, .. } => with(Vec::new(), instance_ids),
             Request::DescribeAutoScalingGroups { names, .. } => with(Vec::new(), names),
             Request::DescribeLifecycleHooks { group, hook_names } => with(vec![group], hook_names),
+            Request::PutLifecycleHook { group, hook, .. } | Request::DeleteLifecycleHook { group, hook } => {
+                with(Vec::new(), [group, hook])
+            }
             Request::CompleteLifecycleAction { group, hook, instance_id, token, .. }
             | Request::RecordLifecycleActionHeartbeat { group, hook, instance_id, token } => {
                 with(present([instance_id, token]), [group, hook])
+            }
+            Request::DescribeStacks { stack_name } => present([stack_name]),
+            Request::ListStackResources { stack_name, .. } => vec![stack_name],
+            Request::DescribeRule { name: rule, event_bus_name }
+            | Request::ListTargetsByRule { rule, event_bus_name } => with(present([event_bus_name]), [rule]),
+            Request::SimulatePrincipalPolicy { policy_source_arn, action_names, resource_arns, .. } => {
+                with(vec![policy_source_arn], action_names.iter().chain(resource_arns))
             }
         }
     }
@@ -319,17 +277,4 @@ pub enum Outcome {
         /// Whether the request took effect.
         effect: bool,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_operation_is_found_by_its_name() {
-        for operation in Operation::ALL {
-            assert_eq!(operation.name().parse(), Ok(operation));
-        }
-        assert_eq!("RunTask".parse::<Operation>(), Err(()));
-    }
 }

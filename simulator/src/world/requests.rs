@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    ApiError, FaultKind, Operation, Outcome, Recorded, Reply, Request, RequestError, Response, Service, World, fault,
+    ApiError, FaultKind, Outcome, Recorded, Reply, Request, RequestError, Response, Service, World, fault,
+    refusal::{server_error, throttled},
 };
 
 impl World {
@@ -14,21 +15,23 @@ impl World {
         self.advance(now);
         let operation = request.operation();
         let fails = self.settings.failing > 0.0 && self.rng.f64() < self.settings.failing;
+        let stranger = self.credentials_refused(client, operation);
         let planned = fault::strike(&mut self.plan, &request);
-        let forbidden = self.forbidden(client, &request);
+        let forbidden = if stranger.is_none() { self.forbidden(client, &request) } else { None };
         let fault = planned.or(fails.then_some(FaultKind::ServerError));
-        let answer = match fault {
-            _ if forbidden.is_some() => Err(access_denied(operation).into()),
-            Some(FaultKind::DropConnection) => Err(RequestError::ConnectionLost),
-            Some(FaultKind::Throttle) => Err(throttled(operation).into()),
-            Some(FaultKind::ServerError) => Err(server_error(operation).into()),
-            Some(FaultKind::AccessDenied) => Err(access_denied(operation).into()),
-            Some(FaultKind::LoseAnswer) => {
+        let answer = match (fault, stranger, &forbidden) {
+            (_, Some(refusal), _) => Err(refusal.into()),
+            (_, _, Some(denied)) => Err(self.access_denied(client, &request, Some(&denied.access)).into()),
+            (Some(FaultKind::DropConnection), ..) => Err(RequestError::ConnectionLost),
+            (Some(FaultKind::Throttle), ..) => Err(throttled(operation).into()),
+            (Some(FaultKind::ServerError), ..) => Err(server_error(operation).into()),
+            (Some(FaultKind::AccessDenied), ..) => Err(self.access_denied(client, &request, None).into()),
+            (Some(FaultKind::LoseAnswer), ..) => {
                 // Whether it was refused, nobody learns either.
                 let _unheard = self.serve(&request);
                 Err(RequestError::ConnectionLost)
             }
-            Some(FaultKind::Slow(_)) | None => self.serve(&request).map_err(RequestError::from),
+            (Some(FaultKind::Slow(_)) | None, ..) => self.serve(&request).map_err(RequestError::from),
         };
         if let Some(forbidden) = forbidden {
             self.denied.push(forbidden);
@@ -56,34 +59,9 @@ impl World {
         match operation.service() {
             Service::Ecs => self.serve_ecs(request),
             Service::AutoScaling => self.serve_auto_scaling(request),
+            Service::CloudFormation => self.serve_cloudformation(request),
+            Service::EventBridge => self.serve_events(request),
+            Service::Iam => self.serve_iam(request),
         }
     }
-}
-
-// ECS API reference, "Request throttling"; Auto Scaling API reference, "Common errors".
-fn throttled(operation: Operation) -> ApiError {
-    let code = match operation.service() {
-        Service::Ecs => "ThrottlingException",
-        Service::AutoScaling => "Throttling",
-    };
-    ApiError::new(code, "Rate exceeded")
-}
-
-// ECS API reference, ServerException; Auto Scaling API reference, "Common errors", InternalFailure.
-fn server_error(operation: Operation) -> ApiError {
-    let code = match operation.service() {
-        Service::Ecs => "ServerException",
-        Service::AutoScaling => "InternalFailure",
-    };
-    ApiError { status: 500, ..ApiError::new(code, "The request failed because of an internal error.") }
-}
-
-// Both API references, "Common errors".
-fn access_denied(operation: Operation) -> ApiError {
-    let (code, status, prefix) = match operation.service() {
-        Service::Ecs => ("AccessDeniedException", 400, "ecs"),
-        Service::AutoScaling => ("AccessDenied", 403, "autoscaling"),
-    };
-    let message = format!("User is not authorized to perform: {prefix}:{operation}");
-    ApiError { status, ..ApiError::new(code, message) }
 }

@@ -67,6 +67,22 @@ pub enum Response {
         /// Absent on the last page.
         next_token: Option<String>,
     },
+    /// DescribeClusters.
+    Clusters {
+        /// Those that were found.
+        clusters: Vec<ClusterDescription>,
+        /// Those that were not.
+        failures: Vec<Failure>,
+    },
+    /// DescribeCapacityProviders.
+    CapacityProviders {
+        /// One page of those that were found.
+        capacity_providers: Vec<CapacityProviderDescription>,
+        /// Those that were not.
+        failures: Vec<Failure>,
+        /// Absent on the last page.
+        next_token: Option<String>,
+    },
     /// DescribeContainerInstances and UpdateContainerInstancesState.
     ContainerInstances {
         /// Those that were found.
@@ -115,7 +131,22 @@ pub enum Response {
     },
     /// DescribeLifecycleHooks.
     LifecycleHooks(Vec<LifecycleHook>),
-    /// CompleteLifecycleAction and RecordLifecycleActionHeartbeat.
+    /// DescribeStacks.
+    Stacks(Vec<StackDescription>),
+    /// ListStackResources.
+    StackResources {
+        /// One page of them.
+        resources: Vec<StackResource>,
+        /// Absent on the last page.
+        next_token: Option<String>,
+    },
+    /// DescribeRule.
+    Rule(Box<RuleDescription>),
+    /// ListTargetsByRule.
+    Targets(Vec<RuleTarget>),
+    /// SimulatePrincipalPolicy.
+    Evaluations(Vec<EvaluationResult>),
+    /// PutLifecycleHook, DeleteLifecycleHook, CompleteLifecycleAction and RecordLifecycleActionHeartbeat.
     Done,
 }
 
@@ -125,6 +156,29 @@ pub enum Response {
 pub struct Failure {
     pub arn: String,
     pub reason: String,
+}
+
+/// A cluster as described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the ECS API reference")]
+pub struct ClusterDescription {
+    pub cluster_arn: String,
+    pub cluster_name: String,
+    pub registered_container_instances_count: usize,
+    pub running_tasks_count: usize,
+    pub pending_tasks_count: usize,
+    pub active_services_count: usize,
+    pub capacity_providers: Vec<String>,
+}
+
+/// A capacity provider as described; what is not here is DISABLED.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the ECS API reference")]
+pub struct CapacityProviderDescription {
+    pub capacity_provider_arn: String,
+    pub name: String,
+    pub auto_scaling_group_arn: String,
+    pub managed_draining: &'static str,
 }
 
 /// A container instance as described.
@@ -217,6 +271,7 @@ pub struct AutoScalingGroup {
     pub created_at: Timestamp,
     pub availability_zone: String,
     pub instances: Vec<AutoScalingInstance>,
+    pub tags: Vec<(String, String)>,
 }
 
 /// A lifecycle hook as described; durations in seconds.
@@ -230,4 +285,76 @@ pub struct LifecycleHook {
     pub heartbeat_timeout: u64,
     pub global_timeout: u64,
     pub default_result: String,
+}
+
+/// A stack as described; it is CREATE_COMPLETE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the CloudFormation API reference")]
+pub struct StackDescription {
+    pub stack_name: String,
+    pub stack_id: String,
+    pub creation_time: Timestamp,
+    /// Keys and values.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// A resource of a stack; it is CREATE_COMPLETE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the CloudFormation API reference")]
+pub struct StackResource {
+    pub logical_resource_id: String,
+    pub physical_resource_id: String,
+    pub resource_type: String,
+    pub last_updated: Timestamp,
+}
+
+/// A rule as described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the EventBridge API reference")]
+pub struct RuleDescription {
+    pub name: String,
+    pub arn: String,
+    pub event_pattern: Option<String>,
+    pub schedule_expression: Option<String>,
+    pub state: &'static str,
+    pub description: Option<String>,
+    pub event_bus_name: String,
+}
+
+/// A target of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the EventBridge API reference")]
+pub struct RuleTarget {
+    pub id: String,
+    pub arn: String,
+    pub dead_letter_arn: Option<String>,
+    pub retry_policy: Option<RetryPolicy>,
+}
+
+/// How long EventBridge tries to deliver an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the EventBridge API reference")]
+pub struct RetryPolicy {
+    pub maximum_retry_attempts: Option<u64>,
+    pub maximum_event_age_in_seconds: Option<u64>,
+}
+
+/// Whether a role may do something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EvaluationResult {
+    /// What.
+    pub action: String,
+    /// Whether it may, to every resource that was asked about.
+    pub allowed: bool,
+    /// Each of them; empty where none was named.
+    pub resources: Vec<ResourceDecision>,
+}
+
+/// Whether a role may do something to one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceDecision {
+    /// Its ARN.
+    pub resource: String,
+    /// Whether it may.
+    pub allowed: bool,
 }

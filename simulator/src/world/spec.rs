@@ -3,6 +3,7 @@
 use std::{fmt, ops::Range, str::FromStr, time::Duration};
 
 use super::quota::Quotas;
+use crate::cloudformation::Place;
 
 /// The most ids or records one page of an ECS list holds.
 // ECS API reference, ListTasks and ListContainerInstances: maxResults "between 1 and 100".
@@ -56,6 +57,18 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// Where a stack of this name is, when it is deployed here.
+    pub fn place(&self, stack: &str) -> Place {
+        Place {
+            partition: self.partition.clone(),
+            region: self.region.clone(),
+            account: self.account.clone(),
+            stack: stack.to_owned(),
+        }
+    }
+}
+
 /// An Auto Scaling group.
 #[derive(Debug, Clone, Default)]
 pub struct GroupSpec {
@@ -63,6 +76,19 @@ pub struct GroupSpec {
     pub name: String,
     /// Its lifecycle hooks.
     pub hooks: Vec<HookSpec>,
+}
+
+/// A capacity provider of an ECS cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapacityProviderSpec {
+    /// Its name.
+    pub name: String,
+    /// The cluster that has it.
+    pub cluster: String,
+    /// The Auto Scaling group that it is made of.
+    pub group: String,
+    /// Whether ECS itself drains the group's instances when they are terminated.
+    pub managed_draining: bool,
 }
 
 /// A lifecycle hook of a group.

@@ -1,13 +1,17 @@
 //! The model's rules, one short test each.
 
 mod attributes;
+mod clusters;
 mod faults;
+mod hook_settings;
 mod hooks;
 mod hosts;
 mod lists;
 mod protection;
+mod refusals;
 mod services;
 mod spot;
+mod stack;
 mod states;
 mod tasks;
 
@@ -93,10 +97,14 @@ fn statuses(world: &World, instance_id: &str) -> Vec<LastStatus> {
 }
 
 fn drain(world: &mut World, instance_id: &str) {
+    update(world, instance_id, "DRAINING");
+}
+
+fn update(world: &mut World, instance_id: &str, status: &str) {
     let request = Request::UpdateContainerInstancesState {
         cluster: named(CLUSTER),
         container_instances: vec![registration(world, instance_id).id],
-        status: "DRAINING".to_owned(),
+        status: status.to_owned(),
     };
     ask(world, request).unwrap();
 }

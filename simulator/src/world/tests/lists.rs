@@ -52,6 +52,21 @@ fn lists_of_container_instances_lag() {
 }
 
 #[test]
+fn container_instances_are_listed_by_status() {
+    let mut world = world();
+    for id in ["i-1", "i-2"] {
+        host(&mut world, id);
+    }
+    let arns = |world: &World, ids: &[&str]| ids.iter().map(|id| registration(world, id).arn).collect::<Vec<_>>();
+    drain(&mut world, "i-1");
+    assert_eq!(instances(&mut world, None, Some("DRAINING")), arns(&world, &["i-1"]));
+    assert_eq!(instances(&mut world, None, Some("ACTIVE")), arns(&world, &["i-2"]));
+    update(&mut world, "i-1", "ACTIVE");
+    assert!(instances(&mut world, None, Some("DRAINING")).is_empty());
+    assert_eq!(instances(&mut world, None, Some("ACTIVE")).len(), 2);
+}
+
+#[test]
 fn a_filter_finds_hosts_and_inactive_ones_are_left_out() {
     let mut world = world();
     for id in ["i-0a", "i-0b", "i-0c"] {
@@ -139,10 +154,15 @@ fn auto_scaling_describes_what_it_knows_and_ignores_the_rest() {
     };
     assert_eq!(instance.lifecycle_state, "Terminating:Wait");
     assert_eq!(instance.health_status, "UNHEALTHY");
-    let groups = Request::DescribeAutoScalingGroups { names: Vec::new(), max_records: None, next_token: None };
+    let groups = Request::DescribeAutoScalingGroups {
+        names: vec![GROUP.to_owned(), "lost".to_owned()],
+        max_records: None,
+        next_token: None,
+    };
     let Ok(Response::AutoScalingGroups { groups, .. }) = ask(&mut world, groups) else {
         panic!("not groups");
     };
+    assert_eq!(groups.len(), 1);
     assert_eq!(groups[0].instances.len(), 1);
     assert_eq!(groups[0].instances[0].health_status, "Unhealthy");
 }

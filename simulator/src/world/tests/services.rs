@@ -134,6 +134,20 @@ fn a_host_that_is_active_again_keeps_its_task_and_the_surplus_goes() {
 }
 
 #[test]
+fn tasks_are_placed_again_on_a_host_that_was_set_active() {
+    let mut world = draining(2, 0, 100);
+    world.advance(at(60));
+    assert_eq!(counts(&world, "i-2"), (2, 0));
+    update(&mut world, "i-1", "ACTIVE");
+    world.advance(at(120));
+    assert_eq!(counts(&world, "i-1"), (0, 0), "what runs elsewhere stays there");
+    let task = world.tasks_on("i-2").into_iter().find(|task| task.is_alive()).unwrap().id.clone();
+    stop(&mut world, &task);
+    world.advance(at(180));
+    assert_eq!((counts(&world, "i-1"), counts(&world, "i-2")), ((1, 0), (1, 0)));
+}
+
+#[test]
 fn nothing_is_placed_where_the_agent_is_disconnected() {
     let mut world = draining(1, 0, 100);
     world.set_agent_connected("i-2", false).unwrap();

@@ -1,0 +1,62 @@
+//! What CloudFormation is asked, and what it answers.
+
+use super::{
+    super::{
+        form::Form,
+        xml::{list, optional, text},
+    },
+    Modelled, invalid_action,
+};
+use crate::world::{ApiError, Operation, Request, Response, Service, StackDescription, StackResource};
+
+pub(super) fn modelled(operation: Operation) -> Modelled {
+    match operation {
+        Operation::ListStackResources => (&["StackName", "NextToken"], &[]),
+        _ => (&["StackName"], &[]),
+    }
+}
+
+pub(super) fn decode(operation: Operation, form: &Form) -> Result<Request, ApiError> {
+    match operation {
+        Operation::DescribeStacks => Ok(Request::DescribeStacks { stack_name: form.optional("StackName") }),
+        Operation::ListStackResources => Ok(Request::ListStackResources {
+            stack_name: form.required("StackName")?,
+            next_token: form.optional("NextToken"),
+        }),
+        _ => Err(invalid_action(operation.name(), Service::CloudFormation)),
+    }
+}
+
+pub(super) fn content(response: &Response) -> String {
+    match response {
+        Response::Stacks(stacks) => list("Stacks", stacks, stack),
+        Response::StackResources { resources, next_token } => {
+            list("StackResourceSummaries", resources, resource) + &optional("NextToken", next_token.as_deref())
+        }
+        _ => String::new(),
+    }
+}
+
+fn stack(stack: &StackDescription) -> String {
+    [
+        text("StackId", &stack.stack_id),
+        text("StackName", &stack.stack_name),
+        list("Parameters", &stack.parameters, |(key, value)| {
+            text("ParameterKey", key) + &text("ParameterValue", value)
+        }),
+        text("CreationTime", &stack.creation_time.to_string()),
+        text("StackStatus", "CREATE_COMPLETE"),
+    ]
+    .concat()
+}
+
+fn resource(resource: &StackResource) -> String {
+    [
+        text("LogicalResourceId", &resource.logical_resource_id),
+        text("PhysicalResourceId", &resource.physical_resource_id),
+        text("ResourceType", &resource.resource_type),
+        text("LastUpdatedTimestamp", &resource.last_updated.to_string()),
+        text("ResourceStatus", "CREATE_COMPLETE"),
+    ]
+    .concat()
+}

@@ -11,6 +11,7 @@
 mod batch;
 mod batches;
 mod burst;
+mod by_hand;
 mod deadlines;
 mod drains;
 mod events;

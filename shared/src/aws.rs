@@ -11,6 +11,7 @@ pub mod sdk;
 pub mod tally;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -34,6 +35,13 @@ pub trait Calls {
         token: Option<String>,
     ) -> Result<Page<ContainerInstanceArn>, CallError>;
 
+    /// ECS `ListContainerInstances`: a page of up to 100 ARNs of those that are DRAINING.
+    async fn list_draining_container_instances(
+        &self,
+        cluster: &ClusterName,
+        token: Option<String>,
+    ) -> Result<Page<ContainerInstanceArn>, CallError>;
+
     /// ECS `DescribeContainerInstances`, at most [`batch::DESCRIBE_MAX`].
     async fn describe_container_instances(
         &self,
@@ -43,6 +51,14 @@ pub trait Calls {
 
     /// ECS `UpdateContainerInstancesState` to DRAINING, at most [`batch::UPDATE_STATE_MAX`].
     async fn set_draining(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+    ) -> Result<Found<ContainerInstance>, CallError>;
+
+    /// ECS `UpdateContainerInstancesState` to ACTIVE, at most [`batch::UPDATE_STATE_MAX`]. No function asks for it: whether a
+    /// host takes tasks again, people decide.
+    async fn set_active(
         &self,
         cluster: &ClusterName,
         arns: &[ContainerInstanceArn],
@@ -183,6 +199,17 @@ pub enum InstanceStatus {
     Inactive,
     /// REGISTERING, DEREGISTERING, REGISTRATION_FAILED, or what AWS adds.
     Other(String),
+}
+
+impl fmt::Display for InstanceStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "ACTIVE",
+            Self::Draining => "DRAINING",
+            Self::Inactive => "INACTIVE",
+            Self::Other(other) => other,
+        })
+    }
 }
 
 impl From<&str> for InstanceStatus {

@@ -15,10 +15,13 @@ mod facts;
 mod hand_over;
 pub mod known;
 mod locate;
+pub mod look;
 mod observe;
+pub mod prospect;
 pub mod remembered;
 pub mod report;
 pub mod scan;
+pub mod standing;
 pub mod straggler;
 mod tasks;
 pub mod tries;
@@ -91,6 +94,13 @@ impl Budget {
         Self { hand_over_at, report_at, resumed_at: None, is_reported: true }
     }
 
+    /// Without an end: a person waits for as long as it takes.
+    #[must_use]
+    pub fn endless() -> Self {
+        let (hand_over_at, report_at) = (Timestamp::MAX, Timestamp::MAX);
+        Self { hand_over_at, report_at, resumed_at: None, is_reported: true }
+    }
+
     /// Nobody reads the report: an SQS batch is answered with message ids.
     #[must_use]
     pub fn unreported(self) -> Self {
@@ -120,47 +130,91 @@ pub async fn run<C: Calls>(
     budget: Budget,
     rng: &mut fastrand::Rng,
 ) -> Vec<Drain> {
-    let mut seen = BTreeSet::new();
-    let first = departures.into_iter().filter(|known| seen.insert(known.departure.clone()));
-    let first: Vec<_> = first.collect();
-    let unattended = Some(Unattended { from: budget.hand_over_at, until: budget.resumed_at });
-    let in_a_crowd = first.len() > CROWD;
-    let drainee = |known| Drainee { known: Known { unattended, in_a_crowd, ..known }, settled: None, settled_at: None };
-    let mut drainees: Vec<_> = first.into_iter().map(drainee).collect();
-    let listings = Listings::default();
-
-    let clock = context.clock;
-    if timeout_at(clock.instant(budget.hand_over_at), pursue(context, &mut drainees, &listings, rng)).await.is_err() {
-        let left = drainees.iter().filter(|drainee| drainee.settled.is_none()).count();
+    let mut pursuit = Pursuit::new(context, departures, budget);
+    let polling_ends = context.clock.instant(budget.hand_over_at);
+    if timeout_at(polling_ends, async { while !pursuit.round(rng).await.is_over() {} }).await.is_err() {
+        let left = pursuit.drainees.iter().filter(|drainee| drainee.settled.is_none()).count();
         info!(drains = left, "polling ends");
     }
-    let handed_over = hand_over::hand_over(context, &mut drainees, &listings, budget);
-    if timeout_at(clock.instant(budget.report_at), handed_over).await.is_err() {
-        warn!("the hand-over was cut short by the end of the invocation");
-    }
-    hand_over::reports(context, &drainees, budget)
+    pursuit.conclude().await
 }
 
-/// Observes, decides and acts until everything is settled.
-async fn pursue<C: Calls>(
-    context: &Context<'_, C>,
-    drainees: &mut [Drainee],
-    listings: &Listings,
-    rng: &mut fastrand::Rng,
-) {
-    loop {
+/// A run, round by round, so that it can be looked at between two of them.
+#[derive(Debug)]
+pub struct Pursuit<'a, C> {
+    context: &'a Context<'a, C>,
+    drainees: Vec<Drainee>,
+    listings: Listings,
+    budget: Budget,
+}
+
+/// Whether a pursuit goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Round {
+    /// Something is open.
+    GoesOn,
+    /// Everything is settled.
+    Over,
+}
+
+impl Round {
+    /// Whether nothing is open any more.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self == Self::Over
+    }
+}
+
+impl<'a, C: Calls> Pursuit<'a, C> {
+    /// Nothing is done yet.
+    #[must_use]
+    pub fn new(context: &'a Context<'a, C>, departures: Vec<Known>, budget: Budget) -> Self {
+        let mut seen = BTreeSet::new();
+        let first = departures.into_iter().filter(|known| seen.insert(known.departure.clone()));
+        let first: Vec<_> = first.collect();
+        let unattended = Some(Unattended { from: budget.hand_over_at, until: budget.resumed_at });
+        let in_a_crowd = first.len() > CROWD;
+        let drainee = |known| Drainee::new(Known { unattended, in_a_crowd, ..known });
+        Self { context, drainees: first.into_iter().map(drainee).collect(), listings: Listings::default(), budget }
+    }
+
+    /// Observes, decides and acts once, or sleeps until somebody wants to. Dropped at any await, it is as if it had ended
+    /// there: the next one works from AWS's state.
+    pub async fn round(&mut self, rng: &mut fastrand::Rng) -> Round {
+        let Self { context, drainees, listings, .. } = self;
         let steps = next_steps(drainees, context);
         if drainees.iter().all(|drainee| drainee.settled.is_some()) {
-            return;
+            return Round::Over;
         }
         if steps.work.is_empty() {
             let now = context.clock.now();
             let wake = steps.wake.unwrap_or(now).max(after(now, SHORTEST_PAUSE));
             tokio::time::sleep_until(context.clock.instant(wake)).await;
-            continue;
+        } else {
+            act::urgent(context, drainees, &steps.work, rng).await;
+            act::others_and_read(context, drainees, &steps, listings, rng).await;
         }
-        act::urgent(context, drainees, &steps.work, rng).await;
-        act::others_and_read(context, drainees, &steps, listings, rng).await;
+        Round::GoesOn
+    }
+
+    /// Reads what people want to know sooner than the engine does: which tasks are left, and why.
+    pub async fn look(&mut self) {
+        look::refresh(self.context, &self.listings, &mut self.drainees).await;
+    }
+
+    /// What is known of each, and how it ended, if it has.
+    pub fn known(&self) -> impl Iterator<Item = (&Known, Option<&Settled>)> {
+        self.drainees.iter().map(|drainee| (&drainee.known, drainee.settled.as_ref()))
+    }
+
+    /// Hands over what is open, and reports.
+    pub async fn conclude(mut self) -> Vec<Drain> {
+        let Self { context, drainees, listings, budget } = &mut self;
+        let handed_over = hand_over::hand_over(context, drainees, listings, *budget);
+        if timeout_at(context.clock.instant(budget.report_at), handed_over).await.is_err() {
+            warn!("the hand-over was cut short by the end of the invocation");
+        }
+        hand_over::reports(context, drainees, *budget)
     }
 }
 
@@ -204,6 +258,10 @@ fn next_steps<C>(drainees: &mut [Drainee], context: &Context<'_, C>) -> Steps {
 }
 
 impl Drainee {
+    fn new(known: Known) -> Self {
+        Self { known, settled: None, settled_at: None }
+    }
+
     fn settle(&mut self, settled: Settled, now: Timestamp) {
         log_end(&self.known, &settled, now);
         self.settled_at = Some(now);

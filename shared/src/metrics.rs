@@ -204,7 +204,7 @@ fn measure_drain(drain: &Drain, measured: &mut Measured) {
         Outcome::TimedOut => DRAINS_TIMED_OUT,
         Outcome::HandedOver => return measured.count(DRAINS_HANDED_OVER, cause, 1),
         Outcome::AlreadyReleased if drain.measures.left_running > 0 => DRAINS_TIMED_OUT,
-        Outcome::AlreadyReleased | Outcome::Ignored | Outcome::WouldDrain => return,
+        Outcome::AlreadyReleased | Outcome::Ignored | Outcome::TakenBack | Outcome::WouldDrain => return,
     };
     measured.count(ended, cause, 1);
     if drain.outcome == Outcome::Drained {

@@ -81,6 +81,28 @@ macro_rules! answer {
     };
 }
 
+impl Model {
+    async fn container_instances(&self, request: Request) -> Result<Page<ContainerInstanceArn>, CallError> {
+        answer!(self.ask(request).await?, Response::Arns { arns, next_token } => {
+            Page { items: arns.into_iter().map(Into::into).collect(), next_token }
+        })
+    }
+
+    async fn update_state(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+        status: &str,
+    ) -> Result<Found<ContainerInstance>, CallError> {
+        let request = Request::UpdateContainerInstancesState {
+            cluster: Some(cluster.to_string()),
+            container_instances: arns.iter().map(ToString::to_string).collect(),
+            status: status.into(),
+        };
+        Ok(container_instances_of(self.ask(request).await?))
+    }
+}
+
 impl Calls for Model {
     async fn list_clusters(&self, token: Option<String>) -> Result<Page<ClusterName>, CallError> {
         let request = Request::ListClusters { max_results: None, next_token: token };
@@ -95,16 +117,30 @@ impl Calls for Model {
         filter: &str,
         token: Option<String>,
     ) -> Result<Page<ContainerInstanceArn>, CallError> {
-        let request = Request::ListContainerInstances {
+        self.container_instances(Request::ListContainerInstances {
             cluster: Some(cluster.to_string()),
             filter: Some(filter.into()),
             status: None,
             max_results: None,
             next_token: token,
-        };
-        answer!(self.ask(request).await?, Response::Arns { arns, next_token } => {
-            Page { items: arns.into_iter().map(Into::into).collect(), next_token }
         })
+        .await
+    }
+
+    async fn list_draining_container_instances(
+        &self,
+        cluster: &ClusterName,
+        token: Option<String>,
+    ) -> Result<Page<ContainerInstanceArn>, CallError> {
+        let status = Some("DRAINING".into());
+        self.container_instances(Request::ListContainerInstances {
+            cluster: Some(cluster.to_string()),
+            filter: None,
+            status,
+            max_results: None,
+            next_token: token,
+        })
+        .await
     }
 
     async fn describe_container_instances(
@@ -122,12 +158,15 @@ impl Calls for Model {
         cluster: &ClusterName,
         arns: &[ContainerInstanceArn],
     ) -> Result<Found<ContainerInstance>, CallError> {
-        let request = Request::UpdateContainerInstancesState {
-            cluster: Some(cluster.to_string()),
-            container_instances: arns.iter().map(ToString::to_string).collect(),
-            status: "DRAINING".into(),
-        };
-        Ok(container_instances_of(self.ask(request).await?))
+        self.update_state(cluster, arns, "DRAINING").await
+    }
+
+    async fn set_active(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+    ) -> Result<Found<ContainerInstance>, CallError> {
+        self.update_state(cluster, arns, "ACTIVE").await
     }
 
     async fn list_tasks(

@@ -148,18 +148,49 @@ pub async fn container_instances(
     few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
 }
 
+/// Every container instance of one cluster that is DRAINING, described.
+///
+/// # Errors
+/// When any request fails: without the whole answer nobody can be said not to drain.
+pub async fn draining_in(calls: &impl Calls, cluster: &ClusterName) -> Result<Vec<ContainerInstance>, CallError> {
+    let page = |token| calls.list_draining_container_instances(cluster, token);
+    let arns = every_page("ListContainerInstances", page).await?;
+    let mut answers = container_instances(calls, cluster, &arns).await;
+    match answers.unknown.pop() {
+        Some(unknown) => Err(unknown.error),
+        None => Ok(answers.found),
+    }
+}
+
 /// Sets container instances of one cluster to DRAINING. One that ECS will not have does not hold up its chunk.
 pub async fn set_draining(
     calls: &impl Calls,
     cluster: &ClusterName,
     arns: &[ContainerInstanceArn],
 ) -> Answers<ContainerInstanceArn, ContainerInstance> {
+    each_state(arns, async |chunk| calls.set_draining(cluster, chunk).await).await
+}
+
+/// Sets container instances of one cluster to ACTIVE, likewise.
+pub async fn set_active(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    arns: &[ContainerInstanceArn],
+) -> Answers<ContainerInstanceArn, ContainerInstance> {
+    each_state(arns, async |chunk| calls.set_active(cluster, chunk).await).await
+}
+
+async fn each_state(
+    arns: &[ContainerInstanceArn],
+    request: impl AsyncFn(&[ContainerInstanceArn]) -> Result<Found<ContainerInstance>, CallError>,
+) -> Answers<ContainerInstanceArn, ContainerInstance> {
+    let request = &request;
     let requests = arns.chunks(UPDATE_STATE_MAX).map(|chunk| async move {
-        match calls.set_draining(cluster, chunk).await {
+        match request(chunk).await {
             Err(error) if error.blames_the_request() && chunk.len() > 1 => {
                 let mut answers = Answers::default();
                 for single in chunk.chunks(1) {
-                    answers = answers.and(updated(single, calls.set_draining(cluster, single).await));
+                    answers = answers.and(updated(single, request(single).await));
                 }
                 answers
             }

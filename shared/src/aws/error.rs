@@ -71,7 +71,15 @@ impl CallError {
             | "UnrecognizedClientException"
             | "InvalidClientTokenId"
             | "ExpiredTokenException"
-            | "ExpiredToken" => ErrorClass::Denied,
+            | "ExpiredToken"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "RequestExpired"
+            | "OptInRequired" => ErrorClass::Denied,
             _ => ErrorClass::Unknown,
         }
     }
@@ -122,6 +130,9 @@ mod tests {
         assert_eq!(class("InvalidParameterException", "The referenced task was not found."), ErrorClass::Absent);
         assert_eq!(class("InvalidParameterException", "Identifier is malformed"), ErrorClass::Unknown);
         assert_eq!(class("AccessDeniedException", ""), ErrorClass::Denied);
+        for code in ["InvalidSignatureException", "SignatureDoesNotMatch", "ExpiredToken", "RequestExpired"] {
+            assert_eq!(class(code, ""), ErrorClass::Denied, "{code}");
+        }
         assert_eq!(class("ThrottlingException", "Rate exceeded"), ErrorClass::Throttled);
         assert_eq!(class("Throttling", "Rate exceeded"), ErrorClass::Throttled);
         assert_eq!(class("ServerException", ""), ErrorClass::Unknown);

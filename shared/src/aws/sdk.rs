@@ -12,11 +12,12 @@ use aws_smithy_runtime_api::client::retries::classifiers::RetryClassifierPriorit
 use ecs::config::interceptors::InterceptorContext;
 use ecs::config::retry::{ClassifyRetry, RetryAction};
 use ecs::error::{ProvideErrorMetadata, SdkError};
+use ecs::operation::list_container_instances::builders::ListContainerInstancesFluentBuilder;
 use ecs::types as model;
 use jiff::Timestamp;
 
 use super::connection::{CountingRetries, WithoutSignature, one_connector};
-use super::tally::Tally;
+use super::tally::{Denial, Tally};
 use super::{
     Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Failure, Found,
     InstanceStatus, LifecycleActionResult, LifecycleHook, Page, Service, Task, TaskProtection,
@@ -56,16 +57,35 @@ impl SdkCalls {
             .build();
         let config = config.to_builder().http_client(one_connector());
         let config = config.retry_config(retry).timeout_config(timeouts).build();
-        let tally = Tally::default();
         let ecs = ecs::config::Builder::from(&config).retry_classifier(ThrottlesAreTheEngines);
         let auto_scaling = autoscaling::config::Builder::from(&config).retry_classifier(ThrottlesAreTheEngines);
-        Self {
-            ecs: ecs::Client::from_conf(ecs.interceptor(CountingRetries(tally.clone())).build()),
-            auto_scaling: autoscaling::Client::from_conf(
-                auto_scaling.interceptor(CountingRetries(tally.clone())).build(),
-            ),
-            tally,
-        }
+        Self::of(ecs, auto_scaling)
+    }
+
+    /// Clients with the tries and times of `config`, throttles included: for reads that no engine stands behind.
+    #[must_use]
+    pub fn with_patience_of(config: &SdkConfig) -> Self {
+        Self::of(ecs::config::Builder::from(config), autoscaling::config::Builder::from(config))
+    }
+
+    fn of(ecs: ecs::config::Builder, auto_scaling: autoscaling::config::Builder) -> Self {
+        let tally = Tally::default();
+        let counting = || CountingRetries(tally.clone());
+        let ecs = ecs::Client::from_conf(ecs.interceptor(counting()).build());
+        let auto_scaling = autoscaling::Client::from_conf(auto_scaling.interceptor(counting()).build());
+        Self { ecs, auto_scaling, tally }
+    }
+
+    /// The client of ECS, for requests that no function makes.
+    #[must_use]
+    pub fn ecs(&self) -> &ecs::Client {
+        &self.ecs
+    }
+
+    /// The client of Auto Scaling, likewise.
+    #[must_use]
+    pub fn auto_scaling(&self) -> &autoscaling::Client {
+        &self.auto_scaling
     }
 
     /// What was sent.
@@ -85,10 +105,39 @@ impl SdkCalls {
     {
         self.tally.call(operation);
         let answer = request.await.map_err(failed(operation));
-        if answer.as_ref().is_err_and(|error| error.class() == ErrorClass::Throttled) {
-            self.tally.throttled(operation);
+        if let Err(error) = &answer {
+            match (error.class(), error) {
+                (ErrorClass::Throttled, _) => self.tally.throttled(operation),
+                (ErrorClass::Denied, CallError::Refused { operation, code, message }) => {
+                    self.tally.denied(Denial { operation, code: code.clone(), message: message.clone() });
+                }
+                _ => {}
+            }
         }
         answer
+    }
+
+    async fn container_instances(
+        &self,
+        request: ListContainerInstancesFluentBuilder,
+        token: Option<String>,
+    ) -> Result<Page<ContainerInstanceArn>, CallError> {
+        let answer = self.answer("ListContainerInstances", request.set_next_token(token).send()).await?;
+        let items = answer.container_instance_arns.unwrap_or_default().into_iter().map(Into::into).collect();
+        Ok(Page { items, next_token: answer.next_token })
+    }
+
+    async fn update_state(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+        status: model::ContainerInstanceStatus,
+    ) -> Result<Found<ContainerInstance>, CallError> {
+        const OPERATION: &str = "UpdateContainerInstancesState";
+        let request = self.ecs.update_container_instances_state().cluster(cluster.as_str()).status(status);
+        let request = request.set_container_instances(Some(strings(arns, ContainerInstanceArn::as_str)));
+        let answer = self.answer(OPERATION, request.send()).await?;
+        found(OPERATION, answer.container_instances, answer.failures, container_instance)
     }
 
     /// Connects to ECS, so that the first call need not. Whatever comes of it, the first call connects if it must.
@@ -147,10 +196,18 @@ impl Calls for SdkCalls {
         filter: &str,
         token: Option<String>,
     ) -> Result<Page<ContainerInstanceArn>, CallError> {
-        let request = self.ecs.list_container_instances().cluster(cluster.as_str()).filter(filter);
-        let answer = self.answer("ListContainerInstances", request.set_next_token(token).send()).await?;
-        let items = answer.container_instance_arns.unwrap_or_default().into_iter().map(Into::into).collect();
-        Ok(Page { items, next_token: answer.next_token })
+        self.container_instances(self.ecs.list_container_instances().cluster(cluster.as_str()).filter(filter), token)
+            .await
+    }
+
+    async fn list_draining_container_instances(
+        &self,
+        cluster: &ClusterName,
+        token: Option<String>,
+    ) -> Result<Page<ContainerInstanceArn>, CallError> {
+        let status = model::ContainerInstanceStatus::Draining;
+        self.container_instances(self.ecs.list_container_instances().cluster(cluster.as_str()).status(status), token)
+            .await
     }
 
     async fn describe_container_instances(
@@ -170,12 +227,15 @@ impl Calls for SdkCalls {
         cluster: &ClusterName,
         arns: &[ContainerInstanceArn],
     ) -> Result<Found<ContainerInstance>, CallError> {
-        const OPERATION: &str = "UpdateContainerInstancesState";
-        let request = self.ecs.update_container_instances_state().cluster(cluster.as_str());
-        let request = request.status(model::ContainerInstanceStatus::Draining);
-        let request = request.set_container_instances(Some(strings(arns, ContainerInstanceArn::as_str)));
-        let answer = self.answer(OPERATION, request.send()).await?;
-        found(OPERATION, answer.container_instances, answer.failures, container_instance)
+        self.update_state(cluster, arns, model::ContainerInstanceStatus::Draining).await
+    }
+
+    async fn set_active(
+        &self,
+        cluster: &ClusterName,
+        arns: &[ContainerInstanceArn],
+    ) -> Result<Found<ContainerInstance>, CallError> {
+        self.update_state(cluster, arns, model::ContainerInstanceStatus::Active).await
     }
 
     async fn list_tasks(
@@ -326,7 +386,8 @@ impl Calls for SdkCalls {
     }
 }
 
-fn failed<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> CallError
+/// What an SDK's error of this operation is to us.
+pub fn failed<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> CallError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,

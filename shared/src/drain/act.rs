@@ -9,6 +9,7 @@ use tokio::time::timeout_at;
 use super::attempt::{Attempt, Finding, already_released, take_in};
 use super::attributes::{self, AttributeChanges};
 use super::decide::{Action, Need, Settled};
+use super::departure::Cause;
 use super::facts::log_drain;
 use super::known::{Known, Ours};
 use super::observe::{self, attempts, by_cluster, chosen, take_container_instances};
@@ -163,10 +164,10 @@ fn cluster_of<'a>(known: &'a Known, task: &TaskArn) -> Option<&'a ClusterName> {
 
 /// Shown to people as the task's `stoppedReason`.
 fn stop_reason(known: &Known) -> String {
-    let cause = if known.departure.cause.is_held() {
-        "Auto Scaling is about to terminate"
-    } else {
-        "a Spot interruption is about to end"
+    let cause = match known.departure.cause {
+        Cause::Termination { .. } => "Auto Scaling is about to terminate",
+        Cause::Maintenance => "somebody drains, by hand,",
+        _ => "a Spot interruption is about to end",
     };
     format!("{STOP_REASON}{cause} its host {}", known.departure.instance)
 }

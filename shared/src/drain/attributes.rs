@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::departure::NoticedBy;
+use super::departure::{Cause, NoticedBy};
 use super::known::{Known, Registration};
 use crate::aws::InstanceStatus;
 use crate::clock;
@@ -17,6 +17,12 @@ pub const DRAIN_STARTED_AT: &str = "ecs-drainer.drain-started-at";
 pub const AGENT_LOST_AT: &str = "ecs-drainer.agent-lost-at";
 /// When our hook was completed, though the instance still waits on somebody else's.
 pub const RELEASED_AT: &str = "ecs-drainer.released-at";
+/// Since when a person has been draining it by hand. Told apart from the drainer's own start: a host that is terminated at
+/// the end of a long maintenance has all its time for that.
+pub const MAINTENANCE_SINCE: &str = "ecs-drainer.maintenance-since";
+
+/// Every attribute that is ours.
+pub const OURS: [&str; 4] = [DRAIN_STARTED_AT, AGENT_LOST_AT, RELEASED_AT, MAINTENANCE_SINCE];
 
 /// How long `released-at` counts. Nobody may overwrite it where the host came back by ways we do not know, so that a
 /// completion is tried once more after this; it does no harm where the hook is over.
@@ -58,8 +64,7 @@ impl Attributes {
     /// Picks ours out of all.
     #[must_use]
     pub fn read(all: &BTreeMap<String, String>) -> Self {
-        let ours = [DRAIN_STARTED_AT, AGENT_LOST_AT, RELEASED_AT];
-        Self(ours.into_iter().filter_map(|name| Some((name, all.get(name)?.clone()))).collect())
+        Self(OURS.into_iter().filter_map(|name| Some((name, all.get(name)?.clone()))).collect())
     }
 
     /// When the drain began, if that can be believed at `now`.
@@ -74,11 +79,22 @@ impl Attributes {
         self.time(AGENT_LOST_AT, now)
     }
 
+    /// Since when a person has been draining it, however long ago that is.
+    #[must_use]
+    pub fn maintenance_since(&self) -> Option<Timestamp> {
+        self.0.get(MAINTENANCE_SINCE)?.parse().ok()
+    }
+
     /// Whether our hook was completed in the drain that still goes on at `now`.
     #[must_use]
     pub fn is_released(&self, now: Timestamp) -> bool {
         let released = self.time(RELEASED_AT, now).filter(|at| clock::between(*at, now) < RELEASED_VALID_FOR);
         released.is_some_and(|released| self.drain_started_at(now).is_none_or(|started| started <= released))
+    }
+
+    /// The names of those that it has.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
     }
 
     fn time(&self, name: &str, now: Timestamp) -> Option<Timestamp> {
@@ -106,9 +122,24 @@ pub fn changes(known: &Known, occasion: Occasion) -> Vec<AttributeChanges> {
 fn changes_of(known: &Known, registration: &Registration, occasion: Occasion) -> AttributeChanges {
     let stands = |name: &str| registration.attributes.0.get(name);
     if registration.status == InstanceStatus::Active {
-        // Another drain's, which must not be taken for the one about to begin, whoever goes on with that.
-        let old = [DRAIN_STARTED_AT, AGENT_LOST_AT, RELEASED_AT].into_iter().filter(|name| stands(name).is_some());
+        // Another drain's, which must not be taken for the one about to begin, whoever goes on with that. Nobody goes by since
+        // when a person drained it.
+        let old = registration.attributes.names().filter(|name| *name != MAINTENANCE_SINCE);
         return of(registration, Vec::new(), old.collect());
+    }
+    if known.departure.cause == Cause::Maintenance {
+        let is_new =
+            |value: &String| stands(MAINTENANCE_SINCE).is_none_or(|stands| registration.was_active && stands != value);
+        let since = known.started_at.map(written).filter(is_new);
+        // What could not be deleted before would cut a later termination short.
+        let of_before = |name: &&str| {
+            let time = registration.attributes.0.get(*name).and_then(|text| text.parse().ok());
+            *name != MAINTENANCE_SINCE
+                && registration.was_active
+                && time.is_none_or(|time: Timestamp| time < known.met_at)
+        };
+        let old = registration.attributes.names().filter(of_before);
+        return of(registration, since.map(|since| (MAINTENANCE_SINCE, since)).into_iter().collect(), old.collect());
     }
     let mut put = Vec::new();
     let mut want = |name: &'static str, time: Option<Timestamp>| {
@@ -129,7 +160,9 @@ fn changes_of(known: &Known, registration: &Registration, occasion: Occasion) ->
     want(DRAIN_STARTED_AT, known.started_at);
     want(AGENT_LOST_AT, registration.agent_lost_at);
     let reconnected = registration.agent_lost_at.is_none() && stands(AGENT_LOST_AT).is_some();
-    of(registration, put, if reconnected { vec![AGENT_LOST_AT] } else { Vec::new() })
+    let over = registration.was_active && stands(MAINTENANCE_SINCE).is_some();
+    let delete = [(AGENT_LOST_AT, reconnected), (MAINTENANCE_SINCE, over)];
+    of(registration, put, delete.into_iter().filter(|(_, due)| *due).map(|(name, _)| name).collect())
 }
 
 fn of(registration: &Registration, put: Vec<(&'static str, String)>, delete: Vec<&'static str>) -> AttributeChanges {
@@ -213,6 +246,41 @@ mod tests {
         let mut known = draining(true, &[(DRAIN_STARTED_AT, "2026-01-15T19:59:59Z")]);
         known.registrations[0].was_active = true;
         assert_eq!(put(&known, Occasion::Meanwhile).len(), 1, "of a drain before this one");
+    }
+
+    #[test]
+    fn a_drain_by_hand_is_written_down_as_such_once_and_leaves_the_drainers_own_alone() {
+        let by_hand = |attributes: &[(&str, &str)]| {
+            let mut known = draining(true, attributes);
+            known.departure.cause = Cause::Maintenance;
+            known.departure.noticed_by = NoticedBy::Person;
+            known
+        };
+        let written = (MAINTENANCE_SINCE, "2026-01-15T20:00:00.123Z".to_owned());
+        for occasion in [Occasion::Meanwhile, Occasion::HandOver] {
+            assert_eq!(put(&by_hand(&[]), occasion), std::slice::from_ref(&written));
+        }
+        let days_ago =
+            by_hand(&[(MAINTENANCE_SINCE, "2026-01-10T20:00:00Z"), (DRAIN_STARTED_AT, "2026-01-15T19:00:00Z")]);
+        assert_eq!(changes(&days_ago, Occasion::Meanwhile), [], "who began it stands, however long ago");
+        let mut anew = by_hand(&[(MAINTENANCE_SINCE, "2026-01-10T20:00:00Z")]);
+        anew.registrations[0].was_active = true;
+        assert_eq!(put(&anew, Occasion::Meanwhile), std::slice::from_ref(&written), "an older one's is overwritten");
+        let left = by_hand(&[(MAINTENANCE_SINCE, &written.1), (DRAIN_STARTED_AT, "2026-01-15T19:00:00Z")]);
+        assert_eq!(changes(&left, Occasion::Meanwhile), [], "of a termination under way");
+        let mut left = left;
+        left.registrations[0].was_active = true;
+        assert_eq!(changes(&left, Occasion::Meanwhile)[0].delete, [DRAIN_STARTED_AT], "it would cut a later one short");
+        let mut active =
+            by_hand(&[(MAINTENANCE_SINCE, "2026-01-10T20:00:00Z"), (DRAIN_STARTED_AT, "2026-01-15T19:00:00Z")]);
+        active.registrations[0].status = InstanceStatus::Active;
+        assert_eq!(changes(&active, Occasion::Meanwhile)[0].delete, [DRAIN_STARTED_AT], "DRAINING waits for no more");
+        let mut closed = draining(true, &[(MAINTENANCE_SINCE, "2026-01-10T20:00:00Z")]);
+        closed.registrations[0].was_active = true;
+        assert_eq!(changes(&closed, Occasion::Meanwhile)[0].delete, [MAINTENANCE_SINCE], "deleted after it");
+        let later = draining(true, &[(MAINTENANCE_SINCE, "2026-01-10T20:00:00Z")]);
+        assert_eq!(changes(&later, Occasion::Meanwhile), [], "a termination does not touch it");
+        assert_eq!(later.started(), at("2026-01-15T20:00:00.1234567Z"), "nor does it count from it");
     }
 
     #[test]

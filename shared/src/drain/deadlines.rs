@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::departure::{Cause, SPOT_NOTICE};
-use super::known::{Known, Ours, Unattended};
+use super::known::{Known, Unattended};
 use super::tries::{Try, scattered};
 use crate::clock::{after, before, between};
 use crate::config::{OnDrainTimeout, Pace, Policy};
@@ -48,11 +48,17 @@ pub fn deadlines(known: &Known, policy: &Policy) -> Deadlines {
         }
         Cause::Termination { .. } => {
             let wanted = after(known.started(), policy.drain_timeout);
-            let limit = known.ours().map_or(ACTION_LONGEST, action_limit);
+            let limit = known.ours().map_or(ACTION_LONGEST, |ours| action_limit(ours.heartbeat_timeout));
             let grace = STOP_GRACE.min(limit / GRACE_OF_LIMIT);
             let stop_at = wanted.min(before(after(known.started(), limit), grace));
             let then = policy.on_drain_timeout;
             let give_up_at = (then != OnDrainTimeout::Wait).then(|| after(stop_at, grace));
+            Deadlines { stop_at, give_up_at, then }
+        }
+        // Nothing holds it, so AWS has no limit of its own.
+        Cause::Maintenance => {
+            let (stop_at, then) = (after(known.started(), policy.drain_timeout), policy.on_drain_timeout);
+            let give_up_at = (then != OnDrainTimeout::Wait).then(|| after(stop_at, STOP_GRACE));
             Deadlines { stop_at, give_up_at, then }
         }
         // Nobody waits for these.
@@ -70,9 +76,10 @@ fn attended(time: Timestamp, unattended: Option<Unattended>) -> Timestamp {
     if missed { last } else { time }
 }
 
-/// How long AWS itself lets the lifecycle action last; we count it from the start of the drain.
-fn action_limit(ours: &Ours) -> Duration {
-    ours.heartbeat_timeout.saturating_mul(ACTION_LONGEST_HEARTBEATS).min(ACTION_LONGEST)
+/// How long AWS itself lets a lifecycle action last under this heartbeat timeout; we count it from the start of the drain.
+#[must_use]
+pub fn action_limit(heartbeat_timeout: Duration) -> Duration {
+    heartbeat_timeout.saturating_mul(ACTION_LONGEST_HEARTBEATS).min(ACTION_LONGEST)
 }
 
 /// When the next heartbeat is due. None for an instance that we do not hold or could not set DRAINING, so that the hook's
@@ -90,7 +97,7 @@ pub fn next_heartbeat(known: &Known, deadlines: Deadlines) -> Option<Timestamp> 
         OnDrainTimeout::Proceed | OnDrainTimeout::Abandon => deadlines.stop_at,
         OnDrainTimeout::StopTasks | OnDrainTimeout::Wait => deadlines.give_up_at.unwrap_or(Timestamp::MAX),
     };
-    let end = end.min(after(started_at, action_limit(ours)));
+    let end = end.min(after(started_at, action_limit(ours.heartbeat_timeout)));
     let period =
         i128::try_from((ours.heartbeat_timeout / HEARTBEATS_PER_TIMEOUT).as_nanos()).ok().filter(|p| *p > 0)?;
     let phase = i128::from(hash(known.departure.instance.as_str()));
@@ -122,7 +129,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, Overrides};
     use crate::drain::departure::{Departure, NoticedBy};
-    use crate::drain::known::{HeldBy, Hold};
+    use crate::drain::known::{HeldBy, Hold, Ours};
     use crate::ids::InstanceId;
 
     const PACE: Pace = Pace { min: Duration::from_secs(2), max: Duration::from_secs(15) };

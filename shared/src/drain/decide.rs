@@ -111,6 +111,8 @@ pub enum Outcome {
     Ignored,
     /// Set DRAINING, and nobody waits for its tasks.
     Draining,
+    /// Of a drain by hand: somebody set it ACTIVE again.
+    TakenBack,
     /// What a dry run would have done.
     WouldDrain,
 }
@@ -128,6 +130,7 @@ impl Outcome {
             Self::HandedOver => "handed-over",
             Self::Ignored => "ignored",
             Self::Draining => "draining",
+            Self::TakenBack => "taken-back",
             Self::WouldDrain => "would-drain",
         }
     }
@@ -166,6 +169,9 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
             return release(known, LifecycleActionResult::Continue, Outcome::NotInEcs, detail, now);
         }
         Place::Registered | Place::Unknown => {}
+    }
+    if known.taken_back {
+        return settled(Outcome::TakenBack, "somebody set it ACTIVE again, and may have put tasks on it".to_owned());
     }
     if released_but_held_by_others(known) {
         let detail = "our hook was completed before; the instance waits on another's".to_owned();
@@ -271,7 +277,7 @@ fn only_set_draining(known: &Known) -> Option<Step> {
     let why = match known.departure.cause {
         Cause::SpotHibernation { .. } => "hibernation begins at once, so nothing is waited for",
         Cause::RebalanceRecommendation => "a recommendation is no interruption, so nothing is waited for",
-        Cause::Termination { .. } | Cause::SpotInterruption { .. } => return None,
+        Cause::Termination { .. } | Cause::SpotInterruption { .. } | Cause::Maintenance => return None,
     };
     let draining = known.registrations.iter().all(|r| r.status == InstanceStatus::Draining);
     draining.then(|| settled(Outcome::Draining, format!("set DRAINING; {why}")))

@@ -39,6 +39,8 @@ pub enum NoticedBy {
     Event,
     /// We found it in AWS's state, and may have met it before.
     Scan,
+    /// A person named it.
+    Person,
 }
 
 /// Why an instance leaves.
@@ -61,6 +63,8 @@ pub enum Cause {
     },
     /// EC2 finds the Spot instance likely to be interrupted; it may well live on.
     RebalanceRecommendation,
+    /// A person drains it by hand, and nothing holds it: it stays when it is empty.
+    Maintenance,
 }
 
 impl Cause {
@@ -79,6 +83,7 @@ impl Cause {
             Self::SpotInterruption { .. } => "spot-interruption",
             Self::SpotHibernation { .. } => "spot-hibernation",
             Self::RebalanceRecommendation => "rebalance-recommendation",
+            Self::Maintenance => "maintenance",
         }
     }
 
@@ -89,7 +94,7 @@ impl Cause {
             Self::SpotInterruption { noticed_at } | Self::SpotHibernation { noticed_at } => {
                 Some(clock::after(noticed_at, SPOT_NOTICE))
             }
-            Self::Termination { .. } | Self::RebalanceRecommendation => None,
+            Self::Termination { .. } | Self::RebalanceRecommendation | Self::Maintenance => None,
         }
     }
 }

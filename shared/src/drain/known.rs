@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::attributes::Attributes;
-use super::departure::{Departure, Hints};
+use super::deadlines::older_than;
+use super::departure::{Cause, Departure, Hints};
 use super::tries::Tries;
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
 use crate::clock;
@@ -16,6 +17,9 @@ use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, Service
 
 /// How far back a first look takes a heartbeat for due: as often as `reconcile` runs.
 const FIRST_LOOK_BACK: Duration = Duration::from_secs(60);
+
+/// A description may lag behind a change for as long: what reads ACTIVE later was set so by somebody.
+const SETTLES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Two minutes leave no time to look as seldom as at a drain that may take an hour.
 const SPOT_LOOK_LONGEST: Duration = Duration::from_secs(5);
@@ -47,6 +51,8 @@ pub struct Known {
     pub heartbeat_at: Timestamp,
     /// Whether we set it DRAINING.
     pub began: bool,
+    /// Whether somebody set it ACTIVE again, of a drain by hand: two people may differ.
+    pub taken_back: bool,
     /// Heartbeats that were sent.
     pub heartbeats: u32,
     /// Requests that failed.
@@ -182,6 +188,7 @@ impl Known {
             next_look: now,
             heartbeat_at: clock::before(now, FIRST_LOOK_BACK),
             began: false,
+            taken_back: false,
             heartbeats: 0,
             tries: Tries::default(),
             unattended: None,
@@ -231,7 +238,7 @@ impl Known {
     #[must_use]
     pub fn policy(&self, policy: Policy) -> Policy {
         let policy = self.ours().map_or(policy, |ours| ours.overrides.over(policy));
-        if self.departure.cause.is_held() {
+        if self.departure.cause.is_held() || self.departure.cause == Cause::Maintenance {
             return policy;
         }
         let longest = policy.pace.max.min(SPOT_LOOK_LONGEST.max(policy.pace.min));
@@ -347,11 +354,16 @@ impl Known {
     /// A drain begins when we first see DRAINING, unless an attribute says that it began before. What an attribute says
     /// of a host that was ACTIVE is another drain's.
     fn learn_start(&mut self) {
-        if self.registrations.iter().any(|r| r.status == InstanceStatus::Active) {
+        let by_hand = self.departure.cause == Cause::Maintenance;
+        let active = |r: &&Registration| r.status == InstanceStatus::Active;
+        if let Some(read_at) = self.registrations.iter().filter(active).map(|r| r.read_at).max() {
+            let settled_since = |started| older_than(started, SETTLES_WITHIN, read_at);
+            self.taken_back |= by_hand && self.started_at.is_some_and(settled_since);
             self.started_at = None;
             return;
         }
-        let told = |r: &Registration| r.attributes.drain_started_at(r.read_at).filter(|_| !r.was_active);
+        // A person's deadline counts from when it was given.
+        let told = |r: &Registration| r.attributes.drain_started_at(r.read_at).filter(|_| !r.was_active && !by_hand);
         let draining = self.registrations.iter().filter(|r| r.status == InstanceStatus::Draining);
         let since = draining.map(|r| told(r).unwrap_or(r.read_at)).min();
         self.started_at = self.started_at.or(since);

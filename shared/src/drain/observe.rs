@@ -184,16 +184,24 @@ pub(super) async fn tasks_for_report<C: Calls>(
     drainees: &mut [Drainee],
     indexes: &[usize],
 ) {
-    if indexes.is_empty() {
-        return;
+    if !indexes.is_empty() {
+        let read = tasks::every(context, listings, drainees, indexes).await;
+        learn_tasks(context, drainees, read);
     }
-    for attempt in tasks::every(context, listings, drainees, indexes).await {
-        let Some(drainee) = drainees.get_mut(attempt.index) else {
-            continue;
-        };
+}
+
+/// Takes in what a read told of tasks that no rule asked for: what is tried, and when, stays as it was.
+pub(super) fn learn_tasks<C>(context: &Context<'_, C>, drainees: &mut [Drainee], read: Vec<Attempt>) {
+    let now = context.clock.now();
+    for attempt in read {
+        let Some(drainee) = drainees.get_mut(attempt.index) else { continue };
         for finding in attempt.findings {
-            if let Finding::Tasks { arn, each, read_at } = finding {
-                drainee.known.learn_tasks(&arn, each, read_at, context.clock.now());
+            match finding {
+                Finding::Tasks { arn, each, read_at } => drainee.known.learn_tasks(&arn, each, read_at, now),
+                Finding::Stragglers { arn, found, absent, read_at } => {
+                    drainee.known.learn_stragglers(&arn, found, &absent, read_at);
+                }
+                _ => {}
             }
         }
     }

@@ -127,7 +127,8 @@ pub fn report(known: &Known, settled: Settled, policy: &Policy, remembered: &Rem
     }
 }
 
-fn stragglers<'a>(
+/// The tasks known of it that are not STOPPED, each with why.
+pub(super) fn stragglers<'a>(
     known: &'a Known,
     remembered: &'a Remembered,
     now: Timestamp,

@@ -10,11 +10,11 @@ use thiserror::Error;
 use super::decide::waits_on_a_termination_hook;
 use super::departure::{Cause, Departure, NoticedBy};
 use super::facts::log_drain;
-use super::known::{HeldBy, Hold, Known};
+use super::known::{Hold, Known};
 use super::tries::backoff;
 use super::{Budget, Context, chain, log_failure, observe};
 use crate::aws::batch::{PAGES_MAX, few_at_once};
-use crate::aws::{AutoScalingInstance, CallError, Calls, ErrorClass};
+use crate::aws::{AutoScalingInstance, CallError, Calls, ErrorClass, LifecycleHook};
 use crate::clock::after;
 use crate::ids::GroupName;
 
@@ -26,7 +26,7 @@ const TERMINATION: Cause = Cause::Termination { to_warm_pool: false };
 /// The scan failed, so that nobody knows who waits. The next one comes within a minute.
 #[derive(Debug, Error)]
 #[error("the Auto Scaling groups could not be read")]
-pub struct ScanError(#[from] CallError);
+pub struct ScanError(#[from] pub CallError);
 
 impl From<ScanError> for Diagnostic {
     fn from(error: ScanError) -> Self {
@@ -48,6 +48,24 @@ pub async fn departures<C: Calls>(
     budget: Budget,
     rng: &mut fastrand::Rng,
 ) -> Result<Vec<Known>, ScanError> {
+    let mut departures = Vec::new();
+    for group in waiting(context, budget, rng).await? {
+        let ours = group.into_iter().flatten().filter(|known| known.ours().is_some());
+        departures.extend(ours.inspect(|known| log_drain!(info, known, known.met_at, "found waiting")));
+    }
+    Ok(departures)
+}
+
+/// Every instance that waits on a termination hook, whoever holds it, by group; of a group whose hooks cannot be read, why
+/// not. What fails is tried again until the `budget` ends.
+///
+/// # Errors
+/// When a page of groups cannot be read.
+pub async fn waiting<C: Calls>(
+    context: &Context<'_, C>,
+    budget: Budget,
+    rng: &mut fastrand::Rng,
+) -> Result<Vec<Result<Vec<Known>, CallError>>, ScanError> {
     let waiting = waiting_by_group(context, budget, rng).await?;
     let until = budget.hand_over_at.min(after(context.clock.now(), HOOKS_PATIENCE));
     let seeds: Vec<_> = waiting.keys().map(|_| rng.u64(..)).collect();
@@ -56,22 +74,16 @@ pub async fn departures<C: Calls>(
         patiently(context, until, &mut fastrand::Rng::with_seed(seed), "reading the hooks of a group", read).await
     });
     let hooks = few_at_once(reads).await;
-    let mut departures = Vec::new();
-    for (instances, hooks) in waiting.values().zip(hooks) {
-        let Ok(hooks) = hooks else { continue };
-        let now = context.clock.now();
-        for instance in instances {
-            let by = observe::held_by(instance, &hooks, context.config);
-            if !matches!(by, HeldBy::Ours(_)) {
-                continue;
-            }
-            let departure = Departure::of_termination(instance.instance.clone(), NoticedBy::Scan);
-            let known = Known { hold: Some(Hold { read_at: now, by }), ..Known::new(departure, now) };
-            log_drain!(info, &known, now, "found waiting");
-            departures.push(known);
-        }
-    }
-    Ok(departures)
+    let now = context.clock.now();
+    let known = |instance: &AutoScalingInstance, hooks: &[LifecycleHook]| {
+        let departure = Departure::of_termination(instance.instance.clone(), NoticedBy::Scan);
+        let by = observe::held_by(instance, hooks, context.config);
+        Known { hold: Some(Hold { read_at: now, by }), ..Known::new(departure, now) }
+    };
+    let of_group = |(instances, hooks): (Vec<_>, Result<Vec<_>, _>)| {
+        hooks.map(|hooks| instances.iter().map(|instance| known(instance, &hooks)).collect())
+    };
+    Ok(waiting.into_values().zip(hooks).map(of_group).collect())
 }
 
 async fn waiting_by_group<C: Calls>(

@@ -14,6 +14,9 @@ const QUOTED_CHARACTERS_MAX: usize = 300;
 /// In each event on a task that found no host (ECS developer guide, service event messages).
 const UNPLACED: &str = "was unable to place a task";
 
+/// Of a service that may go on, as far as is known.
+pub(super) const NOT_STOPPED_YET: &str = "its service has not stopped it yet";
+
 /// A task that is not STOPPED.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -98,13 +101,13 @@ fn why(task: &Task, registration: &Registration, owner: Owner, service: Option<&
         (_, false, Owner::Daemon) => "a daemon, which ECS stops when all other tasks of the host have".to_owned(),
         (_, false, Owner::Service) => match service {
             Some(service) => why_kept(service),
-            None => "its service has not stopped it yet".to_owned(),
+            None => NOT_STOPPED_YET.to_owned(),
         },
     }
 }
 
 /// Why a service keeps a task on a draining host.
-fn why_kept(service: &Service) -> String {
+pub(super) fn why_kept(service: &Service) -> String {
     if let Some(event) = service.newest_event.as_ref().filter(|event| event.contains(UNPLACED)) {
         let quoted: String = event.chars().take(QUOTED_CHARACTERS_MAX).collect();
         return format!("its service finds no room for another: {quoted}");
@@ -114,7 +117,7 @@ fn why_kept(service: &Service) -> String {
             "its service may have neither fewer tasks nor more: {} desired, minimum {minimum} %, maximum {maximum} %",
             service.desired
         ),
-        _ => "its service has not stopped it yet".to_owned(),
+        _ => NOT_STOPPED_YET.to_owned(),
     }
 }
 

@@ -117,7 +117,10 @@ pub fn is_late(known: &Known, policy: &Policy, now: Timestamp) -> bool {
 /// The tasks to be told to stop: daemons when all the others were told, or could not be; and what may be a daemon's when
 /// that was asked.
 fn to_stop(known: &Known, stops: Stops) -> Vec<TaskArn> {
-    let due = known.registrations.iter().flat_map(|r| r.staying().map(move |task| (r, task)));
+    // What has not been set DRAINING would only be started again; where the power goes, SIGTERM is worth it all the same.
+    let goes = known.departure.cause.taken_at().is_some();
+    let closed = known.registrations.iter().filter(|r| goes || r.status == InstanceStatus::Draining);
+    let due = closed.flat_map(|r| r.staying().map(move |task| (r, task)));
     let due: Vec<_> = due.filter(|(_, task)| stops.fits(task)).collect();
     let asked = known.tries.has_failed(Try::Services);
     let is_daemon = |r: &Registration, task: &Task| match task.service().map(|service| r.daemons.get(&service)) {

@@ -1,4 +1,5 @@
 mod fixtures;
+mod maintenance;
 mod spot;
 mod trouble;
 mod waiting;

@@ -33,6 +33,7 @@ def main():
 
     groups = {
         "bill of materials": lambda checks: bill_of_materials.is_whole(checks, WORKSPACE),
+        "nothing of the command": lambda checks: bill_of_materials.has_nothing_of_the_command(checks, WORKSPACE),
         "budgets": lambda checks: budgets.are_kept(checks, WORKSPACE),
         "user data of the example": lambda checks: user_data.parts_do_what_they_say(checks, WORKSPACE),
         "cargo lambda watch and invoke": lambda checks: local_lambda.drain(checks, WORKSPACE, arguments.simulator),

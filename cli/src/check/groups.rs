@@ -1,0 +1,227 @@
+//! The Auto Scaling groups whose hosts are in clusters: whether each has the hook, as it should be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shared::aws::batch::{FILTER_MAX, few_at_once, registered_in};
+use shared::config::Overrides;
+use shared::drain::deadlines::HEARTBEAT_TIMEOUT_SHORTEST;
+use shared::ids::{ClusterName, GroupName, InstanceId};
+
+use super::Finding;
+use crate::account::{Account, CapacityProvider, Group, Hook};
+use crate::failure::{Failure, listed};
+use crate::hooks::{DEFAULT_RESULT, MANAGED_DRAINING_HOOK, untagged};
+use crate::settings::Settings;
+use crate::text::duration;
+
+/// So many of a group's instances are looked for in the clusters: a group belongs to one, and the first that are asked of
+/// may be on their way in or out.
+const SAMPLED_INSTANCES: usize = 3;
+
+/// What is known of where groups belong.
+#[derive(Debug, Default)]
+pub(super) struct Enrolled {
+    /// The clusters that exist and are watched.
+    pub(super) clusters: Vec<ClusterName>,
+    /// The groups that have the hook, with the value of the tag that roles may ask for.
+    pub(super) groups: Vec<Group>,
+}
+
+/// Checks clusters and groups, all or those of one cluster.
+pub(super) async fn check(
+    account: &Account,
+    settings: &Settings,
+    only: Option<&ClusterName>,
+) -> Result<(Vec<Finding>, Enrolled), Failure> {
+    let mut findings = Vec::new();
+    let names = match only {
+        Some(only) => vec![only.clone()],
+        None => match account.clusters().await {
+            Ok(names) => names,
+            Err(failure) => return Ok((vec![Finding::unknown("clusters", failure)?], Enrolled::default())),
+        },
+    };
+    let missing = settings.config.clusters.iter().filter(|cluster| only.is_none() && !names.contains(cluster));
+    findings.extend(missing.map(|cluster| {
+        let mend = "correct EcsClusters and deploy the stack again";
+        Finding::problem(format!("cluster {cluster}"), "EcsClusters names it, and it does not exist", mend)
+    }));
+    let (groups, providers) = match groups_and_providers(account, &names).await {
+        Ok(both) => both,
+        Err(failure) => {
+            findings.push(Finding::unknown("groups", failure)?);
+            return Ok((findings, Enrolled::default()));
+        }
+    };
+    let homes = match homes(account, &names, &groups, &providers).await {
+        Ok(homes) => homes,
+        Err(failure) => {
+            findings.push(Finding::unknown("groups", failure)?);
+            return Ok((findings, Enrolled::default()));
+        }
+    };
+    let hooks = few_at_once(groups.iter().map(|group| account.hooks(&group.name))).await;
+    let watched = names.into_iter().filter(|cluster| settings.config.watches(cluster)).collect();
+    let mut enrolled = Enrolled { clusters: watched, groups: Vec::new() };
+    for (group, hooks) in groups.into_iter().zip(hooks) {
+        let homes: Vec<_> = homes.get(&group.name).into_iter().flatten().collect();
+        let hooks = match hooks {
+            Ok(hooks) => hooks,
+            Err(failure) => {
+                findings.push(Finding::unknown(format!("group {}", group.name), failure)?);
+                continue;
+            }
+        };
+        let ours: Vec<_> =
+            hooks.iter().filter(|it| it.on_termination && settings.config.hook_names.contains(&it.name)).collect();
+        // A group of another cluster, or of none and without our hook, is nobody's business here.
+        if homes.is_empty() && (only.is_some() || ours.is_empty()) {
+            continue;
+        }
+        findings.extend(of_group(&group, &homes, &hooks, &ours, &providers, settings));
+        if !ours.is_empty() {
+            enrolled.groups.push(group);
+        }
+    }
+    if enrolled.groups.is_empty() && findings.iter().all(|finding| !finding.subject.starts_with("group ")) {
+        let mend = "ecs-drainer enroll GROUP puts the hook on one";
+        findings.push(Finding::warning(
+            "groups",
+            "no Auto Scaling group has hosts in these clusters, nor the hook",
+            mend,
+        ));
+    }
+    Ok((findings, enrolled))
+}
+
+async fn groups_and_providers(
+    account: &Account,
+    names: &[ClusterName],
+) -> Result<(Vec<Group>, Vec<(ClusterName, CapacityProvider)>), Failure> {
+    let groups = account.all_groups().await?;
+    let clusters = account.described(names).await?;
+    let mut providers = Vec::new();
+    for cluster in &clusters {
+        let of_cluster = account.capacity_providers(&cluster.capacity_providers).await?;
+        providers.extend(of_cluster.into_iter().map(|provider| (cluster.name.clone(), provider)));
+    }
+    Ok((groups, providers))
+}
+
+/// The clusters that each group's hosts are in: by its capacity provider, and by where a few of its instances are.
+async fn homes(
+    account: &Account,
+    clusters: &[ClusterName],
+    groups: &[Group],
+    providers: &[(ClusterName, CapacityProvider)],
+) -> Result<BTreeMap<GroupName, BTreeSet<ClusterName>>, Failure> {
+    let mut homes: BTreeMap<GroupName, BTreeSet<ClusterName>> = BTreeMap::new();
+    for (cluster, provider) in providers {
+        homes.entry(provider.group.clone()).or_default().insert(cluster.clone());
+    }
+    let mut group_of: BTreeMap<InstanceId, &GroupName> = BTreeMap::new();
+    for group in groups {
+        let sampled = group.instances.iter().filter_map(|(id, _)| InstanceId::parse(id)).take(SAMPLED_INSTANCES);
+        group_of.extend(sampled.map(|id| (id, &group.name)));
+    }
+    let instances: Vec<_> = group_of.keys().cloned().collect();
+    let asked: Vec<_> = clusters
+        .iter()
+        .flat_map(|cluster| instances.chunks(FILTER_MAX).map(move |instances| (cluster, instances)))
+        .collect();
+    let answers = asked.iter().map(|(cluster, instances)| registered_in(&account.calls, cluster, instances));
+    for ((cluster, _), answer) in asked.iter().zip(few_at_once(answers).await) {
+        let found = answer.map_err(|error| account.failure(error))?;
+        for group in found.iter().filter_map(|it| group_of.get(it.instance.as_ref()?)) {
+            homes.entry((*group).clone()).or_default().insert((*cluster).clone());
+        }
+    }
+    Ok(homes)
+}
+
+fn of_group(
+    group: &Group,
+    homes: &[&ClusterName],
+    hooks: &[Hook],
+    ours: &[&Hook],
+    providers: &[(ClusterName, CapacityProvider)],
+    settings: &Settings,
+) -> Vec<Finding> {
+    let subject = format!("group {}", group.name);
+    let name = &group.name;
+    let enroll = match homes {
+        [home] => format!("ecs-drainer enroll {name} --cluster {home}"),
+        _ => format!("ecs-drainer enroll {name}"),
+    };
+    let mut findings = Vec::new();
+    let unwatched: Vec<_> = homes.iter().filter(|home| !settings.config.watches(home)).copied().collect();
+    if !unwatched.is_empty() {
+        let what = format!("its hosts are in {}, which is not watched: they are not drained", listed(&unwatched));
+        let mend = "add it to EcsClusters and deploy the stack again";
+        if ours.is_empty() {
+            findings.push(Finding::warning(&subject, what, mend));
+            return findings;
+        }
+        findings.push(Finding::problem(&subject, what, mend));
+    }
+    if ours.is_empty() {
+        let what =
+            format!("its hosts are in {}, and it has no hook of the drainer: their tasks die with them", listed(homes));
+        findings.push(Finding::problem(&subject, what, enroll));
+        return findings;
+    }
+    for hook in ours {
+        findings.extend(of_hook(&subject, hook, homes, &enroll));
+    }
+    findings.extend(untagged(group, settings).map(|(what, mend)| Finding::problem(&subject, what, mend)));
+    if homes.is_empty() && !group.instances.is_empty() {
+        let what = "it has the hook, and its hosts are in no cluster: they are let go at once";
+        findings.push(Finding::warning(&subject, what, format!("ecs-drainer unenroll {name}, if they never will be")));
+    }
+    let managed = providers.iter().find(|(_, provider)| provider.group == *name && provider.managed_draining);
+    let has_hook = hooks.iter().any(|hook| hook.name.as_str() == MANAGED_DRAINING_HOOK);
+    if managed.is_some() || has_hook {
+        let what = "managed draining is on, too: its own hook holds each instance for up to 48 h, without a deadline";
+        let provider = managed.map_or("NAME", |(_, provider)| provider.name.as_str());
+        let mend = format!(
+            "leave it, or switch one of the two off: aws ecs update-capacity-provider --name {provider} \
+             --auto-scaling-group-provider managedDraining=DISABLED"
+        );
+        findings.push(Finding::warning(&subject, what, mend));
+    }
+    if findings.is_empty() {
+        let hooks: Vec<_> = ours.iter().map(|hook| format!("hook {}", hook.name)).collect();
+        let hosts = if homes.is_empty() { "no hosts now".to_owned() } else { format!("hosts in {}", listed(homes)) };
+        findings.push(Finding::ok(&subject, format!("{}, {hosts}", hooks.join(", "))));
+    }
+    findings
+}
+
+fn of_hook(subject: &str, hook: &Hook, homes: &[&ClusterName], enroll: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let name = &hook.name;
+    if hook.default_result != DEFAULT_RESULT {
+        let what = format!(
+            "hook {name} ends with {} when it times out, which also ends other hooks' wait",
+            hook.default_result
+        );
+        findings.push(Finding::warning(subject, what, enroll));
+    }
+    let heartbeat = std::time::Duration::from_secs(hook.heartbeat_timeout);
+    if heartbeat < HEARTBEAT_TIMEOUT_SHORTEST {
+        let (is, least) = (duration(heartbeat), duration(HEARTBEAT_TIMEOUT_SHORTEST));
+        let what = format!("hook {name} times out after {is}, less than {least}: it can end between two heartbeats");
+        findings.push(Finding::problem(subject, what, enroll));
+    }
+    let overrides = hook.metadata.as_deref().map(Overrides::read).unwrap_or_default();
+    if !overrides.mistakes.is_empty() {
+        let what =
+            format!("metadata of hook {name} has values that are not allowed: {}", overrides.mistakes.join(", "));
+        findings.push(Finding::problem(subject, what, format!("{enroll} takes them out; give it what was meant")));
+    }
+    if let Some(cluster) = overrides.cluster.filter(|cluster| !homes.is_empty() && !homes.contains(&cluster)) {
+        let what = format!("metadata of hook {name} says cluster {cluster}, and its hosts are in {}", listed(homes));
+        findings.push(Finding::warning(subject, what, enroll));
+    }
+    findings
+}

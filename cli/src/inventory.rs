@@ -1,0 +1,117 @@
+//! Everything that drains, or waits to be drained.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use shared::aws::batch::{draining_in, few_at_once};
+use shared::aws::sdk::SdkCalls;
+use shared::drain::departure::{Cause, Departure, NoticedBy};
+use shared::drain::known::{Known, Place, Registration};
+use shared::drain::look::{is_incomplete, look};
+use shared::drain::scan;
+use shared::drain::standing::{Standing, standing};
+use shared::drain::{Budget, Context};
+use shared::ids::{ClusterName, InstanceId};
+
+use crate::account::{Account, is_absent};
+use crate::failure::Failure;
+
+/// What was found, and where it was looked for.
+#[derive(Debug)]
+pub(crate) struct Inventory {
+    pub(crate) standings: Vec<Standing>,
+    /// Clusters that were looked at.
+    pub(crate) clusters: usize,
+}
+
+/// What was found of each instance.
+type Found = BTreeMap<InstanceId, Known>;
+
+/// Where each drain stands, those with something left to wait for first, of these the one whose patience ends first.
+///
+/// # Errors
+/// When a list cannot be read, or something is denied: what is not known cannot be said not to drain.
+pub(crate) async fn inventory(
+    account: &Account,
+    context: &Context<'_, SdkCalls>,
+    only: Option<&ClusterName>,
+    rng: &mut fastrand::Rng,
+) -> Result<Inventory, Failure> {
+    let mut found = waiting(account, context, rng).await?;
+    let clusters = add_draining(account, context, only, &mut found).await?;
+    let mut known = look(context, found.into_values().collect(), rng).await;
+    // Somebody else's, of a host that is in no cluster.
+    known.retain(|known| known.ours().is_some() || known.place != Place::Nowhere);
+    // The one cluster that was asked for has answered that it is not there.
+    let elsewhere = |known: &Known, only| known.place == Place::Nowhere || known.searched.contains(only);
+    known.retain(|known| only.is_none_or(|only| known.cluster() == Some(only) || !elsewhere(known, only)));
+    let unread = known.iter().filter(|known| is_incomplete(known));
+    let texts: Vec<_> = unread.flat_map(|known| known.tries.errors()).map(ToOwned::to_owned).collect();
+    if let Some(denied) = account.denial_behind(&texts) {
+        return Err(denied);
+    }
+    let in_it = |it: &Standing| only.is_none() || it.cluster.is_none() || it.cluster.as_ref() == only;
+    let mut standings: Vec<_> = known.iter().map(|known| stands(known, context)).filter(in_it).collect();
+    standings.sort_by_key(|it| (!it.is_open, it.deadline.unwrap_or(Timestamp::MAX), it.instance_id.clone()));
+    Ok(Inventory { standings, clusters })
+}
+
+/// Where one drain stands.
+pub(crate) fn stands(known: &Known, context: &Context<'_, SdkCalls>) -> Standing {
+    let policy = known.policy(context.config.policy);
+    standing(known, &policy, context.remembered, context.clock.now())
+}
+
+/// Every instance that waits on a termination hook, whosever that is.
+async fn waiting(
+    account: &Account,
+    context: &Context<'_, SdkCalls>,
+    rng: &mut fastrand::Rng,
+) -> Result<Found, Failure> {
+    // One try: whoever looks can look again.
+    let at_once = Budget { hand_over_at: context.clock.now(), ..Budget::endless() };
+    let groups = scan::waiting(context, at_once, rng).await;
+    let mut found = Found::new();
+    for group in groups.map_err(|error| Failure::of_scan(error, &account.region))? {
+        let waiting = group.map_err(|error| account.failure(error))?;
+        found.extend(waiting.into_iter().map(|known| (known.departure.instance.clone(), known)));
+    }
+    Ok(found)
+}
+
+/// Every container instance that is DRAINING, in one cluster or in all that are watched; answers how many clusters there are.
+async fn add_draining(
+    account: &Account,
+    context: &Context<'_, SdkCalls>,
+    only: Option<&ClusterName>,
+    found: &mut Found,
+) -> Result<usize, Failure> {
+    let clusters = match only {
+        Some(only) => vec![account.cluster(only).await?.name],
+        None if context.config.clusters.is_empty() => account.clusters().await?,
+        None => context.config.clusters.clone(),
+    };
+    let answers = few_at_once(clusters.iter().map(|cluster| draining_in(&account.calls, cluster))).await;
+    let (now, mut looked_at) = (context.clock.now(), clusters.len());
+    for (cluster, answer) in clusters.iter().zip(answers) {
+        let draining = match answer {
+            Ok(draining) => draining,
+            Err(error) if is_absent(&error) => {
+                looked_at = looked_at.saturating_sub(1);
+                continue;
+            }
+            Err(error) => return Err(account.failure(error)),
+        };
+        for it in draining {
+            // One that is no EC2 instance is nobody's that Auto Scaling or Spot takes away.
+            let Some(instance) = it.instance.clone() else { continue };
+            let known = found.entry(instance.clone()).or_insert_with(|| {
+                Known::new(Departure { instance, cause: Cause::Maintenance, noticed_by: NoticedBy::Scan }, now)
+            });
+            let mut registrations = std::mem::take(&mut known.registrations);
+            registrations.push(Registration::new(cluster.clone(), &it, now));
+            known.learn_place(Place::Registered, registrations, now);
+        }
+    }
+    Ok(looked_at)
+}

@@ -1,0 +1,116 @@
+"""What is written once: `status`, its colours, and `check`."""
+
+from command import are_bold, colors_of, ending, shown, under_heads, until
+from served import CLUSTER, DAEMON, GROUP, JOB, LEAVING, SERVICE
+from terminal import NARROW, WIDE
+
+# As narrow as a terminal beside an editor.
+NARROWEST = 40
+LABELS = ("cluster", "cause", "since", "tasks", "deadline", "next")
+
+# What stays in the world of Spot: the job, payments, and the daemon, which waits for them.
+THAT_STAY = 3
+
+# ANSI's yellow, as pyte has it.
+YELLOW = "brown"
+
+
+def status(checks, command, _):
+    checks.that(until(command.drains), "a host that nobody drains is told of")
+    with ending(checks, command.terminal("status"), 0, "status, wide") as wide:
+        shown(checks, wide, "1 instance drains, 3 tasks left.", "what there is, in a sentence")
+        wide.ended()
+        values = {
+            "INSTANCE": LEAVING,
+            "CLUSTER": CLUSTER,
+            "STATUS": "ACTIVE",
+            "CAUSE": "termination",
+            "SINCE": "not written down",
+            "TASKS": "3",
+            "DEADLINE": "not known yet",
+        }
+        checks.equal(under_heads(wide.text()), values, "a wide terminal has a table, each value under its head")
+        for group in (f"family:{JOB}", f"service:{SERVICE}", f"service:{DAEMON}"):
+            shown(checks, wide, group, "each task that is left")
+        details = [" ".join(line.split()) for line in wide.text().splitlines()[4:]]
+    checks.equal(len(details), 4, "below it what comes next, and a line for each task")
+
+    with ending(checks, command.terminal("status", columns=NARROW), 0, "status, narrow") as narrow:
+        narrow.ended()
+        lines = narrow.text().splitlines()
+        checks.equal(under_heads(narrow.text()), {}, "a narrow terminal has no table")
+        checks.that(f"{LEAVING}  ACTIVE" in lines, "but a block that begins with the host")
+        for label in LABELS:
+            checks.that(any(line.startswith(f"  {label} ") for line in lines), f"and has its {label}")
+
+    with ending(checks, command.terminal("status", columns=NARROWEST), 0, "status, very narrow") as narrowest:
+        narrowest.ended()
+        known = {*wide.sentences().split(), *LABELS, f"{CLUSTER},", "group", GROUP}
+        checks.equal(set(narrowest.sentences().split()) - known, set(), "very narrow, no word is broken")
+        for sentence in details:
+            shown(checks, narrowest, sentence, "very narrow, nothing is cut off")
+
+
+def colors(checks, command, _):
+    command.set_draining(THAT_STAY)
+    for columns in (WIDE, NARROW):
+        with ending(checks, command.terminal("status", columns=columns), 0, "status in colour") as terminal:
+            terminal.ended()
+            checks.equal(colors_of(terminal, "DRAINING"), {YELLOW}, "DRAINING is yellow")
+            checks.that(are_bold(terminal, LEAVING), "the host is bold")
+            checks.equal(colors_of(terminal, f"family:{JOB}"), {"cyan"}, "each task's owner stands out")
+    for why, flags, variables in [
+        ("--color never", ("--color", "never"), {}),
+        ("NO_COLOR", (), {"NO_COLOR": "1"}),
+        ("TERM=dumb", (), {"TERM": "dumb"}),
+    ]:
+        with ending(checks, command.terminal("status", *flags, **variables), 0, f"status with {why}") as terminal:
+            shown(checks, terminal, "DRAINING", f"{why} says the same")
+            terminal.ended()
+            checks.equal(terminal.colors(), set(), f"{why}: no colours")
+    with ending(checks, command.terminal("status", "--color", "always", NO_COLOR="1"), 0, "colours always") as terminal:
+        terminal.ended()
+        checks.equal(colors_of(terminal, "DRAINING"), {YELLOW}, "who asks for colours has them despite NO_COLOR")
+
+    written(checks, command.piped("status"), "DRAINING", "no colours into a pipe")
+    always = command.piped("status", "--color", "always")
+    written(checks, always, "\x1b[33mDRAINING\x1b[0m", "but with --color always, DRAINING in yellow")
+    written(checks, always, f"\x1b[1m{LEAVING}\x1b[0m", "and the host in bold")
+
+    with ending(checks, command.terminal("status", "--cluster", "nope", columns=NARROW), 3, "an error") as terminal:
+        shown(checks, terminal, "error: there is no cluster nope in region us-west-2", "what is wrong")
+        shown(checks, terminal, f"There are: {CLUSTER}.", "and what to do")
+        checks.equal(colors_of(terminal, "error:"), {"red"}, "an error is red")
+    written(checks, command.piped("status", "--cluster", "nope"), "error: there is no", "no error in colour into a pipe")
+
+
+def written(checks, ran, text, what):
+    """One check: the command wrote this, and no colours but those in it."""
+    wrote = ran.stdout + ran.stderr
+    colored = "\x1b" in wrote and "\x1b" not in text
+    checks.none([] if text in wrote and not colored else [f"{text!r} is not all of {wrote!r}"], what)
+
+
+def check(checks, command, _):
+    for columns in (WIDE, NARROW, NARROWEST):
+        with ending(checks, command.terminal("check", columns=columns), 0, "check") as terminal:
+            summary = "0 problems, 0 warnings, 0 could not be looked at; 8 as it should be."
+            shown(checks, terminal, summary, "an installation as it should be")
+            terminal.ended()
+            found = [line for line in terminal.everything().splitlines() if line.startswith("ok ")]
+            checks.equal(len(found), 8, "each finding begins a line, and says ok")
+            checks.equal(colors_of(terminal, "^ok"), {"green"}, "ok is green")
+
+
+def managed_draining(checks, command, _):
+    with ending(checks, command.terminal("check"), 0, "check with managed draining") as terminal:
+        shown(checks, terminal, "managed draining is on, too", "managed draining is told of")
+        shown(checks, terminal, "0 problems, 1 warning,", "as a warning")
+        checks.equal(colors_of(terminal, "^warning"), {YELLOW}, "a warning is yellow")
+        checks.equal(colors_of(terminal, "^ok"), {"green"}, "and the rest green")
+
+
+def nothing_installed(checks, command, _):
+    with ending(checks, command.terminal("check", columns=NARROW), 1, "check without an installation") as terminal:
+        shown(checks, terminal, "problem stack ecs-drainer: there is none in region us-west-2", "a problem")
+        checks.equal(colors_of(terminal, "^problem"), {"red"}, "a problem is red")

@@ -6,6 +6,8 @@ from terminal import NARROW, WIDE
 
 # As narrow as a terminal beside an editor.
 NARROWEST = 40
+# Whatever could be broken comes to the end of a line in one of these.
+RATHER_NARROW = range(NARROWEST, NARROW, 4)
 LABELS = ("cluster", "cause", "since", "tasks", "deadline", "next")
 
 # What stays in the world of Spot: the job, payments, and the daemon, which waits for them.
@@ -30,6 +32,8 @@ def status(checks, command, _):
             "DEADLINE": "not known yet",
         }
         checks.equal(under_heads(wide.text()), values, "a wide terminal has a table, each value under its head")
+        checks.equal(colors_of(wide, "ACTIVE"), {"red"}, "that it is not DRAINING is red")
+        checks.equal(colors_of(wide, "(?<=ACTIVE) +termination"), {"default"}, "and nothing after it")
         for group in (f"family:{JOB}", f"service:{SERVICE}", f"service:{DAEMON}"):
             shown(checks, wide, group, "each task that is left")
         details = [" ".join(line.split()) for line in wide.text().splitlines()[4:]]
@@ -43,12 +47,13 @@ def status(checks, command, _):
         for label in LABELS:
             checks.that(any(line.startswith(f"  {label} ") for line in lines), f"and has its {label}")
 
-    with ending(checks, command.terminal("status", columns=NARROWEST), 0, "status, very narrow") as narrowest:
-        narrowest.ended()
-        known = {*wide.sentences().split(), *LABELS, f"{CLUSTER},", "group", GROUP}
-        checks.equal(set(narrowest.sentences().split()) - known, set(), "very narrow, no word is broken")
-        for sentence in details:
-            shown(checks, narrowest, sentence, "very narrow, nothing is cut off")
+    known = {*wide.sentences().split(), *LABELS, f"{CLUSTER},", "group", GROUP}
+    for columns in RATHER_NARROW:
+        with ending(checks, command.terminal("status", columns=columns), 0, f"status in {columns} columns") as narrow:
+            narrow.ended()
+            checks.equal(set(narrow.sentences().split()) - known, set(), f"no word is broken in {columns} columns")
+            for sentence in details:
+                shown(checks, narrow, sentence, f"nothing is cut off in {columns} columns")
 
 
 def colors(checks, command, _):

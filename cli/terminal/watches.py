@@ -3,7 +3,7 @@
 import re
 
 from command import INTERRUPTED, ending, pictured, shown, under_heads
-from drains import DEADLINE
+from drains import DEADLINE, time_goes_on
 from pictures import THAT_STAY
 from served import LEAVING
 from terminal import CTRL_C, HIGH, NARROW, WIDE
@@ -33,6 +33,7 @@ def beside_a_drain(checks, command, _):
         shown(checks, drain, "drained in", "the drain comes to its end")
     seen = [it for it in map(under_heads, watch.seen) if it]
     checks.equal({(it.get("INSTANCE"), it.get("CAUSE")) for it in seen}, {(LEAVING, "maintenance")}, "whose drain, and why")
+    time_goes_on(checks, watch.seen)
     tasks = [int(it["TASKS"]) for it in seen if it.get("TASKS", "").isdigit()]
     checks.that(tasks == sorted(tasks, reverse=True) and len(set(tasks)) > 1, f"tasks become fewer: {tasks}")
     checks.equal(tasks[-1:], [0], "until none is left")

@@ -298,7 +298,7 @@ DIFFERENCES = [
     *only_moto(
         ("DescribeAutoScalingGroups",),
         "AutoScalingGroup",
-        "CapacityRebalance EnabledMetrics LaunchTemplate LoadBalancerNames ServiceLinkedRoleARN SuspendedProcesses Tags"
+        "CapacityRebalance EnabledMetrics LaunchTemplate LoadBalancerNames ServiceLinkedRoleARN SuspendedProcesses"
         " TargetGroupARNs TerminationPolicies TerminationPolicies[]",
         NOT_MODELLED.format("AutoScalingGroup"),
     ),

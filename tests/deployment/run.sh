@@ -33,8 +33,7 @@ say 'cargo lambda build'
 cargo lambda build --release --locked
 say 'bill of materials'
 cargo install --quiet --locked --root target/tools cargo-sbom@0.10.0
-PATH="target/tools/bin:$PATH" cargo sbom --cargo-package ecs-drainer-functions --output-format cyclone_dx_json_1_6 \
-    >target/lambda/bill-of-materials.cdx.json
+PATH="$PWD/target/tools/bin:$PATH" "$here/bill_of_materials.sh" >target/lambda/bill-of-materials.cdx.json
 say 'sam build, from the same target folder'
 case $(uname -m) in
     aarch64 | arm64) architecture=arm64 ;;

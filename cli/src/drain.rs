@@ -30,6 +30,7 @@ use crate::failure::Failure;
 use crate::interrupt::or_interrupted;
 use crate::plan::{self, HostPlan};
 use crate::screen::{self, Screen};
+use crate::settings::defaults;
 
 /// Nobody who watches a drain waits longer to learn that it is over.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -177,7 +178,7 @@ async fn prepare(
 
 /// The flags as settings.
 fn config(wanted: &arguments::Drain) -> Result<Config, Failure> {
-    let defaults = Config::read(|_| None).map_err(|error| Failure::Refusal(error.to_string()))?;
+    let defaults = defaults()?;
     let on_drain_timeout = if wanted.deadline.is_some() { OnDrainTimeout::StopTasks } else { OnDrainTimeout::Wait };
     let standalone_tasks = if wanted.stop_standalone { StandaloneTasks::Stop } else { StandaloneTasks::Wait };
     let drain_timeout = wanted.deadline.unwrap_or(Duration::MAX);

@@ -144,6 +144,11 @@ fn hook_name(settings: &Settings, given: Option<&HookName>) -> Result<HookName, 
     })
 }
 
+/// How managed draining is switched off for a capacity provider.
+pub(crate) fn without_managed_draining(provider: &str) -> String {
+    format!("aws ecs update-capacity-provider --name {provider} --auto-scaling-group-provider managedDraining=DISABLED")
+}
+
 /// The instances that wait on a termination hook.
 pub(crate) fn waiting(group: &Group) -> Vec<&str> {
     let cause = Cause::Termination { to_warm_pool: false };
@@ -179,8 +184,8 @@ fn plan_of(
     if hooks.iter().any(|hook| hook.name.as_str() == MANAGED_DRAINING_HOOK) {
         warnings.push(format!(
             "managed draining is on: its hook {MANAGED_DRAINING_HOOK} holds each instance, too, for up to 48 h and without a \
-             deadline. The instance goes when both are done. For one of the two: aws ecs update-capacity-provider \
-             --name … --auto-scaling-group-provider managedDraining=DISABLED"
+             deadline. The instance goes when both are done. For one of the two: {}",
+            without_managed_draining("…")
         ));
     }
     warnings.extend(beyond_the_limit(wanted, &overrides, settings));

@@ -77,9 +77,13 @@ impl Settings {
     }
 
     fn defaults(source: Source) -> Result<Self, Failure> {
-        let config = Config::read(|_| None).map_err(|error| Failure::Refusal(error.to_string()))?;
-        Ok(Self { config, group_tag: None, source, stack: None })
+        Ok(Self { config: defaults()?, group_tag: None, source, stack: None })
     }
+}
+
+/// Every setting's default.
+pub(crate) fn defaults() -> Result<Config, Failure> {
+    Config::read(|_| None).map_err(|error| Failure::Refusal(error.to_string()))
 }
 
 impl Source {

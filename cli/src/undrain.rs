@@ -16,6 +16,7 @@ use crate::drain::found;
 use crate::failure::Failure;
 use crate::plan::leaves;
 use crate::screen::{self, Screen};
+use crate::settings::defaults;
 use crate::text::{plain, wrapped};
 
 /// What became of one host.
@@ -44,8 +45,7 @@ pub(crate) async fn undrain(
     cluster: Option<&ClusterName>,
     json: bool,
 ) -> Result<End, Failure> {
-    let config = Config::read(|_| None).map_err(|error| Failure::Refusal(error.to_string()))?;
-    let config = Config { clusters: cluster.into_iter().cloned().collect(), ..config };
+    let config = Config { clusters: cluster.into_iter().cloned().collect(), ..defaults()? };
     let remembered = Remembered::default();
     let context = Context { calls: &account.calls, config: &config, remembered: &remembered, clock: Clock::system() };
     let known = found(account, &context, instances, cluster, &mut fastrand::Rng::new()).await?;

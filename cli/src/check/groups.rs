@@ -10,7 +10,7 @@ use shared::ids::{ClusterName, GroupName, InstanceId};
 use super::Finding;
 use crate::account::{Account, CapacityProvider, Group, Hook};
 use crate::failure::{Failure, listed};
-use crate::hooks::{DEFAULT_RESULT, MANAGED_DRAINING_HOOK, untagged};
+use crate::hooks::{DEFAULT_RESULT, MANAGED_DRAINING_HOOK, untagged, without_managed_draining};
 use crate::settings::Settings;
 use crate::text::duration;
 
@@ -183,10 +183,7 @@ fn of_group(
     if managed.is_some() || has_hook {
         let what = "managed draining is on, too: its own hook holds each instance for up to 48 h, without a deadline";
         let provider = managed.map_or("NAME", |(_, provider)| provider.name.as_str());
-        let mend = format!(
-            "leave it, or switch one of the two off: aws ecs update-capacity-provider --name {provider} \
-             --auto-scaling-group-provider managedDraining=DISABLED"
-        );
+        let mend = format!("leave it, or switch one of the two off: {}", without_managed_draining(provider));
         findings.push(Finding::warning(&subject, what, mend));
     }
     if findings.is_empty() {

@@ -309,8 +309,7 @@ fn ending(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
         _ => return None,
     };
     // Once, so that the report can name what still ran.
-    let untold = known.registrations.iter().any(|r| r.tasks.is_none());
-    if untold && !known.tries.has_failed(Try::Tasks) {
+    if known.has_unread_tasks() && !known.tries.has_failed(Try::Tasks) {
         return Some(Step::Read(Need::Tasks));
     }
     go(result, Outcome::TimedOut, format!("its deadline passed; the policy is {why}"))

@@ -51,7 +51,7 @@ pub(super) async fn hand_over<C: Calls>(
     let now = context.clock.now();
     let unread = |drainee: &Drainee| {
         let told = budget.is_reported && drainee.is_open() || drainee.is_long(now);
-        told && drainee.known.registrations.iter().any(|r| r.tasks.is_none())
+        told && drainee.known.has_unread_tasks()
     };
     let unread = some(drainees, unread);
     observe::tasks_for_report(context, listings, drainees, &unread).await;

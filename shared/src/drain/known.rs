@@ -245,6 +245,12 @@ impl Known {
         Policy { pace: Pace { max: longest, ..policy.pace }, ..policy }
     }
 
+    /// Whether the tasks of some registration were not read yet.
+    #[must_use]
+    pub fn has_unread_tasks(&self) -> bool {
+        self.registrations.iter().any(|registration| registration.tasks.is_none())
+    }
+
     /// When its drain began, or would have.
     #[must_use]
     pub fn started(&self) -> Timestamp {

@@ -22,13 +22,13 @@ pub async fn look<C: Calls>(context: &Context<'_, C>, known: Vec<Known>, rng: &m
     let mut drainees: Vec<_> = locate(context, known, rng).await.into_iter().map(Drainee::new).collect();
     let (listings, mut fruitless) = (Listings::default(), 0);
     for _ in 0..ROUNDS_MAX {
-        let unread = those(&drainees, |known| known.registrations.iter().any(|r| r.tasks.is_none()));
+        let unread = those(&drainees, Known::has_unread_tasks);
         if unread.is_empty() || fruitless == FRUITLESS_ROUNDS_MAX {
             break;
         }
         let read = tasks::every(context, &listings, &drainees, &unread).await;
         take_in(context, &mut drainees, read, rng);
-        let still = those(&drainees, |known| known.registrations.iter().any(|r| r.tasks.is_none()));
+        let still = those(&drainees, Known::has_unread_tasks);
         fruitless = if still.len() < unread.len() { 0 } else { fruitless + 1 };
         if (1..FRUITLESS_ROUNDS_MAX).contains(&fruitless) {
             tokio::time::sleep(PAUSE).await;
@@ -41,20 +41,16 @@ pub async fn look<C: Calls>(context: &Context<'_, C>, known: Vec<Known>, rng: &m
 /// Reads of the drains under way what people want to know sooner than the engine does: which tasks are left, and why. Only of
 /// hosts that are DRAINING, for which the engine would know as much sooner or later.
 pub(super) async fn refresh<C: Calls>(context: &Context<'_, C>, listings: &Listings, drainees: &mut [Drainee]) {
-    let open = |drainee: &Drainee| drainee.settled.is_none();
-    let draining = |drainee: &Drainee| drainee.known.registrations.iter().all(|r| r.status == InstanceStatus::Draining);
-    let unread = |drainee: &Drainee| drainee.known.registrations.iter().any(|r| r.tasks.is_none());
-    let of = |drainees: &[Drainee], fits: &dyn Fn(&Drainee) -> bool| -> Vec<usize> {
-        let fitting =
-            drainees.iter().enumerate().filter(|(_, drainee)| open(drainee) && draining(drainee) && fits(drainee));
-        fitting.map(|(index, _)| index).collect()
-    };
-    let (read_whole, read_left) = (of(drainees, &unread), of(drainees, &|drainee| !unread(drainee)));
-    let whole = tasks::every(context, listings, drainees, &read_whole).await;
-    let left = tasks::stragglers(context, drainees, &read_left).await;
+    let is_open = |index: &usize| drainees.get(*index).is_some_and(|drainee| drainee.settled.is_none());
+    let is_closed = |known: &Known| known.registrations.iter().all(|r| r.status == InstanceStatus::Draining);
+    let wanted: Vec<_> = those(drainees, is_closed).into_iter().filter(is_open).collect();
+    let unread = those(drainees, Known::has_unread_tasks);
+    let (unread, read): (Vec<_>, Vec<_>) = wanted.iter().partition(|index| unread.contains(index));
+    let whole = tasks::every(context, listings, drainees, &unread).await;
+    let left = tasks::stragglers(context, drainees, &read).await;
     observe::learn_tasks(context, drainees, whole);
     observe::learn_tasks(context, drainees, left);
-    explain::stragglers(context, drainees, &of(drainees, &|_| true)).await;
+    explain::stragglers(context, drainees, &wanted).await;
 }
 
 /// Where each is registered of which that is not known.
@@ -83,7 +79,5 @@ fn those(drainees: &[Drainee], fits: impl Fn(&Known) -> bool) -> Vec<usize> {
 /// Whether something that a look reads is unknown.
 #[must_use]
 pub fn is_incomplete(known: &Known) -> bool {
-    known.place == Place::Unknown
-        || known.tries.has_failed(Try::Hold)
-        || known.registrations.iter().any(|registration| registration.tasks.is_none())
+    known.place == Place::Unknown || known.tries.has_failed(Try::Hold) || known.has_unread_tasks()
 }

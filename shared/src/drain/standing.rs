@@ -102,7 +102,7 @@ impl Next {
 #[must_use]
 pub fn standing(known: &Known, policy: &Policy, remembered: &Remembered, now: Timestamp) -> Standing {
     let since = since(known, now);
-    let tasks_left = if known.registrations.iter().all(|r| r.tasks.is_some()) { known.remaining_tasks() } else { None };
+    let tasks_left = if known.has_unread_tasks() { None } else { known.remaining_tasks() };
     let cause = reason(known);
     let held = cause == Reason::Termination;
     // The flags of a drain by hand are written nowhere.

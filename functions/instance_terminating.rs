@@ -10,7 +10,7 @@ use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
 use shared::config::Config;
 use shared::drain::departure::{Cause, Departure, Hints, NoticedBy};
-use shared::drain::{Budget, Context};
+use shared::drain::{self, Budget, Context};
 use shared::ids::Home;
 use shared::invocation::{Answer, Unfinished, Verdict, deadline, intake};
 use shared::notice::{Notice, NoticeError};
@@ -32,10 +32,17 @@ async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answe
     let intake = intake(event.payload, home.as_ref(), |notice| judge(notice, config))?;
 
     let within = |poll_for| Budget::within(deadline(&event.context, clock.now()), poll_for, clock.now());
-    let budget =
-        if intake.is_batch() { within(config.poll_for.batch).unreported() } else { within(config.poll_for.bare) };
+    let is_burst = intake.is_burst();
+    let budget = if intake.is_batch() {
+        within(config.poll_for.batch(is_burst)).unreported().of_a_burst(is_burst)
+    } else {
+        within(config.poll_for.bare)
+    };
     let context = Context { calls, config, remembered, clock };
-    let drain = async |departures| warm.drain(&context, departures, budget, &mut fastrand::Rng::new()).await;
+    let drain = async |departures| {
+        let drains = drain::run(&context, departures, budget, &mut fastrand::Rng::new()).await;
+        warm.published(drains, clock.now())
+    };
     Ok(intake.serve(Unfinished::ReconcileGoesOn, clock.now(), drain).await)
 }
 
@@ -45,9 +52,10 @@ fn judge(notice: Notice, config: &Config) -> Result<Verdict, NoticeError> {
             Verdict::Ignore(Some(it.instance), format!("hook {} of group {} is not ours", it.hook, it.group))
         }
         Notice::Terminating(it) => {
-            let cause = Cause::Termination { to_warm_pool: it.to_warm_pool };
+            let cause = Cause::Termination { to: it.to };
             let departure = Departure { instance: it.instance, cause, noticed_by: NoticedBy::Event };
-            Verdict::Depart(departure, Hints { group: Some(it.group), cluster: it.cluster, noticed_at: it.noticed_at })
+            let (group, hook, cluster, noticed_at) = (Some(it.group), Some(it.hook), it.cluster, it.noticed_at);
+            Verdict::Depart(departure, Hints { group, hook, cluster, noticed_at, comes_again: false })
         }
         Notice::Nothing { instance, why } => Verdict::Ignore(instance, why),
         Notice::SpotInterruption(_) | Notice::RebalanceRecommendation(_) => return Err(notice.misdirected()),

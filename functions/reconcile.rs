@@ -11,8 +11,8 @@ use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
 use shared::drain::report::Report;
-use shared::drain::scan::{self, ScanError};
-use shared::drain::{Budget, Context};
+use shared::drain::scan::ScanError;
+use shared::drain::{self, Budget, Context};
 use shared::invocation::deadline;
 
 use crate::startup::{Warm, serve};
@@ -31,13 +31,13 @@ async fn drain_the_waiting(event: LambdaEvent<Value>, warm: &Warm) -> Result<Rep
     let clock = Clock::system();
     let budget = Budget::within(deadline(&event.context, clock.now()), POLL_FOR, clock.now());
     let context = Context { calls, config, remembered, clock };
-    let mut rng = fastrand::Rng::new();
-    let departures = match scan::departures(&context, budget, &mut rng).await {
-        Ok(departures) => departures,
+    let drains = drain::reconcile(&context, budget, &mut fastrand::Rng::new()).await;
+    match drains {
+        Ok(drains) => Ok(Report { drains: warm.published(drains, clock.now()) }),
         Err(error) => {
-            warm.publish(&[], clock.now());
-            return Err(error);
+            // What was sent is told all the same.
+            drop(warm.published(Vec::new(), clock.now()));
+            Err(error)
         }
-    };
-    Ok(Report { drains: warm.drain(&context, departures, budget, &mut rng).await })
+    }
 }

@@ -13,7 +13,7 @@ use shared::aws::sdk::SdkCalls;
 use shared::clock::{Clock, after};
 use shared::config::{Config, RebalanceRecommendations};
 use shared::drain::departure::{Cause, Departure, Hints, NoticedBy, SPOT_NOTICE};
-use shared::drain::{Budget, Context};
+use shared::drain::{self, Budget, Context};
 use shared::ids::{Home, InstanceId};
 use shared::invocation::{Answer, Unfinished, Verdict, deadline, intake};
 use shared::notice::{Notice, NoticeError, SpotInterruption};
@@ -40,7 +40,10 @@ async fn drain_the_interrupted(event: LambdaEvent<Value>, warm: &Warm) -> Result
     let budget =
         if intake.is_batch() { slice.resumed_at(after(ends_at, NEXT_SLICE_TAKES)).unreported() } else { slice };
     let context = Context { calls, config, remembered, clock };
-    let drain = async |departures| warm.drain(&context, departures, budget, &mut fastrand::Rng::new()).await;
+    let drain = async |departures| {
+        let drains = drain::run(&context, departures, budget, &mut fastrand::Rng::new()).await;
+        warm.published(drains, clock.now())
+    };
     Ok(intake.serve(Unfinished::ComesAgain, clock.now(), drain).await)
 }
 

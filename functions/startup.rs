@@ -14,10 +14,8 @@ use serde::Serialize;
 use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
 use shared::config::Config;
-use shared::drain::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
-use shared::drain::{self, Budget, Context};
 use shared::metrics::{self, Observed};
 use shared::telemetry;
 use tokio::time::timeout;
@@ -41,28 +39,16 @@ pub(crate) struct Warm {
 }
 
 impl Warm {
-    /// Drains what departs, and publishes the metrics of it.
-    pub(crate) async fn drain(
-        &self,
-        context: &Context<'_, SdkCalls>,
-        departures: Vec<Known>,
-        budget: Budget,
-        rng: &mut fastrand::Rng,
-    ) -> Vec<Drain> {
-        let drains = drain::run(context, departures, budget, rng).await;
-        self.publish(&drains, context.clock.now());
-        drains
-    }
-
-    /// Publishes the metrics of an invocation.
-    pub(crate) fn publish(&self, drains: &[Drain], now: Timestamp) {
+    /// Publishes the metrics of an invocation in which these drains went so far.
+    pub(crate) fn published(&self, drains: Vec<Drain>, now: Timestamp) -> Vec<Drain> {
         let (stack, level, sent) = (&self.config.stack, &self.log_level, &self.calls.tally().take());
-        let observed = Observed { stack, level, drains, sent, cold_start: self.is_cold.replace(false) };
+        let observed = Observed { stack, level, drains: &drains, sent, cold_start: self.is_cold.replace(false) };
         for line in metrics::lines(&observed, now) {
             if let Err(error) = writeln!(io::stdout(), "{line}") {
                 tracing::warn!(%error, "metrics could not be written");
             }
         }
+        drains
     }
 }
 

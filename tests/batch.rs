@@ -2,7 +2,7 @@
 
 use shared::aws::batch;
 use shared::aws::listing::TaskListing;
-use shared::aws::{Attribute, CallError, DesiredStatus, ErrorClass, InstanceStatus};
+use shared::aws::{CallError, DesiredStatus, ErrorClass, InstanceStatus};
 use shared::ids::{ClusterName, ContainerInstanceArn, InstanceId};
 use simulator::world::{Fault, FaultKind, Operation, Settings, World};
 
@@ -77,28 +77,6 @@ async fn a_throttled_chunk_is_not_tried_one_by_one() {
 
     assert_eq!(answers.unknown.len(), 1);
     assert_eq!(model.world(|world| world.count(Operation::UpdateContainerInstancesState)), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn attributes_go_ten_to_a_request_and_one_that_is_refused_keeps_no_other_from_being_written() {
-    let (world, _) = hosts(Settings::default(), 23);
-    let mut targets = arns(&world);
-    let gone: ContainerInstanceArn = format!("{}f", targets[4]).into();
-    targets[4] = gone.clone();
-    let started = |target: &ContainerInstanceArn| Attribute {
-        target: target.clone(),
-        name: "ecs-drainer.drain-started-at",
-        value: Some("2026-01-15T20:00:00.000Z".into()),
-    };
-    let attributes: Vec<_> = targets.iter().map(started).collect();
-    let model = Model::of(world);
-
-    let unwritten = batch::put_attributes(&model, &prod(), &attributes).await;
-
-    assert_eq!(unwritten.iter().flat_map(|unknown| &unknown.keys).collect::<Vec<_>>(), [&gone]);
-    let written = model.world(|world| world.container_instances().filter(|c| !c.attributes.is_empty()).count());
-    assert_eq!(written, 22);
-    assert_eq!(model.world(|world| world.count(Operation::PutAttributes)), 3 + 10, "the bad chunk once more, by ones");
 }
 
 #[tokio::test(start_paused = true)]

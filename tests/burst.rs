@@ -1,27 +1,29 @@
 //! Many hosts at once, out of one account's quota.
 
+use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
 use shared::clock::after;
 use shared::config::Config;
-use shared::drain::departure::{Departure, NoticedBy};
+use shared::drain::departure::{Departure, Hints, NoticedBy};
 use shared::drain::known::Known;
 use shared::drain::remembered::Remembered;
-use shared::drain::{self, Budget, Context, scan};
+use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
+use shared::invocation::FULL_BATCH;
 use simulator::clock::wall_now;
 use simulator::lambda::sqs_batch;
+use simulator::sqs::Message;
 use simulator::world::{GroupSpec, HookSpec, HostSpec, LastStatus, Operation, ServiceSpec, Settings, World};
 use tokio::task::{LocalSet, spawn_local};
 
+use crate::support::delivery::Delivery;
 use crate::support::model::Model;
-use crate::support::{CLUSTER, GROUP, HOOK, Stage, secs};
+use crate::support::{CLUSTER, EVENTS, EVENTS_CONCURRENCY, GROUP, HOOK, Stage, secs};
 
 const HOSTS: usize = 1_000;
-const BATCH: usize = 100;
 
 fn instance_id(n: usize) -> String {
     format!("i-{n:017x}")
@@ -34,7 +36,7 @@ fn world(start: Timestamp, hosts: usize, failing: f64, slow: f64) -> World {
     let mut world = World::new(start, settings);
     world.add_cluster(CLUSTER).unwrap();
     let hooks = vec![HookSpec::terminating(HOOK, secs(3600.0))];
-    world.add_group(GroupSpec { name: GROUP.into(), hooks }).unwrap();
+    world.add_group(GroupSpec { name: GROUP.into(), hooks, ..GroupSpec::default() }).unwrap();
     let add = |world: &mut World, n: usize, slots: usize| {
         let spec = HostSpec {
             instance_id: Some(instance_id(n)),
@@ -63,29 +65,40 @@ fn world(start: Timestamp, hosts: usize, failing: f64, slow: f64) -> World {
     world
 }
 
-/// One invocation of `instance-terminating` for a batch, or of `reconcile`, in an environment of its own.
-async fn invocation(model: Rc<Model>, batch: Option<Vec<InstanceId>>, seed: u64) {
+/// The environments of `instance-terminating` that are free, each with what it remembers. The last one used is used next.
+type Warm = RefCell<Vec<Remembered>>;
+
+/// One invocation of `instance-terminating` for a batch.
+async fn terminating(model: Rc<Model>, warm: Rc<Warm>, messages: Vec<Message>) -> Vec<String> {
+    let config = Config::read(|_| None).unwrap();
+    let (clock, now) = (model.clock(), model.clock().now());
+    let remembered = warm.borrow_mut().pop().unwrap_or_default();
+    let context = Context { calls: &*model, config: &config, remembered: &remembered, clock };
+    let is_burst = messages.len() >= FULL_BATCH;
+    let budget = Budget::within(after(now, secs(60.0)), config.poll_for.batch(is_burst), now).unreported();
+    let told = |message: &Message| {
+        let instance = InstanceId::parse(&message.body).unwrap();
+        let hints = Hints { group: Some(GROUP.into()), hook: Some(HOOK.into()), ..Hints::default() };
+        Known::told(Departure::of_termination(instance, NoticedBy::Event), hints, now)
+    };
+    let known = messages.iter().map(told).collect();
+    let mut rng = fastrand::Rng::with_seed(messages[0].id.bytes().map(u64::from).sum());
+    drain::run(&context, known, budget.of_a_burst(is_burst), &mut rng).await;
+    warm.borrow_mut().push(remembered);
+    messages.into_iter().map(|message| message.id).collect()
+}
+
+/// One of `reconcile`, likewise.
+async fn reconcile(model: Rc<Model>, seed: u64) {
     let config = Config::read(|_| None).unwrap();
     let (clock, now) = (model.clock(), model.clock().now());
     let remembered = Remembered::default();
     let context = Context { calls: &*model, config: &config, remembered: &remembered, clock };
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let within = |lasts: f64, polls: Duration| Budget::within(after(now, secs(lasts)), polls, now).unreported();
-    let (known, budget) = match batch {
-        Some(ids) => {
-            let departures = ids.into_iter().map(|id| Departure::of_termination(id, NoticedBy::Event));
-            (departures.map(|departure| Known::new(departure, now)).collect(), within(150.0, config.poll_for.batch))
-        }
-        None => {
-            let budget = within(60.0, secs(55.0));
-            let Ok(known) = scan::departures(&context, budget, &mut rng).await else { return };
-            (known, budget)
-        }
-    };
-    drain::run(&context, known, budget, &mut rng).await;
+    let budget = Budget::within(after(now, secs(60.0)), secs(55.0), now).unreported();
+    drop(drain::reconcile(&context, budget, &mut fastrand::Rng::with_seed(seed)).await);
 }
 
-/// Ten batches at once, each in an environment of its own, and `reconcile` every minute beside them.
+/// All events within a second, delivered as Lambda does, and `reconcile` every minute beside them.
 async fn burst(failing: f64, reconcile_at: f64) {
     let mut world = world("2026-01-15T20:00:00Z".parse().unwrap(), HOSTS, failing, 10.0);
     let start = world.now();
@@ -95,9 +108,10 @@ async fn burst(failing: f64, reconcile_at: f64) {
     }
     let model = Rc::new(Model::of(world));
     let clock = model.clock();
-    for (batch, seed) in ids.chunks(BATCH).zip(0..) {
-        spawn_local(invocation(model.clone(), Some(batch.to_vec()), seed));
-    }
+    let delivery = Rc::new(Delivery::new(EVENTS, EVENTS_CONCURRENCY, clock));
+    ids.iter().for_each(|id| delivery.send(id.to_string()));
+    let (fed, warm) = (model.clone(), Rc::new(Warm::default()));
+    spawn_local(delivery.feed(move |messages| terminating(fed.clone(), warm.clone(), messages)));
     let mut draining_at = None;
     let (mut next_minute, mut seed) = (after(start, secs(reconcile_at)), 100);
     while model.world(|world| world.releases().len()) < HOSTS && clock.now() < after(start, secs(600.0)) {
@@ -110,7 +124,7 @@ async fn burst(failing: f64, reconcile_at: f64) {
             draining_at = Some(clock.now());
         }
         if clock.now() >= next_minute {
-            spawn_local(invocation(model.clone(), None, seed));
+            spawn_local(reconcile(model.clone(), seed));
             (next_minute, seed) = (after(next_minute, secs(60.0)), seed + 1);
         }
     }
@@ -154,29 +168,76 @@ fn and_so_they_are_with_one_request_in_twenty_failing() {
 }
 
 #[tokio::test]
-async fn a_hundred_hosts_in_one_batch_of_the_real_binaries_cost_few_requests() {
-    let stage = Stage::idle(world(wall_now(), 100, 0.0, 2.0));
-    let ids: Vec<_> = (0..100).map(instance_id).collect();
+async fn of_a_full_batch_only_the_event_that_is_ahead_of_its_state_comes_again() {
+    let mut world = world(wall_now(), FULL_BATCH, 0.0, 2.0);
+    let ids: Vec<_> = (0..FULL_BATCH).map(instance_id).collect();
+    let (ahead, others) = ids.split_last().unwrap();
+    let now = world.now();
+    // The last one is in service still, and its event is taken from a world in which it is not.
+    let event = world.clone().scale_in(ahead, now).unwrap();
+    let events = others.iter().flat_map(|id| world.scale_in(id, now).unwrap()).chain(event);
+    let events: Vec<_> = events.map(|event| event.to_string()).collect();
+    world.advance(now + secs(0.5));
+    let stage = Stage::idle(world);
+
+    let batch = stage.function(&[]).invoke(&sqs_batch(events)).await;
+
+    let again = json!({"batchItemFailures": [{"itemIdentifier": format!("message-{FULL_BATCH}")}]});
+    assert_eq!(batch.outcome.answer(), Some(&again), "{batch:?}");
+    assert!(others.iter().all(|id| stage.status(id) == "DRAINING"));
+    assert_eq!(stage.status(ahead), "ACTIVE");
+}
+
+#[tokio::test]
+async fn a_full_batch_that_cannot_be_set_draining_decides_nothing_without_its_groups_own_settings() {
+    let mut world = world(wall_now(), FULL_BATCH, 0.0, 2.0);
+    let denied = simulator::world::FaultKind::Throttle;
+    world.plan(simulator::world::Fault::times(Operation::UpdateContainerInstancesState, u32::MAX, denied));
+    let now = world.now();
+    let events: Vec<_> = (0..FULL_BATCH).flat_map(|n| world.scale_in(&instance_id(n), now).unwrap()).collect();
+    world.advance(now + secs(0.5));
+    let stage = Stage::idle(world);
+    let settings = [("DRAIN_TIMEOUT_SECONDS", "1"), ("ON_DRAIN_TIMEOUT", "proceed")];
+
+    let function = stage.function_with(&settings, secs(8.0));
+    let batch = function.invoke(&sqs_batch(events.iter().map(ToString::to_string))).await;
+
+    assert_eq!(batch.outcome.answer(), Some(&json!({"batchItemFailures": []})), "{batch:?}");
+    assert_eq!(stage.releases().len(), 0, "its group's hook may say something else");
+}
+
+#[tokio::test]
+async fn a_full_batch_is_set_draining_by_the_real_binary_in_few_requests_and_handed_over_at_once() {
+    let stage = Stage::idle(world(wall_now(), FULL_BATCH, 0.0, 2.0));
+    let ids: Vec<_> = (0..FULL_BATCH).map(instance_id).collect();
     let events: Vec<_> = stage.simulator.world(|world| {
         ids.iter().flat_map(|id| world.scale_in(id, world.now()).unwrap()).map(|e| e.to_string()).collect()
     });
+    let waits = |world: &World| ids.iter().all(|id| world.lifecycle_state(id) == Some("Terminating:Wait"));
+    assert!(stage.simulator.wait_for(secs(5.0), waits).await);
     let as_deployed = [("POLL_MIN_SECONDS", "2"), ("POLL_MAX_SECONDS", "15")];
 
-    let batch = stage.function_with(&as_deployed, secs(150.0)).invoke(&sqs_batch(events)).await;
+    let batch = stage.function_with(&as_deployed, secs(45.0)).invoke(&sqs_batch(events)).await;
 
     assert_eq!(batch.outcome.answer(), Some(&json!({"batchItemFailures": []})), "{batch:?}");
     assert!(ids.iter().all(|id| stage.status(id) == "DRAINING"));
-    assert_eq!(stage.count(Operation::ListTasks), 0, "a crowd is left to reconcile");
-    let reconcile = stage.reconcile(&as_deployed, secs(60.0));
-    for _ in 0..2 {
-        reconcile.invoke(&json!({})).await;
+    let expected = [
+        (Operation::DescribeAutoScalingInstances, 1),
+        (Operation::ListClusters, 1),
+        (Operation::ListContainerInstances, 1),
+        (Operation::DescribeContainerInstances, 1),
+        (Operation::UpdateContainerInstancesState, 1),
+    ];
+    for operation in Operation::ALL {
+        let wanted = expected.iter().find(|(it, _)| *it == operation).map_or(0, |(_, count)| *count);
+        assert_eq!(stage.count(operation), wanted, "{operation}: the event names group and hook, and reconcile waits");
     }
+    let reconcile = stage.reconcile(&as_deployed, secs(60.0));
+    reconcile.invoke(&json!({})).await;
     stage.simulator.world(|world| {
         let mut each: Vec<_> = world.releases().iter().map(|release| release.instance_id.clone()).collect();
         each.sort_unstable();
         assert_eq!(each, ids, "each once, none lost");
         assert!(world.releases().iter().all(|release| release.unstopped == [] as [(String, LastStatus); 0]), "early");
-        let calls: usize = Operation::ALL.iter().map(|operation| world.count(*operation)).sum();
-        assert!(calls <= 4 * 100, "{calls}");
     });
 }

@@ -85,7 +85,9 @@ async fn a_group_overrides_the_settings_in_its_hooks_metadata() {
     let mut world = simulator::world::World::new(simulator::clock::wall_now(), Settings::default());
     world.add_cluster(CLUSTER).unwrap();
     let metadata = r#"{"cluster":"prod","standaloneTasks":"stop","drainTimeoutSeconds":"soon"}"#;
-    world.add_group(GroupSpec { name: GROUP.into(), hooks: vec![hook_with(metadata)] }).unwrap();
+    world
+        .add_group(GroupSpec { name: GROUP.into(), hooks: vec![hook_with(metadata)], ..GroupSpec::default() })
+        .unwrap();
     host(&mut world, LEAVING, Some(CLUSTER));
     standalone(&mut world, None, 0.3);
     let stage = Stage::scaling_in(world);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use shared::ids::Home;
+use shared::drain::departure::Destination;
+use shared::ids::{ClusterName, Home};
 use shared::notice::{Notice, NoticeError, Payload, read, read_body};
 
 /// What a sample says, in a word.
@@ -18,7 +19,13 @@ fn said(payload: Value) -> &'static str {
         Ok(Notice::Terminating(it)) => {
             assert_eq!((it.instance.as_str(), it.group.as_str()), ("i-1234567890abcdef0", "my-asg"));
             assert_eq!(it.hook.as_str(), "ecs-drainer");
-            if it.to_warm_pool { "terminating, to a warm pool" } else { "terminating" }
+            // By EventBridge the metadata are an object, by the hook's own notification text.
+            assert_eq!(it.cluster.as_ref().map(ClusterName::as_str), Some("prod"));
+            match it.to {
+                Destination::Ec2 => "terminating",
+                Destination::WarmPool => "terminating, to a warm pool",
+                Destination::AutoScalingGroup => "terminating, for a new root volume",
+            }
         }
         Ok(Notice::SpotInterruption(it)) => {
             assert_eq!(it.instance.as_str(), "i-1234567890abcdef0");
@@ -41,6 +48,8 @@ fn every_sample_is_read_as_what_it_is() {
         ("hook-notification.json", "terminating"),
         ("hook-test-notification.json", "nothing"),
         ("instance-launch-successful.json", "unknown"),
+        ("instance-launch.json", "unknown"),
+        ("instance-replace-root-volume.json", "terminating, for a new root volume"),
         ("instance-terminate-warm-pool.json", "terminating, to a warm pool"),
         ("instance-terminate.json", "terminating"),
         ("rebalance-recommendation.json", "may be interrupted"),

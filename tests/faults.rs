@@ -32,7 +32,7 @@ async fn throttled_then_dropped_then_500_on_the_first_calls_of_every_operation()
 async fn throttled_then_dropped_then_500_on_what_a_handed_over_drain_calls() {
     let mut world = world_with_hooks(&[(HOOK, 6.0)]);
     standalone(&mut world, None, 8.0);
-    let calls = [Operation::StopTask, Operation::RecordLifecycleActionHeartbeat, Operation::PutAttributes];
+    let calls = [Operation::StopTask, Operation::RecordLifecycleActionHeartbeat];
     for operation in calls {
         world.plan(Fault::times(operation, 1, FaultKind::Throttle));
         world.plan(Fault::times(operation, 1, FaultKind::DropConnection));
@@ -94,19 +94,6 @@ async fn without_the_right_to_set_draining_nothing_is_released_and_the_report_sa
     assert_eq!(drain["outcome"], "handed-over", "{drain}");
     assert!(drain["detail"].as_str().unwrap().contains("AccessDenied"), "{drain}");
     assert!(stage.releases().is_empty());
-}
-
-#[tokio::test]
-async fn an_attribute_that_cannot_be_written_stops_nothing() {
-    let mut world = world();
-    standalone(&mut world, None, 0.2);
-    world.plan(Fault { operation: Some(Operation::PutAttributes), ..Fault::always(FaultKind::AccessDenied) });
-    let stage = Stage::scaling_in(world);
-
-    let drain = stage.drain(&[("POLL_FOR_SECONDS", "1")]).await;
-
-    assert_eq!(drain["outcome"], "handed-over", "{drain}");
-    assert!(stage.count(Operation::PutAttributes) > 0);
 }
 
 #[tokio::test]

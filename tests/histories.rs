@@ -21,7 +21,14 @@ const HISTORIES: u64 = 2_000;
 const PARTS: u64 = 4;
 /// Everything that makes a history worth playing happens in so many of a hundred at least.
 const COVERED_PERCENT: u64 = 5;
-const COVERED: [&str; 11] = [
+const COVERED: [&str; 18] = [
+    "bursts",
+    "warm pools",
+    "root volumes",
+    "two hooks",
+    "overrides",
+    "old registrations",
+    "events ahead of their state",
     "kills",
     "lost events",
     "partial chunks",

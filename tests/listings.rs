@@ -21,7 +21,7 @@ fn leaving(hosts: usize, elsewhere: usize, settings: Settings) -> (Model, Vec<St
     let mut world = World::new("2026-01-15T20:00:00Z".parse().unwrap(), settings);
     world.add_cluster(CLUSTER).unwrap();
     let hooks = vec![HookSpec::terminating(HOOK, secs(7200.0))];
-    world.add_group(GroupSpec { name: GROUP.into(), hooks }).unwrap();
+    world.add_group(GroupSpec { name: GROUP.into(), hooks, ..GroupSpec::default() }).unwrap();
     let ids: Vec<_> = (1..=hosts).map(|n| format!("i-{n:017x}")).collect();
     for id in &ids {
         host(&mut world, id, Some(CLUSTER));

@@ -9,7 +9,7 @@ use simulator::world::{Fault, FaultKind, Operation};
 
 use crate::support::template::text;
 use crate::support::{
-    CLUSTER, HOOK, LEAVING, Stage, only, remembered, secs, service, standalone, world, world_with_hooks,
+    CLUSTER, HOOK, LEAVING, Stage, only, secs, service, standalone, world, world_since, world_with_hooks,
 };
 
 const JSON: (&str, &str) = ("AWS_LAMBDA_LOG_FORMAT", "JSON");
@@ -79,6 +79,9 @@ fn normalised(line: &Value) -> String {
     line["span"].as_object_mut().unwrap().remove("xrayTraceId");
     if line.get("elapsed_seconds").is_some() {
         line["elapsed_seconds"] = 0.0.into();
+    }
+    if line.get("reason").is_some() {
+        line["reason"] = "At …".into();
     }
     for id in ["container_instance", "task"] {
         if let Some(arn) = line.get(id).and_then(Value::as_str) {
@@ -172,13 +175,10 @@ fn holds(condition: &str, line: &Value) -> bool {
 /// Lines of every kind that the queries ask for.
 async fn lines_of_a_night() -> Vec<Value> {
     let mut lines = log_of_a_drain().await;
-    let mut world = world();
-    let long_ago = world.now() - secs(90.0);
-    remembered(&mut world, "ecs-drainer.drain-started-at", &long_ago.to_string());
-    world.set_status(LEAVING, "DRAINING").unwrap();
+    let mut world = world_since(90.0);
     service(&mut world, 1, 0.0, 30.0);
     world.plan(Fault::times(Operation::DescribeLifecycleHooks, 1, FaultKind::AccessDenied));
-    let stage = Stage::scaling_in(world);
+    let stage = Stage::set_draining_late(world);
     let function = stage.reconcile(&[JSON], secs(5.0));
     let _answer = function.invoke(&serde_json::json!({})).await;
     lines.extend(all_lines(&function));

@@ -7,20 +7,22 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use simulator::lambda::{Function, Outcome};
-use simulator::world::{Fault, FaultKind, Operation, Service, Settings, World};
+use simulator::world::{GroupSpec, HostSpec, Operation, Service, Settings, WarmPoolSpec, WarmPoolState, World};
 
 use crate::spot::{daemon, held_on_leaving, interrupted};
 use crate::support::template::{FUNCTIONS, deployed, permissions, template, text};
 use crate::support::{
-    CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, bare_world, host, only, remembered, secs, service, standalone,
-    world, world_with_hooks,
+    CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, bare_world, host, only, secs, service, standalone, world,
+    world_since, world_with_hooks,
 };
 
 /// Actions on `*`: those that AWS's Service Authorization Reference gives no resource, and the tasks of a whole cluster.
-const WITHOUT_RESOURCE: [&str; 5] = [
+const WITHOUT_RESOURCE: [&str; 7] = [
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeAutoScalingInstances",
     "autoscaling:DescribeLifecycleHooks",
+    "autoscaling:DescribeScalingActivities",
+    "autoscaling:DescribeWarmPool",
     "ecs:ListClusters",
     "ecs:ListTasks",
 ];
@@ -36,22 +38,18 @@ fn asked(world: &World, client: &str) -> BTreeSet<String> {
     of_client.map(|it| action(it.request.operation())).collect()
 }
 
-/// A host on which every kind of task stays, some of them for ever, and on which an earlier drain left its mark.
+/// A host on which every kind of task stays, some of them for ever.
 fn stubborn(mut world: World) -> World {
     held_on_leaving(&mut world, 0.5, None);
     daemon(&mut world, 0.5);
     standalone(&mut world, None, 0.5);
-    let an_hour_ago = world.now() - secs(3_600.0);
-    remembered(&mut world, "ecs-drainer.drain-started-at", &an_hour_ago.to_string());
     world
 }
 
 /// A host that has been draining for longer than a minute.
-fn long(mut world: World) -> World {
+fn long() -> World {
+    let mut world = world_since(90.0);
     held_on_leaving(&mut world, 0.5, None);
-    let since = world.now() - secs(90.0);
-    remembered(&mut world, "ecs-drainer.drain-started-at", &since.to_string());
-    world.set_status(LEAVING, "DRAINING").unwrap();
     world
 }
 
@@ -94,7 +92,7 @@ fn with_lambdas(asked: BTreeSet<String>, receives: bool) -> BTreeSet<String> {
 async fn instance_terminating_asks_for_all_that_its_role_allows() {
     let stage = Stage::scaling_in(stubborn(world_with_hooks(&[(HOOK, 6.0)])));
     let asked = whole_drain(&stage, |variables| stage.function(variables), "instance-terminating", &stage.event).await;
-    let stage = Stage::scaling_in(long(world()));
+    let stage = Stage::set_draining_late(long());
     let function = stage.function(&[("POLL_FOR_SECONDS", "1")]);
     let of_long = unfinished(&stage, function, "instance-terminating", &stage.event).await;
     assert_eq!(with_lambdas(&asked | &of_long, true), allowed("instance-terminating"));
@@ -109,24 +107,38 @@ async fn reconcile_asks_for_all_that_its_role_allows() {
         stage.reconcile(variables, secs(if is_first { 6.0 } else { 30.0 }))
     };
     let asked = whole_drain(&stage, start, "reconcile", &json!({})).await;
-    let stage = Stage::scaling_in(long(world()));
+    let stage = Stage::set_draining_late(long());
     let of_long = unfinished(&stage, stage.reconcile(&[], secs(5.0)), "reconcile", &json!({})).await;
-    assert_eq!(with_lambdas(&asked | &of_long, false), allowed("reconcile"));
+    let with_warm_pool = of_a_warm_pool().await;
+    assert_eq!(with_lambdas(&(&asked | &of_long) | &with_warm_pool, false), allowed("reconcile"));
+}
+
+/// What `reconcile` asks for where a group has an instance in its warm pool.
+async fn of_a_warm_pool() -> BTreeSet<String> {
+    let mut world = world();
+    let pool = WarmPoolSpec { state: WarmPoolState::Running, reuse_on_scale_in: true };
+    world.add_group(GroupSpec { name: "warm".into(), warm_pool: Some(pool), ..GroupSpec::default() }).unwrap();
+    let id = "i-0bbbbbbbbbbbbbbbb";
+    let spec = HostSpec { instance_id: Some(id.into()), group: Some("warm".into()), ..HostSpec::default() };
+    world.add_host(spec).unwrap();
+    let now = world.now();
+    world.return_to_warm_pool(id, now).unwrap();
+    let stage = Stage::idle(world);
+    stage.reconcile(&[], secs(5.0)).invoke(&json!({})).await;
+    stage.simulator.world(|world| asked(world, "reconcile"))
 }
 
 #[tokio::test]
 async fn spot_interruption_asks_for_all_that_its_role_allows() {
-    let mut world = stubborn(world());
-    // An old start that cannot be deleted is overwritten.
-    world.plan(Fault::times(Operation::DeleteAttributes, u32::MAX, FaultKind::ServerError));
-    let stage = interrupted(world, 70.0);
+    let stage = interrupted(stubborn(world()), 70.0);
     let drain = only(&stage.spot(&[], secs(60.0)).invoke(&stage.event).await);
     assert_eq!(drain["outcome"], "drained", "{drain}");
     let asked = stage.simulator.world(|world| asked(world, "spot-interruption"));
-    let stage = interrupted(long(self::world()), 10.0);
+    let stage = interrupted(long(), 70.0);
     let message = json!({"messageId": "1", "eventSource": "aws:sqs", "body": stage.event.to_string()});
     let slice = json!({"Records": [message]});
-    let of_long = unfinished(&stage, stage.spot(&[], secs(5.0)), "spot-interruption", &slice).await;
+    let function = stage.spot(&[("SPOT_STOP_LEAD_SECONDS", "20")], secs(5.0));
+    let of_long = unfinished(&stage, function, "spot-interruption", &slice).await;
     assert_eq!(with_lambdas(&asked | &of_long, true), allowed("spot-interruption"));
 }
 

@@ -1,17 +1,16 @@
 //! Why a drain still waits: each reason that ECS tells, named by the real binary in its report and its log.
 
 use serde_json::Value;
-use simulator::world::{Operation, ServiceSpec, Settings, World};
+use simulator::world::{HostSpec, LastStatus, Operation, ServiceSpec, Settings, World};
 
 use crate::spot::daemon;
-use crate::support::{CLUSTER, LEAVING, Stage, bare_world, host, only, remembered, secs, service, standalone, world};
+use crate::support::{
+    CLUSTER, GROUP, LEAVING, STAYING, Stage, bare_world_since, host, only, secs, service, standalone, world_since,
+};
 
-/// The leaving host has been draining for longer than a minute.
-fn long(mut world: World) -> Stage {
-    let since = world.now() - secs(90.0);
-    remembered(&mut world, "ecs-drainer.drain-started-at", &since.to_string());
-    world.set_status(LEAVING, "DRAINING").unwrap();
-    Stage::scaling_in(world)
+/// The leaving host has been leaving for longer than a minute, since its world was made.
+fn long(world: World) -> Stage {
+    Stage::set_draining_late(world)
 }
 
 /// What one short invocation says of the one task that is left.
@@ -51,7 +50,7 @@ fn kept(minimum_healthy_percent: u32, maximum_percent: u32) -> ServiceSpec {
 
 #[tokio::test]
 async fn a_task_that_no_service_owns() {
-    let mut world = world();
+    let mut world = world_since(90.0);
     standalone(&mut world, None, 0.2);
 
     let told = straggler(&long(world)).await;
@@ -62,7 +61,7 @@ async fn a_task_that_no_service_owns() {
 
 #[tokio::test]
 async fn a_service_that_may_have_neither_fewer_tasks_nor_more() {
-    let mut world = world();
+    let mut world = world_since(90.0);
     world.add_service_with_tasks_on(kept(100, 100), LEAVING).unwrap();
 
     let told = straggler(&long(world)).await;
@@ -73,7 +72,7 @@ async fn a_service_that_may_have_neither_fewer_tasks_nor_more() {
 
 #[tokio::test]
 async fn a_service_without_room_for_another_task() {
-    let mut world = bare_world(Settings::default());
+    let mut world = bare_world_since(90.0, Settings::default());
     host(&mut world, LEAVING, Some(CLUSTER));
     world.add_service_with_tasks_on(kept(100, 200), LEAVING).unwrap();
 
@@ -86,8 +85,31 @@ async fn a_service_without_room_for_another_task() {
 }
 
 #[tokio::test]
+async fn a_service_without_room_that_told_of_something_else_since() {
+    let mut world = bare_world_since(90.0, Settings::default());
+    host(&mut world, LEAVING, Some(CLUSTER));
+    let room_for_one = HostSpec {
+        instance_id: Some(STAYING.into()),
+        cluster: Some(CLUSTER.into()),
+        group: Some(GROUP.into()),
+        slots: 1,
+        ..HostSpec::default()
+    };
+    world.add_host(room_for_one).unwrap();
+    let two = ServiceSpec { desired: 2, start_time: secs(0.2), stop_time: secs(0.2), ..kept(100, 200) };
+    world.add_service_with_tasks_on(two, LEAVING).unwrap();
+    let stage = long(world);
+    let one_moved = |world: &World| world.unstopped_on(LEAVING) == 1;
+    assert!(stage.simulator.wait_for(secs(20.0), one_moved).await);
+
+    let told = straggler(&stage).await;
+
+    assert!(why(&told).contains("was unable to place a task because no container instance"), "{told}");
+}
+
+#[tokio::test]
 async fn a_task_that_leaves_its_load_balancer() {
-    let mut world = world();
+    let mut world = world_since(90.0);
     service(&mut world, 1, 60.0, 0.2);
 
     let told = straggler(&long(world)).await;
@@ -97,17 +119,35 @@ async fn a_task_that_leaves_its_load_balancer() {
 
 #[tokio::test]
 async fn a_task_that_takes_long_to_stop() {
-    let mut world = world();
+    let mut world = world_since(90.0);
     service(&mut world, 1, 0.0, 20.0);
 
     let told = straggler(&long(world)).await;
 
     assert!(why(&told).starts_with("stopping, for ") && why(&told).contains("stopTimeout"), "{told}");
+    assert_eq!(told["lastStatus"], "RUNNING", "as on real AWS");
+}
+
+#[tokio::test]
+async fn a_task_whose_containers_have_ended() {
+    let mut world = bare_world_since(90.0, Settings { deprovisioning: secs(30.0), ..Settings::default() });
+    host(&mut world, LEAVING, Some(CLUSTER));
+    host(&mut world, STAYING, Some(CLUSTER));
+    let one = ServiceSpec { start_time: secs(0.1), stop_time: secs(0.1), ..kept(0, 200) };
+    world.add_service_with_tasks_on(one, LEAVING).unwrap();
+    let stage = long(world);
+    let ended = |world: &World| world.tasks_on(LEAVING)[0].last_status == LastStatus::Deprovisioning;
+    assert!(stage.simulator.wait_for(secs(20.0), ended).await);
+
+    let told = straggler(&stage).await;
+
+    assert_eq!(told["lastStatus"], "DEPROVISIONING");
+    assert!(why(&told).starts_with("its containers have ended") && !why(&told).contains("killed"), "{told}");
 }
 
 #[tokio::test]
 async fn a_host_whose_agent_is_disconnected() {
-    let mut world = world();
+    let mut world = world_since(90.0);
     service(&mut world, 1, 0.0, 0.2);
     world.set_agent_connected(LEAVING, false).unwrap();
 
@@ -118,7 +158,7 @@ async fn a_host_whose_agent_is_disconnected() {
 
 #[tokio::test]
 async fn a_daemon_that_waits_for_the_others() {
-    let mut world = world();
+    let mut world = world_since(90.0);
     daemon(&mut world, 0.2);
     world.add_service_with_tasks_on(kept(100, 100), LEAVING).unwrap();
     let stage = long(world);
@@ -131,7 +171,7 @@ async fn a_daemon_that_waits_for_the_others() {
 
 #[tokio::test]
 async fn protection_from_scale_in_is_reported_and_not_blamed() {
-    let mut world = world();
+    let mut world = world_since(90.0);
     let spec = ServiceSpec { protected_for: Some(secs(3_600.0)), ..kept(100, 100) };
     world.add_service_with_tasks_on(spec, LEAVING).unwrap();
 
@@ -144,7 +184,7 @@ async fn protection_from_scale_in_is_reported_and_not_blamed() {
 #[tokio::test]
 async fn nobody_asks_why_of_a_drain_that_goes_well_and_of_a_long_one_seldom() {
     let asked = |stage: &Stage| (stage.count(Operation::DescribeServices), stage.count(Operation::GetTaskProtection));
-    let mut short = world();
+    let mut short = world_since(90.0);
     short.add_service_with_tasks_on(kept(100, 100), LEAVING).unwrap();
     let stage = Stage::scaling_in(short.clone());
     stage.drain(&[("POLL_FOR_SECONDS", "1")]).await;
@@ -169,7 +209,7 @@ async fn nobody_asks_why_of_a_drain_that_goes_well_and_of_a_long_one_seldom() {
 
 #[tokio::test]
 async fn a_drain_goes_on_where_nobody_says_why() {
-    let mut world = world();
+    let mut world = world_since(90.0);
     world.add_service_with_tasks_on(kept(100, 100), LEAVING).unwrap();
     for operation in [Operation::DescribeServices, Operation::GetTaskProtection] {
         let fault = simulator::world::Fault::times(operation, u32::MAX, simulator::world::FaultKind::AccessDenied);

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use simulator::lambda::Outcome;
-use simulator::world::{Attribute, Fault, FaultKind, GroupSpec, HostSpec, Operation, Request, Settings};
+use simulator::world::{GroupSpec, HostSpec, Operation, Settings};
 
 use crate::support::{
-    CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, bare_world, host, only, secs, service, standalone, world,
-    world_with_hooks,
+    CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, bare_world, host, only, remembered, secs, service, standalone,
+    world, world_with_hooks,
 };
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn an_instance_whose_event_never_came_is_found_and_drained() {
 async fn with_nobody_waiting_it_costs_one_call_per_page_of_groups_and_ends_at_once() {
     let mut world = bare_world(Settings::default());
     for group in 0..119 {
-        world.add_group(GroupSpec { name: format!("group-{group}"), hooks: vec![] }).unwrap();
+        world.add_group(GroupSpec { name: format!("group-{group}"), hooks: vec![], ..GroupSpec::default() }).unwrap();
     }
     host(&mut world, STAYING, Some(CLUSTER));
     let stage = Stage::idle(world);
@@ -67,13 +67,11 @@ async fn a_drain_goes_from_one_binary_to_the_other_over_several_invocations() {
     let stage = Stage::scaling_in(world);
     let first = only(&stage.function_with(&[], secs(20.0)).invoke(&stage.event).await);
     assert_eq!(first["outcome"], "handed-over", "{first}");
-    let started = stage.attribute("ecs-drainer.drain-started-at").expect("written at hand-over");
 
     let second = only(&stage.reconcile(&[], secs(20.0)).invoke(&json!({})).await);
 
     assert_eq!(second["outcome"], "drained", "{second}");
     assert!(second["seconds"].as_f64().unwrap() > 23.0, "from the start of the drain, not of the invocation: {second}");
-    assert_eq!(stage.attribute("ecs-drainer.drain-started-at"), Some(started));
     stage.released_empty();
 }
 
@@ -98,55 +96,43 @@ async fn where_anothers_hook_still_holds_ours_is_completed_once_and_not_every_mi
 }
 
 #[tokio::test]
-async fn attributes_that_cannot_be_written_or_deleted_stop_nothing() {
-    let full: Vec<_> = (0..10).map(|n| format!("owner.{n}")).collect();
-    for (kind, names) in [(None, full), (Some(FaultKind::AccessDenied), vec!["ecs-drainer.drain-started-at".into()])] {
-        let mut world = world();
-        standalone(&mut world, Some(2.0), 0.3);
-        let target = world.registrations(LEAVING).next().unwrap().arn.clone();
-        let attribute = |name: &String| Attribute {
-            name: name.clone(),
-            value: Some("2026-01-15T20:00:00Z".into()),
-            target_type: Some("container-instance".into()),
-            target_id: Some(target.clone()),
-        };
-        let attributes = names.iter().map(attribute).collect();
-        let request = Request::PutAttributes { cluster: Some(CLUSTER.into()), attributes };
-        let now = world.now();
-        assert!(world.request(now, "their-owner", request).answer.is_ok());
-        for operation in [Operation::PutAttributes, Operation::DeleteAttributes] {
-            if let Some(kind) = kind {
-                world.plan(Fault { operation: Some(operation), ..Fault::always(kind) });
-            }
-        }
-        let stage = Stage::scaling_in(world);
-
-        let drain = only(&stage.reconcile(&[], secs(60.0)).invoke(&json!({})).await);
-
-        assert_eq!(drain["outcome"], "drained", "{drain}");
-        stage.released_empty();
-        assert!(stage.count(Operation::PutAttributes) > 1, "it was tried");
+async fn what_an_earlier_version_wrote_on_a_host_does_no_harm() {
+    let mut world = world();
+    standalone(&mut world, None, 0.3);
+    world.set_status(LEAVING, "DRAINING").unwrap();
+    let days_ago = (world.now() - secs(150_000.0)).to_string();
+    for name in ["drain-started-at", "agent-lost-at", "released-at"] {
+        remembered(&mut world, &format!("ecs-drainer.{name}"), &days_ago);
     }
+    let stage = Stage::scaling_in(world);
+    let variables = [("ON_DRAIN_TIMEOUT", "proceed")];
+
+    for function in [stage.function_with(&variables, secs(8.0)), stage.reconcile(&variables, secs(8.0))] {
+        let drain = only(&function.invoke(&stage.event).await);
+        assert_eq!(drain["outcome"], "handed-over", "by that start its deadline was over: {drain}");
+    }
+
+    assert!(stage.releases().is_empty());
+    assert_eq!(stage.attribute("ecs-drainer.drain-started-at"), Some(days_ago), "nor is it touched");
 }
 
 #[tokio::test]
-async fn a_new_drain_does_not_inherit_the_start_of_one_that_was_undone() {
+async fn a_drain_that_was_undone_goes_on_until_the_deadline_of_its_termination() {
     let mut world = world();
     standalone(&mut world, None, 0.3);
     let stage = Stage::scaling_in(world);
-    let variables = [("DRAIN_TIMEOUT_SECONDS", "6"), ("ON_DRAIN_TIMEOUT", "proceed")];
+    let variables = [("DRAIN_TIMEOUT_SECONDS", "10"), ("ON_DRAIN_TIMEOUT", "proceed")];
     let first = only(&stage.function_with(&variables, secs(6.0)).invoke(&stage.event).await);
     assert_eq!(first["outcome"], "handed-over", "{first}");
-    let old = stage.attribute("ecs-drainer.drain-started-at").expect("written at hand-over");
     stage.simulator.world(|world| world.set_status(LEAVING, "ACTIVE")).unwrap();
-    tokio::time::sleep(secs(4.0)).await;
 
-    let second = only(&stage.reconcile(&variables, secs(6.0)).invoke(&json!({})).await);
+    let second = only(&stage.reconcile(&variables, secs(30.0)).invoke(&json!({})).await);
 
-    assert_eq!(second["outcome"], "handed-over", "by the old start its deadline was over: {second}");
-    assert!(stage.releases().is_empty());
-    let new = stage.attribute("ecs-drainer.drain-started-at").expect("written anew");
-    assert!(new > old, "{new} after {old}");
+    assert_eq!(second["outcome"], "timed-out", "{second}");
+    let release = &stage.releases()[0];
+    let began = stage.event["time"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let after = release.at.duration_since(began).as_secs_f64();
+    assert!((10.0..14.0).contains(&after), "from the start of the termination: {after}");
 }
 
 #[tokio::test]
@@ -156,16 +142,40 @@ async fn a_dead_host_does_not_hold_its_own_termination_and_needs_no_memory_but_a
     world.set_agent_connected(LEAVING, false).unwrap();
     world.set_health(LEAVING, "Unhealthy").unwrap();
     let stage = Stage::scaling_in(world);
-    let variables = [("AGENT_LOST_SECONDS", "4")];
-    let first = only(&stage.reconcile(&variables, secs(5.0)).invoke(&json!({})).await);
+    let variables = [("AGENT_LOST_SECONDS", "5")];
+    let first = only(&stage.reconcile(&variables, secs(6.0)).invoke(&json!({})).await);
     assert_eq!(first["outcome"], "handed-over", "{first}");
-    assert!(stage.attribute("ecs-drainer.agent-lost-at").is_some());
     tokio::time::sleep(secs(2.0)).await;
 
-    let second = only(&stage.reconcile(&variables, secs(5.0)).invoke(&json!({})).await);
+    let second = only(&stage.reconcile(&variables, secs(12.0)).invoke(&json!({})).await);
 
     assert_eq!(second["outcome"], "host-gone", "{second}");
     assert_eq!(stage.releases().len(), 1);
+}
+
+#[tokio::test]
+async fn what_begins_to_wait_while_it_waits_for_others_is_found_within_a_quarter_of_a_minute() {
+    let mut world = world();
+    service(&mut world, 1, 30.0, 0.5);
+    let stage = Stage::scaling_in(world);
+    let reconcile = stage.reconcile(&[], secs(45.0));
+    let event = json!({});
+    let (invocation, left_at) = tokio::join!(reconcile.invoke(&event), async {
+        assert!(stage.simulator.wait_for(secs(10.0), |w| w.count(Operation::UpdateContainerInstancesState) == 1).await);
+        stage.simulator.world(|world| {
+            world.scale_in(STAYING, world.now()).unwrap();
+            world.now()
+        })
+    });
+    let Outcome::Answered(report) = &invocation.outcome else { panic!("{invocation:?}") };
+    assert_eq!(report["drains"].as_array().map(Vec::len), Some(2), "{report}");
+    let draining = stage.simulator.world(|world| {
+        let updates =
+            world.requests().iter().filter(|it| it.request.operation() == Operation::UpdateContainerInstancesState);
+        updates.map(|it| it.at).max().unwrap()
+    });
+    let found_after = draining.duration_since(left_at).as_secs_f64();
+    assert!(found_after < 17.0, "{found_after}");
 }
 
 #[tokio::test]
@@ -211,7 +221,9 @@ async fn a_hundred_groups_of_500_instances_fit_into_a_small_function() {
     const LAMBDA_128_MB: u64 = 128 * 1024;
     let mut world = bare_world(Settings::default());
     for group in 0..100 {
-        world.add_group(GroupSpec { name: format!("group-{group:03}"), hooks: vec![] }).unwrap();
+        world
+            .add_group(GroupSpec { name: format!("group-{group:03}"), hooks: vec![], ..GroupSpec::default() })
+            .unwrap();
         for instance in 0..500 {
             let spec = HostSpec {
                 instance_id: Some(format!("i-{:017x}", group * 500 + instance)),

@@ -129,6 +129,20 @@ async fn what_ecs_does_not_move_is_stopped_before_the_power_goes_and_daemons_are
 }
 
 #[tokio::test]
+async fn a_task_of_ecs_managed_instances_is_not_stopped() {
+    let mut world = world();
+    standalone(&mut world, None, 0.2);
+    world.manage(LEAVING).unwrap();
+    let stage = interrupted(world, 80.0);
+
+    let drain = only(&stage.spot(&[], secs(30.0)).invoke(&stage.event).await);
+
+    assert_eq!(drain["outcome"], "ignored", "{drain}");
+    assert!(drain["detail"].as_str().unwrap().contains("ECS Managed Instances"), "{drain}");
+    assert_eq!(told(&stage), [""; 0]);
+}
+
+#[tokio::test]
 async fn what_is_done_before_that_is_not_stopped_by_us() {
     let mut world = world();
     service(&mut world, 3, 0.5, 0.5);

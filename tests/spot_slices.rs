@@ -1,20 +1,77 @@
 //! Spot's notices from the queue, slice by slice.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
-use simulator::lambda::{EventSource, Outcome, sqs_batch};
+use simulator::lambda::{EventSource, Fleet, Outcome, sqs_batch};
 use simulator::sqs::QueueSpec;
 use simulator::world::{HostSpec, Operation, ServiceSpec, Settings, TaskSpec, World};
 
 use crate::spot::{daemon, held, held_on_leaving, interrupt, interrupted, killed, killed_in_the_end, told};
-use crate::support::{CLUSTER, GROUP, STAYING, Stage, bare_world, host, secs, service, standalone, world};
+use crate::support::{CLUSTER, GROUP, NOTICES, STAYING, Stage, bare_world, host, secs, service, standalone, world};
+use crate::waiting::{Invoked, play, sent};
+
+/// As the mapping of spot-interruption should be: a batch of ten for each of a thousand hosts.
+const CONCURRENCY: usize = 100;
+/// A slice, and the queue's visibility timeout.
+const SLICE: f64 = 30.0;
+/// How long after a slice's end the function counts on the next to look, at most.
+const NEXT_SLICE_TAKES: f64 = 10.0;
+/// What a new environment needs from its invocation to its first look: a cold start, and finding its hosts.
+const TO_LOOK: f64 = 4.0;
+
+fn queue(visibility: f64) -> QueueSpec {
+    QueueSpec { visibility_timeout: secs(visibility), ..NOTICES }
+}
 
 fn of_slices(visibility: f64) -> EventSource {
-    EventSource::new(QueueSpec {
-        visibility_timeout: secs(visibility),
-        max_receive_count: 10,
-        batch_size: 100,
-        batch_window: secs(1.0),
-    })
+    EventSource::new(queue(visibility))
+}
+
+/// The longest from the end of a slice to the invocation of the next for the same host, when each takes all its time.
+fn longest_gap(hosts: u32, concurrency: usize, slice_lasts: f64) -> f64 {
+    let (mut ended, mut gap) = (BTreeMap::<String, f64>::new(), 0.0_f64);
+    // The hosts go when their notice is two minutes old.
+    play(queue(SLICE), concurrency, (0..hosts).map(|n| f64::from(n) / f64::from(hosts)).collect(), |now, batch| {
+        for message in &batch.messages {
+            if let Some(ended) = ended.insert(message.body.clone(), now + SLICE) {
+                gap = gap.max(now - ended);
+            }
+        }
+        Invoked { lasts: slice_lasts, done: sent(batch).all(|at| now - at > 90.0) }
+    });
+    gap
+}
+
+#[test]
+fn the_next_slice_looks_as_soon_as_the_one_before_counts_on() {
+    for hosts in [1, 10, 100, 1_000] {
+        for slice_lasts in [SLICE, SLICE - 3.0] {
+            let gap = longest_gap(hosts, CONCURRENCY, slice_lasts);
+            assert!(gap + TO_LOOK < NEXT_SLICE_TAKES, "{hosts} hosts, slices of {slice_lasts} s: {gap:.2} s");
+        }
+    }
+}
+
+/// The longest that any host waits for its first slice.
+fn longest_wait(hosts: usize, concurrency: usize) -> f64 {
+    let mut waited = 0.0_f64;
+    play(queue(SLICE), concurrency, vec![0.0; hosts], |now, _| {
+        waited = waited.max(now);
+        // It answers before its message can be received again, which is counted from the receive.
+        Invoked { lasts: SLICE - 3.0, done: true }
+    });
+    waited
+}
+
+#[test]
+fn the_first_slice_begins_in_time() {
+    for (hosts, most) in [(1, 0.1), (50, 0.1), (100, 1.1), (1_000, 20.0)] {
+        let waited = longest_wait(hosts, CONCURRENCY);
+        assert!(waited < most, "{hosts} hosts: {waited:.2} s");
+    }
+    let waited = longest_wait(1_000, 50);
+    assert!(waited > SLICE, "where only fifty batches are served at a time: {waited:.2} s");
 }
 
 #[tokio::test]
@@ -126,9 +183,9 @@ async fn a_hundred_hosts_in_the_same_second_under_awss_quotas_and_no_task_dies()
     }
     // As it is deployed; 15 s before the lead, 45 s in all.
     let variables = [("SPOT_STOP_LEAD_SECONDS", "30"), ("POLL_MIN_SECONDS", "2"), ("POLL_MAX_SECONDS", "15")];
-    let function = stage.spot(&variables, secs(30.0));
+    let fleet = Fleet::new(|| Ok(stage.spot(&variables, secs(30.0))));
 
-    source.feed(&function).await;
+    source.feed_fleet(&fleet).await;
 
     let off = |world: &World| ids.iter().all(|id| !world.host(id).unwrap().powered);
     assert!(stage.simulator.wait_for(secs(120.0), off).await);
@@ -141,7 +198,7 @@ async fn a_hundred_hosts_in_the_same_second_under_awss_quotas_and_no_task_dies()
         }
         assert_eq!(world.count(Operation::UpdateContainerInstancesState), 10);
         let in_lists = requests(Operation::ListTasks) + requests(Operation::DescribeTasks);
-        assert!(in_lists < 200, "a list of each host alone would be 200: {in_lists}");
+        assert!(in_lists < 500, "a list of each host alone would be 200, and ten batches look many times: {in_lists}");
     });
     assert_eq!(source.dead_letters(), [""; 0]);
 }

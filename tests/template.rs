@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use shared::config::{Config, Overrides, SETTINGS};
 use shared::ids::ClusterName;
 use shared::metrics::{DRAINS_PAST_DEADLINE, INSTANCES_NEVER_LOCATED, METRICS, NAMESPACE, STACK};
-use simulator::cloudformation::Template;
+use simulator::cloudformation::{Place, Template};
 use simulator::world::Settings;
 
 use crate::support::template::{FUNCTIONS, deployed, template, text};
+use crate::support::{EVENTS, EVENTS_CONCURRENCY, NOTICES, NOTICES_CONCURRENCY};
 
 /// The variable that has no parameter: the stack's own name.
 const STACK_NAME: &str = "STACK_NAME";
@@ -144,17 +145,20 @@ fn queues_and_functions_are_timed_to_each_other() {
     let stack = deployed(&Settings::default(), &[]);
     let properties = |id: &str| stack.properties(id).unwrap();
     let seconds = |value: &Value| value.as_str().map_or(value.as_u64(), |text| text.parse().ok()).unwrap();
-    for (queue, function, events, receives) in [
-        ("TerminationQueue", "InstanceTerminatingFunction", "Terminations", 5),
-        ("SpotQueue", "SpotInterruptionFunction", "Interruptions", 10),
+    for (queue, function, events, spec, concurrency) in [
+        ("TerminationQueue", "InstanceTerminatingFunction", "Terminations", EVENTS, EVENTS_CONCURRENCY),
+        ("SpotQueue", "SpotInterruptionFunction", "Interruptions", NOTICES, NOTICES_CONCURRENCY),
     ] {
         let (queue, function) = (properties(queue), properties(function));
         assert!(seconds(&queue["VisibilityTimeout"]) >= seconds(&function["Timeout"]), "Lambda refuses less");
-        assert_eq!(seconds(&queue["RedrivePolicy"]["maxReceiveCount"]), receives);
+        // What is tested by arithmetic and in virtual time is what is deployed.
+        assert_eq!(seconds(&queue["VisibilityTimeout"]), spec.visibility_timeout.as_secs());
+        assert_eq!(seconds(&queue["RedrivePolicy"]["maxReceiveCount"]), u64::from(spec.max_receive_count));
         let source = &function["Events"][events]["Properties"];
-        assert_eq!((&source["BatchSize"], &source["MaximumBatchingWindowInSeconds"]), (&json!(100), &json!(1)));
+        assert_eq!(source["BatchSize"], spec.batch_size);
+        assert!(source.get("MaximumBatchingWindowInSeconds").is_none(), "with a window a message may lie for 20 s");
         assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
-        assert_eq!(source["ScalingConfig"], json!({"MaximumConcurrency": 50}));
+        assert_eq!(source["ScalingConfig"], json!({"MaximumConcurrency": concurrency}));
     }
     // The pause between two slices is reckoned from the function's timeout.
     let spot = (properties("SpotQueue"), properties("SpotInterruptionFunction"));
@@ -298,7 +302,102 @@ fn the_hook_that_the_stack_adds_continues_and_is_the_drainers() {
         assert!(after.as_array().unwrap().contains(&json!(id)), "{id} is there before anything is held");
     }
     let rule = stack.properties("TerminationRule").unwrap();
-    assert_eq!(rule["EventPattern"]["detail"], json!({"LifecycleHookName": ["ecs-drainer"]}));
+    let detail = &rule["EventPattern"]["detail"];
+    assert_eq!(*detail, json!({"LifecycleHookName": ["ecs-drainer"]}), "whatever the Action: ReplaceRootVolume, too");
+    let longest = &template().section("Parameters")["HookNotificationMetadata"]["MaxLength"];
+    assert_eq!(*longest, 4_000, "what PutLifecycleHook takes");
+}
+
+/// A managed policy's characters, white space apart (IAM user guide, IAM and STS quotas).
+const MANAGED_POLICY_MAX: usize = 6_144;
+/// A role's inline policies, all together (same place).
+const INLINE_POLICIES_MAX: usize = 10_240;
+/// A role's trust policy (same place).
+const TRUST_POLICY_MAX: usize = 2_048;
+/// Managed policies that a role may have unless the account asks for more (same place).
+const MANAGED_POLICIES_OF_A_ROLE: usize = 10;
+/// A function's environment variables, all together (Lambda developer guide, quotas).
+const VARIABLES_MAX: usize = 4_096;
+/// An event pattern (EventBridge user guide, quotas).
+const EVENT_PATTERN_MAX: usize = 2_048;
+/// A stack's name (CloudFormation API reference, CreateStack).
+const STACK_NAME_MAX: usize = 128;
+
+/// Partitions with their regions of the longest names.
+const LONGEST_REGIONS: [(&str, &str); 9] = [
+    ("aws", "ap-southeast-1"),
+    ("aws", "ap-northeast-1"),
+    ("aws-cn", "cn-northwest-1"),
+    ("aws-us-gov", "us-gov-west-1"),
+    ("aws-iso", "us-iso-east-1"),
+    ("aws-iso-b", "us-isob-east-1"),
+    ("aws-iso-e", "eu-isoe-west-1"),
+    ("aws-iso-f", "us-isof-south-1"),
+    ("aws-eusc", "eusc-de-east-1"),
+];
+
+/// Lists of names as a parameter takes them, filled to its last character: of the shortest names, of as many as there may
+/// be, of the longest.
+fn longest_lists(parameter: &str) -> Vec<String> {
+    let declared = &template().section("Parameters")[parameter];
+    let longest = usize::try_from(declared["MaxLength"].as_u64().expect("a limit")).unwrap();
+    let pattern = declared["AllowedPattern"].as_str().unwrap();
+    // After the first name: `(,NAME)*`, or `(,NAME){0,MOST}`.
+    let further = pattern.rsplit_once("){0,").and_then(|(_, rest)| rest.split_once('}')?.0.parse::<usize>().ok());
+    let most = further.map_or(longest, |further| further + 1).min(longest.div_ceil(2));
+    let of = |names: usize| {
+        let letters = longest - (names - 1);
+        let name = |index: usize| "c".repeat((letters / names + usize::from(index < letters % names)).min(255));
+        (0..names).map(name).collect::<Vec<_>>().join(",")
+    };
+    let short = vec!["c"; most].join(",");
+    let lists = vec![short, of(most), of(most.div_ceil(2)), of(longest.div_ceil(256))];
+    assert!(lists.iter().all(|list| list.len() <= longest), "{parameter}");
+    lists
+}
+
+/// As IAM counts a policy: white space apart, which JSON has only within its texts here.
+fn size(policy: &Value) -> usize {
+    policy.to_string().chars().filter(|letter| !letter.is_whitespace()).count()
+}
+
+#[test]
+fn every_policy_and_list_fits_its_limit_wherever_it_is_deployed_and_whatever_names_are_given() {
+    let lists = longest_lists("EcsClusters").into_iter().chain([String::new()]);
+    let cases = lists.flat_map(|clusters| LONGEST_REGIONS.map(|place| (clusters.clone(), place)));
+    let tag = "t".repeat(256);
+    for (clusters, (partition, region)) in cases {
+        let place = Place {
+            partition: partition.into(),
+            region: region.into(),
+            account: "123456789012".into(),
+            stack: "s".repeat(STACK_NAME_MAX),
+        };
+        let given = [("EcsClusters", clusters.as_str()), ("GroupTagValue", &tag)];
+        let stack = template().deployed(place, &given).unwrap();
+        let of = format!("{} names of {} characters in {region}", clusters.split(',').count(), clusters.len());
+        for id in resources("AWS::IAM::ManagedPolicy").into_keys() {
+            let size = size(&stack.properties(&id).unwrap()["PolicyDocument"]);
+            assert!(size <= MANAGED_POLICY_MAX, "{id}: {size}, for {of}");
+        }
+        for id in resources("AWS::IAM::Role").into_keys() {
+            let role = stack.properties(&id).unwrap();
+            let inline = role["Policies"].as_array().unwrap().iter().map(|it| size(&it["PolicyDocument"]));
+            let (inline, trust) = (inline.sum::<usize>(), size(&role["AssumeRolePolicyDocument"]));
+            assert!(inline <= INLINE_POLICIES_MAX && trust <= TRUST_POLICY_MAX, "{id}: {inline}, {trust}");
+            let managed = role["ManagedPolicyArns"].as_array().unwrap().len();
+            assert!(managed <= MANAGED_POLICIES_OF_A_ROLE, "{id}: {managed}");
+        }
+        for hooks in longest_lists("LifecycleHookNames") {
+            let place = stack.place().clone();
+            let given = [("EcsClusters", clusters.as_str()), ("LifecycleHookNames", &hooks)];
+            let stack = template().deployed(place, &given).unwrap();
+            let variables = json!(stack.variables().unwrap()).to_string().len();
+            assert!(variables <= VARIABLES_MAX, "{variables}, for {of}");
+            let pattern = stack.properties("TerminationRule").unwrap()["EventPattern"].to_string().len();
+            assert!(pattern <= EVENT_PATTERN_MAX, "{pattern}, for hooks {hooks}");
+        }
+    }
 }
 
 #[test]

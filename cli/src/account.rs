@@ -1,6 +1,7 @@
 //! The account and region that are asked: signing in, and what an answer is worth.
 
 mod asked;
+pub(crate) mod attributes;
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use shared::aws::sdk::{SdkCalls, failed};
 use shared::aws::tally::Denial;
 use shared::aws::{CallError, ErrorClass};
 
-pub(crate) use self::asked::{CapacityProvider, Group, Hook};
+pub(crate) use self::asked::{CapacityProvider, Group, Hook, ManagedInstances};
 use crate::arguments::Access;
 use crate::failure::{Failure, chain};
 

@@ -1,6 +1,7 @@
 //! `drain`: hosts made empty by hand, with a plan before anything is changed, and an end that tells what was stopped.
 
 mod pursuit;
+mod since;
 mod words;
 
 use std::time::Duration;
@@ -92,7 +93,7 @@ pub(crate) async fn drain(account: &Account, wanted: &arguments::Drain, json: bo
     let context = Context { calls: &calls, ..context };
     let departures = known.iter().map(|known| afresh(known, clock.now())).collect();
     let pursuit = Pursuit::new(&context, departures, Budget::endless());
-    let (how, last) = pursue(&context, pursuit, &mut screen, &mut rng, json).await;
+    let (how, last) = pursue(account, &context, pursuit, &mut screen, &mut rng, json).await;
     let reports = match how {
         How::Ended(reports) => reports,
         How::Interrupted | How::Failed(_) if json => {

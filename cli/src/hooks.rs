@@ -5,8 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::config::Overrides;
 use shared::drain::deadlines::action_limit;
-use shared::drain::decide::waits_on_a_termination_hook;
-use shared::drain::departure::Cause;
+use shared::drain::lifecycle::{Meaning, meaning};
 use shared::ids::{GroupName, HookName};
 
 use crate::End;
@@ -22,6 +21,8 @@ use crate::text::{count, duration, plain, wrapped};
 pub(crate) const MANAGED_DRAINING_HOOK: &str = "ecs-managed-draining-termination-hook";
 /// What happens to an instance whose hook times out: it goes, and other hooks may still hold it.
 pub(crate) const DEFAULT_RESULT: &str = "CONTINUE";
+/// Auto Scaling's own default: it ends the other hooks' wait, too.
+const ABANDON: &str = "ABANDON";
 /// The tag by which an installation with `GroupTagValue` knows its groups.
 pub(crate) const GROUP_TAG: &str = "ecs-drainer";
 
@@ -79,7 +80,7 @@ async fn plans_to_enroll(
     let mut plans = Vec::new();
     for group in account.groups(&wanted.groups).await? {
         let hooks = account.hooks(&group.name).await?;
-        plans.push(plan_of(&group, &hook, &hooks, wanted, &settings)?);
+        plans.push(plan_of(&group, &hook, &hooks, wanted, &settings, &account.region)?);
     }
     agreed(plans, wanted.yes, json).await
 }
@@ -149,10 +150,54 @@ pub(crate) fn without_managed_draining(provider: &str) -> String {
     format!("aws ecs update-capacity-provider --name {provider} --auto-scaling-group-provider managedDraining=DISABLED")
 }
 
-/// The instances that wait on a termination hook.
+/// A hook that ends with ABANDON in a group that then keeps the instance: the owner may mean it. What it comes to, and what
+/// to do otherwise.
+pub(crate) fn retained(group: &Group, hook: &Hook, region: &str) -> Option<(String, String)> {
+    (group.retains_on_abandon && hook.default_result == ABANDON).then(|| {
+        let what = format!(
+            "hook {} ends with ABANDON when it times out, and the group then retains the instance (TerminateHookAbandon): it \
+             runs on, with its tasks, until you terminate it",
+            hook.name
+        );
+        let command = put_again(group, hook, region, &format!("--default-result {DEFAULT_RESULT}"));
+        (what, format!("leave it if that is meant; if the instance is to be terminated, {command}"))
+    })
+}
+
+/// A hook with a notification target of its own: with the target gone the hook does not wait, and no error says so
+/// (recorded). What it comes to, and how to mend it.
+pub(crate) fn told_elsewhere(group: &Group, hook: &Hook, region: &str) -> Option<(String, String)> {
+    let target = hook.notification_target.as_ref()?;
+    let what = format!(
+        "hook {} has a notification target, {target}: once that is deleted, the hook does not wait at all, hosts go \
+         undrained, and no error says so. The drainer does not need it",
+        hook.name
+    );
+    // An empty one takes the place of the one there is (Auto Scaling API reference, PutLifecycleHook).
+    Some((what, put_again(group, hook, region, "--notification-target-arn ''")))
+}
+
+/// The command that changes one thing of a hook that is there.
+fn put_again(group: &Group, hook: &Hook, region: &str, change: &str) -> String {
+    format!(
+        "aws autoscaling put-lifecycle-hook --region {region} --auto-scaling-group-name {} --lifecycle-hook-name {} {change}",
+        shell_word(group.name.as_str()),
+        hook.name
+    )
+}
+
+/// A text as one word of a shell's command; a group's name may have almost any character in it.
+fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The instances that wait on a termination hook, or are about to.
 pub(crate) fn waiting(group: &Group) -> Vec<&str> {
-    let cause = Cause::Termination { to_warm_pool: false };
-    let waits = |(_, state): &&(String, String)| waits_on_a_termination_hook(state, cause);
+    let waits = |(_, state): &&(String, String)| matches!(meaning(state), Meaning::Waits(_) | Meaning::Begins);
     group.instances.iter().filter(waits).map(|(id, _)| id.as_str()).collect()
 }
 
@@ -162,6 +207,7 @@ fn plan_of(
     hooks: &[Hook],
     wanted: &Enroll,
     settings: &Settings,
+    region: &str,
 ) -> Result<Plan, Failure> {
     let there = hooks.iter().find(|hook| hook.name == *name);
     if there.is_some_and(|hook| !hook.on_termination) {
@@ -172,15 +218,20 @@ fn plan_of(
     }
     let before = there.and_then(|hook| hook.metadata.as_deref());
     let (metadata, replaced) = metadata(before, wanted);
+    let kept = there.and_then(|there| retained(group, there, region));
     let hook = Hook {
         name: name.clone(),
         on_termination: true,
         heartbeat_timeout: wanted.heartbeat.as_secs(),
-        default_result: DEFAULT_RESULT.to_owned(),
+        default_result: if kept.is_some() { ABANDON } else { DEFAULT_RESULT }.to_owned(),
+        // What a request leaves out stays (Auto Scaling API reference, PutLifecycleHook).
+        notification_target: there.and_then(|there| there.notification_target.clone()),
         metadata,
     };
     let overrides = hook.metadata.as_deref().map(Overrides::read).unwrap_or_default();
     let mut warnings: Vec<_> = replaced.into_iter().collect();
+    let of_hook = kept.into_iter().chain(there.and_then(|there| told_elsewhere(group, there, region)));
+    warnings.extend(of_hook.map(|(what, mend)| format!("{what}: {mend}")));
     if hooks.iter().any(|hook| hook.name.as_str() == MANAGED_DRAINING_HOOK) {
         warnings.push(format!(
             "managed draining is on: its hook {MANAGED_DRAINING_HOOK} holds each instance, too, for up to 48 h and without a \
@@ -385,6 +436,13 @@ mod tests {
             hook: None,
             yes: false,
         }
+    }
+
+    #[test]
+    fn a_command_is_safe_to_copy() {
+        assert_eq!(shell_word("my-asg_1.2"), "my-asg_1.2");
+        assert_eq!(shell_word("blue green"), "'blue green'");
+        assert_eq!(shell_word("ann's; ls"), r"'ann'\''s; ls'");
     }
 
     #[test]

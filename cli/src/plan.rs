@@ -6,6 +6,7 @@ use serde::Serialize;
 use shared::aws::InstanceStatus;
 use shared::config::StandaloneTasks;
 use shared::drain::known::{HeldBy, Known};
+use shared::drain::lifecycle::{Meaning, meaning};
 use shared::drain::prospect::Prospect;
 use shared::drain::remembered::Remembered;
 use shared::ids::{ClusterName, InstanceId};
@@ -63,10 +64,13 @@ pub(crate) fn leaves(known: &Known) -> Option<String> {
         HeldBy::Others { group } => {
             Some(format!("Auto Scaling terminates it; group {group} has a hook, but none of the drainer's"))
         }
-        HeldBy::Nobody { state: Some(state) } if state.contains("Terminat") => {
-            Some(format!("Auto Scaling terminates it, and nothing holds it: its state is {state}"))
-        }
-        HeldBy::Nobody { .. } => None,
+        HeldBy::Nobody { state: None } => None,
+        HeldBy::Nobody { state: Some(state) } => match meaning(state) {
+            Meaning::Begins => Some(format!("Auto Scaling begins to take it away: its state is {state}")),
+            Meaning::Over => Some(format!("Auto Scaling takes it away, and nothing holds it: its state is {state}")),
+            Meaning::Retained => Some(format!("Auto Scaling keeps it out of service: its state is {state}")),
+            Meaning::Waits(_) | Meaning::WaitsInWarmPool | Meaning::Stays => None,
+        },
     }
 }
 

@@ -1,8 +1,8 @@
 //! `undrain`: hosts take tasks again.
 
 use serde::Serialize;
-use shared::aws::batch::{Unknown, delete_attributes, set_active};
-use shared::aws::{Attribute, InstanceStatus};
+use shared::aws::batch::{Unknown, few_at_once, set_active};
+use shared::aws::{ErrorClass, InstanceStatus};
 use shared::clock::Clock;
 use shared::config::Config;
 use shared::drain::Context;
@@ -11,7 +11,7 @@ use shared::drain::remembered::Remembered;
 use shared::ids::{ClusterName, ContainerInstanceArn, InstanceId};
 
 use crate::End;
-use crate::account::Account;
+use crate::account::{Account, attributes};
 use crate::drain::found;
 use crate::failure::Failure;
 use crate::plan::leaves;
@@ -32,13 +32,13 @@ struct Undrained {
     /// Whether it was DRAINING.
     was_draining: bool,
     /// The attributes that were deleted.
-    deleted: Vec<&'static str>,
+    deleted: Vec<String>,
     /// What failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
 }
 
-/// Sets hosts ACTIVE, and deletes what the drainer wrote on them: the next drain counts from its own start.
+/// Sets hosts ACTIVE, and deletes what was written on them: since when they were drained, and what an earlier version wrote.
 pub(crate) async fn undrain(
     account: &Account,
     instances: &[InstanceId],
@@ -65,12 +65,8 @@ pub(crate) async fn undrain(
         take(&mut hosts, answers.unknown);
         let gone = answers.absent.into_iter().map(|arn| (arn, "it is not registered any more".to_owned()));
         gone.for_each(|(arn, why)| fail(&mut hosts, &arn, &why));
-        // Of one that still drains, since when is still of use.
-        let active = hosts.iter().filter(|host| host.cluster == *cluster && host.failure.is_none());
-        let attributes: Vec<_> = active.flat_map(attributes).collect();
-        let failed = delete_attributes(&account.calls, cluster, &attributes).await;
-        take(&mut hosts, failed);
     }
+    let denied = delete_attributes(account, &mut hosts).await;
     if json {
         screen::json(&hosts)?;
     } else {
@@ -79,10 +75,22 @@ pub(crate) async fn undrain(
         screen.write(&hosts.iter().flat_map(|host| lines(host, width)).collect::<Vec<_>>())?;
     }
     let failures: Vec<_> = hosts.iter().filter_map(|host| host.failure.clone()).collect();
-    if let Some(denied) = account.denial_behind(&failures) {
+    if let Some(denied) = account.denial_behind(&failures).or(denied) {
         return Err(denied);
     }
     Ok(if failures.is_empty() { End::Done } else { End::NotDone })
+}
+
+/// Of the hosts that take tasks again; of one that still drains, since when is still of use. Answers a denial, if there is one.
+async fn delete_attributes(account: &Account, hosts: &mut [Undrained]) -> Option<Failure> {
+    let active = hosts.iter_mut().filter(|host| host.failure.is_none() && !host.deleted.is_empty());
+    let deletions = active.map(|host| async {
+        let deleted = attributes::delete(&account.calls, &host.cluster, &host.arn, &host.deleted).await;
+        let error = deleted.err()?;
+        host.failure = Some(error.to_string());
+        (error.class() == ErrorClass::Denied).then(|| account.failure(error))
+    });
+    few_at_once(deletions).await.into_iter().flatten().next()
 }
 
 fn host(known: &Known, registration: &Registration) -> Undrained {
@@ -94,17 +102,13 @@ fn host(known: &Known, registration: &Registration) -> Undrained {
         arn: registration.arn.clone(),
         status: status.to_string(),
         was_draining: *status == InstanceStatus::Draining,
-        deleted: registration.attributes.names().collect(),
+        deleted: registration.attributes.keys().cloned().collect(),
         failure: (!can_be).then(|| "only what is DRAINING can be set ACTIVE".to_owned()),
     }
 }
 
 fn arns(hosts: &[Undrained], cluster: &ClusterName, fits: impl Fn(&Undrained) -> bool) -> Vec<ContainerInstanceArn> {
     hosts.iter().filter(|host| host.cluster == *cluster && fits(host)).map(|host| host.arn.clone()).collect()
-}
-
-fn attributes(host: &Undrained) -> impl Iterator<Item = Attribute> {
-    host.deleted.iter().map(|name| Attribute { target: host.arn.clone(), name, value: None })
 }
 
 fn take(hosts: &mut [Undrained], unknown: Vec<Unknown<ContainerInstanceArn>>) {

@@ -124,7 +124,7 @@ fn cause(it: &Standing) -> String {
 }
 
 fn since(it: &Standing, now: Timestamp) -> String {
-    it.since.map_or_else(|| "not written down".to_owned(), |since| ago(since, now))
+    it.since.map_or_else(|| "not known".to_owned(), |since| ago(since, now))
 }
 
 fn tasks(it: &Standing) -> String {
@@ -197,6 +197,7 @@ mod tests {
             since: None,
             tasks_left: Some(1),
             remaining: Vec::new(),
+            reason: None,
             deadline: None,
             next: Next { at: None, what: "it is waited for".to_owned() },
             failures: Vec::new(),

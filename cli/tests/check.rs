@@ -9,7 +9,8 @@ use simulator::world::{
 };
 
 use crate::support::{
-    CLUSTER, GROUP, HOOK, HOST, Stage, TEMPLATE, bare_world, deployed, host, secs, standalone, world,
+    BATCH, CLUSTER, GROUP, HOOK, HOST, Stage, TEMPLATE, bare_world, batch_host, deployed, host, retaining_world, secs,
+    standalone, world,
 };
 
 /// The findings, by level: subject and text, and the way to mend it.
@@ -121,6 +122,72 @@ async fn groups_without_the_hook_or_with_one_that_is_not_as_it_should_be() {
 }
 
 #[tokio::test]
+async fn in_a_group_that_retains_abandon_may_be_meant() {
+    let abandons = HookSpec { default_result: ActionResult::Abandon, ..HookSpec::terminating(HOOK, secs(900.0)) };
+    let mut world = retaining_world(vec![abandons]);
+    host(&mut world, HOST);
+    let stage = Stage::of(deployed(world, &[]));
+    let words = "the group then retains the instance (TerminateHookAbandon): it runs on, with its tasks";
+    only(&stage, "warning", words, "leave it if that is meant").await;
+    let mut world = retaining_world(vec![HookSpec::terminating(HOOK, secs(900.0))]);
+    host(&mut world, HOST);
+    let findings = findings(&Stage::of(deployed(world, &[]))).await;
+    assert!(findings.iter().all(|(level, ..)| level == "ok"), "CONTINUE terminates there, too: {findings:#?}");
+}
+
+#[tokio::test]
+async fn a_hook_that_tells_a_target_of_its_own_is_warned_of() {
+    let target = "arn:aws:sqs:us-west-2:123456789012:theirs";
+    let hook = HookSpec { notification_target: Some(target.into()), ..HookSpec::terminating(HOOK, secs(900.0)) };
+    let mut world = bare_world(vec![hook]);
+    host(&mut world, HOST);
+    let stage = Stage::of(deployed(world, &[]));
+    let words = format!("{target}: once that is deleted, the hook does not wait at all");
+    let mend = "aws autoscaling put-lifecycle-hook --region us-west-2 --auto-scaling-group-name my-asg \
+                --lifecycle-hook-name ecs-drainer --notification-target-arn ''";
+    only(&stage, "warning", &words, mend).await;
+}
+
+#[tokio::test]
+async fn clusters_of_aws_batch_are_listed_and_one_that_is_named_is_warned_of() {
+    let mut left_alone = world();
+    batch_host(&mut left_alone, Vec::new());
+    let stage = Stage::of(deployed(left_alone, &[]));
+    let ran = stage.run(&["check"]).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+    ran.says(&format!("ok clusters of AWS Batch: {BATCH}: they are left alone"));
+    ran.says("0 problems, 0 warnings, 0 could not be looked at");
+
+    let mut enrolled = world();
+    batch_host(&mut enrolled, vec![HookSpec::terminating(HOOK, secs(900.0))]);
+    let stage = Stage::of(deployed(enrolled, &[]));
+    let words = "a cluster of AWS Batch, which is left alone: each waits until the hook times out";
+    only(&stage, "problem", words, "ecs-drainer unenroll nightly-asg").await;
+
+    let mut named = world();
+    batch_host(&mut named, vec![HookSpec::terminating(HOOK, secs(900.0))]);
+    let stage = Stage::of(deployed(named, &[("EcsClusters", &format!("prod,{BATCH}"))]));
+    only(&stage, "warning", "EcsClusters names it, and it is of AWS Batch", "take it out of EcsClusters").await;
+}
+
+#[tokio::test]
+async fn managed_instances_are_told_of_and_warned_of_where_spot_may_take_them() {
+    let of = |spot, parameters: &[(&str, &str)]| {
+        let mut world = world();
+        world.add_cluster("managed").unwrap();
+        world.add_managed_instances("mi", "managed", spot).unwrap();
+        Stage::of(deployed(world, parameters))
+    };
+    let told = "cluster managed: its capacity provider mi is of ECS Managed Instances";
+    let found = findings(&of(false, &[])).await;
+    assert!(found.iter().all(|(level, ..)| level == "ok"), "{found:#?}");
+    assert!(found.iter().any(|(_, what, _)| what.starts_with(told)), "{found:#?}");
+    only(&of(true, &[]), "warning", told, "keep them in a cluster of their own that EcsClusters does not name").await;
+    let unwatched = findings(&of(true, &[("EcsClusters", "prod")])).await;
+    assert!(unwatched.iter().all(|(level, ..)| level == "ok"), "{unwatched:#?}");
+}
+
+#[tokio::test]
 async fn the_command_that_is_advised_mends_it() {
     let wrong = HookSpec {
         default_result: ActionResult::Abandon,
@@ -151,7 +218,11 @@ async fn managed_draining_and_a_group_that_is_not_in_ecs_are_told_of() {
     for number in 0..11 {
         let group = format!("fleet-{number}");
         managed
-            .add_group(GroupSpec { name: group.clone(), hooks: vec![HookSpec::terminating(HOOK, secs(900.0))] })
+            .add_group(GroupSpec {
+                name: group.clone(),
+                hooks: vec![HookSpec::terminating(HOOK, secs(900.0))],
+                ..GroupSpec::default()
+            })
             .unwrap();
         managed.add_capacity_provider(provider(format!("provider-{number}"), &group, false)).unwrap();
     }
@@ -162,7 +233,7 @@ async fn managed_draining_and_a_group_that_is_not_in_ecs_are_told_of() {
     let mut elsewhere = world();
     for (name, hook) in [("batch", Some(HOOK)), ("databases", None)] {
         let hooks = hook.map(|name| HookSpec::terminating(name, secs(900.0))).into_iter().collect();
-        elsewhere.add_group(GroupSpec { name: name.into(), hooks }).unwrap();
+        elsewhere.add_group(GroupSpec { name: name.into(), hooks, ..GroupSpec::default() }).unwrap();
         let spec = HostSpec { group: Some(name.into()), ..HostSpec::default() };
         elsewhere.add_host(spec).unwrap();
     }
@@ -246,8 +317,6 @@ async fn the_settings_of_the_stack_tell_the_deadlines() {
     let mut world = deployed(world(), &[("DrainTimeoutSeconds", "1800"), ("OnDrainTimeout", "proceed")]);
     standalone(&mut world, None);
     world.set_status(HOST, "DRAINING").unwrap();
-    let since = format!("{:.3}", simulator::clock::wall_now());
-    crate::support::remembered(&mut world, HOST, "ecs-drainer.drain-started-at", &since);
     world.scale_in(HOST, world.now()).unwrap();
     let stage = Stage::of(world);
     let json = stage.run(&["status", "--json"]).await.json();

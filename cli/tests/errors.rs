@@ -120,6 +120,8 @@ async fn access_denied_names_the_action_and_the_resource() {
         let stage = Stage::of(if arguments.contains(&"drain") { busy_world() } else { draining_world() });
         if operation == Operation::DescribeLifecycleHooks {
             stage.0.world(|world| world.scale_in(OTHER, world.now())).unwrap();
+            let waits = |world: &World| world.lifecycle_state(OTHER) == Some("Terminating:Wait");
+            assert!(stage.0.wait_for(crate::support::secs(5.0), waits).await);
         }
         stage
             .0

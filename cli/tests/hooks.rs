@@ -2,7 +2,7 @@
 
 use simulator::world::{ActionResult, Fault, FaultKind, GroupSpec, HookSpec, Operation, Transition};
 
-use crate::support::{GROUP, HOOK, HOST, Stage, bare_world, deployed, secs, world};
+use crate::support::{GROUP, HOOK, HOST, Stage, bare_world, deployed, retaining_world, secs, world};
 
 fn hook(stage: &Stage) -> HookSpec {
     stage.0.world(|world| world.hook(GROUP, HOOK).expect("the hook"))
@@ -42,6 +42,35 @@ async fn what_differs_is_shown_and_made_as_it_should_be() {
     let hook = hook(&stage);
     assert_eq!((hook.heartbeat_timeout, hook.default_result), (secs(600.0), ActionResult::Continue));
     assert_eq!(hook.notification_metadata.as_deref(), Some(r#"{"cluster":"prod","team":"web"}"#), "theirs stays");
+}
+
+#[tokio::test]
+async fn in_a_group_that_retains_abandon_stays_and_the_way_to_continue_is_told() {
+    let abandons = HookSpec { default_result: ActionResult::Abandon, ..HookSpec::terminating(HOOK, secs(60.0)) };
+    let stage = Stage::of(deployed(retaining_world(vec![abandons]), &[]));
+    let ran = stage.run(&["enroll", GROUP, "--heartbeat", "10m", "--yes"]).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+    ran.says("the group then retains the instance (TerminateHookAbandon)");
+    ran.says("--auto-scaling-group-name my-asg --lifecycle-hook-name ecs-drainer --default-result CONTINUE");
+    let put = hook(&stage);
+    assert_eq!((put.heartbeat_timeout, put.default_result), (secs(600.0), ActionResult::Abandon));
+
+    let new = Stage::of(deployed(retaining_world(Vec::new()), &[]));
+    assert_eq!(new.run(&["enroll", GROUP, "--yes"]).await.status, 0);
+    assert_eq!(hook(&new).default_result, ActionResult::Continue, "a new hook terminates");
+}
+
+#[tokio::test]
+async fn a_notification_target_stays_and_is_warned_of() {
+    let target = "arn:aws:sns:us-west-2:123456789012:theirs";
+    let told = HookSpec { notification_target: Some(target.into()), ..HookSpec::terminating(HOOK, secs(60.0)) };
+    let stage = Stage::of(deployed(bare_world(vec![told]), &[]));
+    let ran = stage.run(&["enroll", GROUP, "--heartbeat", "10m", "--yes"]).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+    ran.says(&format!("hook ecs-drainer has a notification target, {target}: once that is deleted"));
+    ran.says("--auto-scaling-group-name my-asg --lifecycle-hook-name ecs-drainer --notification-target-arn ''");
+    let put = hook(&stage);
+    assert_eq!((put.heartbeat_timeout, put.notification_target.as_deref()), (secs(600.0), Some(target)));
 }
 
 #[tokio::test]
@@ -85,6 +114,7 @@ async fn what_would_not_work_is_refused_or_warned_of() {
 async fn the_hook_is_taken_off_unless_somebody_waits_on_it() {
     let stage = Stage::of(deployed(world(), &[]));
     stage.0.world(|world| world.scale_in(HOST, world.now())).unwrap();
+    // Whether its state says so already or not.
     let refused = stage.run(&["unenroll", GROUP, "--yes"]).await;
     assert_eq!(refused.status, 1);
     refused.says("i-1234567890abcdef0 of group my-asg waits on its hooks: without the hook it goes at once");
@@ -137,7 +167,7 @@ async fn warnings_go_by_what_the_hook_will_say_and_a_group_without_the_tag_is_on
 async fn of_several_groups_those_that_were_changed_are_told_where_one_fails() {
     let mut world = bare_world(Vec::new());
     for name in ["a", "z"] {
-        world.add_group(GroupSpec { name: name.into(), hooks: Vec::new() }).unwrap();
+        world.add_group(GroupSpec { name: name.into(), hooks: Vec::new(), ..GroupSpec::default() }).unwrap();
     }
     let fault = Fault::times(Operation::PutLifecycleHook, u32::MAX, FaultKind::AccessDenied);
     world.plan(Fault { matching: Some("my-asg".into()), ..fault });

@@ -2,7 +2,7 @@
 
 use simulator::world::{Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation};
 
-use crate::support::{CLUSTER, GROUP, HOST, OTHER, Stage, remembered, secs, service, standalone, world};
+use crate::support::{CLUSTER, GROUP, HOST, OTHER, Stage, remembered, secs, service, standalone, world, world_since};
 
 /// Hours ago, as an attribute has it.
 fn ago(seconds: i64) -> String {
@@ -24,11 +24,10 @@ async fn nothing_drains() {
 
 #[tokio::test]
 async fn a_terminating_host_is_told_with_since_when_why_what_is_left_and_what_comes() {
-    let mut world = world();
+    let mut world = world_since(300.0);
     service(&mut world, "payments", 100);
     standalone(&mut world, None);
     world.set_status(HOST, "DRAINING").unwrap();
-    remembered(&mut world, HOST, "ecs-drainer.drain-started-at", &ago(300));
     world.scale_in(HOST, world.now()).unwrap();
     let stage = Stage::of(world);
 
@@ -73,7 +72,7 @@ async fn a_terminating_host_is_told_with_since_when_why_what_is_left_and_what_co
 async fn one_that_nobody_has_set_draining_is_told_and_one_that_waits_on_others_hooks() {
     let mut world = world();
     let hooks = vec![HookSpec::terminating("backup", secs(900.0))];
-    world.add_group(GroupSpec { name: "others".into(), hooks }).unwrap();
+    world.add_group(GroupSpec { name: "others".into(), hooks, ..GroupSpec::default() }).unwrap();
     let spec = HostSpec {
         instance_id: Some("i-0bbbbbbbbbbbbbbbb".into()),
         cluster: Some(CLUSTER.into()),
@@ -102,7 +101,7 @@ async fn a_draining_host_that_nobody_wrote_of_is_told_as_such_and_an_empty_one_i
     let stage = Stage::of(world);
     let ran = stage.run(&["status"]).await;
     ran.says("1 instance drains, 1 task left, 1 is empty.");
-    ran.says("cause not known since not written down");
+    ran.says("cause not known since not known");
     ran.says("cause maintenance since 2h 1m");
     ran.says("it is empty, and stays DRAINING until ecs-drainer undrain");
     let order: Vec<_> = ran.out.lines().filter(|line| line.starts_with("i-")).collect();
@@ -149,7 +148,7 @@ async fn one_that_is_in_no_cluster_is_told_of_unless_a_cluster_was_asked_for() {
 async fn a_host_that_is_not_in_ecs_and_waits_on_anothers_hook_is_nobodys_business() {
     let mut world = world();
     let hooks = vec![HookSpec::terminating("backup", secs(900.0))];
-    world.add_group(GroupSpec { name: "databases".into(), hooks }).unwrap();
+    world.add_group(GroupSpec { name: "databases".into(), hooks, ..GroupSpec::default() }).unwrap();
     let id = "i-0bbbbbbbbbbbbbbbb";
     let spec = HostSpec { instance_id: Some(id.into()), group: Some("databases".into()), ..HostSpec::default() };
     world.add_host(spec).unwrap();

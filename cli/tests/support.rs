@@ -27,7 +27,12 @@ pub(crate) fn secs(seconds: f64) -> Duration {
 
 /// A cluster of two hosts in a group with our hook.
 pub(crate) fn world() -> World {
-    let mut world = bare_world(vec![HookSpec::terminating(HOOK, secs(900.0))]);
+    world_since(0.0)
+}
+
+/// The same, as it was so many seconds ago.
+pub(crate) fn world_since(ago: f64) -> World {
+    let mut world = bare_world_since(ago, vec![HookSpec::terminating(HOOK, secs(900.0))]);
     host(&mut world, HOST);
     host(&mut world, OTHER);
     world
@@ -48,10 +53,33 @@ pub(crate) fn deployed(mut world: World, parameters: &[(&str, &str)]) -> World {
 
 /// A cluster without hosts, and a group with these hooks.
 pub(crate) fn bare_world(hooks: Vec<HookSpec>) -> World {
+    bare_world_since(0.0, hooks)
+}
+
+fn bare_world_since(ago: f64, hooks: Vec<HookSpec>) -> World {
+    let mut world = World::new(wall_now() - secs(ago), Settings::default());
+    world.add_cluster(CLUSTER).unwrap();
+    world.add_group(GroupSpec { name: GROUP.into(), hooks, ..GroupSpec::default() }).unwrap();
+    world
+}
+
+/// The same, of a group that keeps what ends with ABANDON.
+pub(crate) fn retaining_world(hooks: Vec<HookSpec>) -> World {
     let mut world = World::new(wall_now(), Settings::default());
     world.add_cluster(CLUSTER).unwrap();
-    world.add_group(GroupSpec { name: GROUP.into(), hooks }).unwrap();
+    world.add_group(GroupSpec { name: GROUP.into(), hooks, retains_on_abandon: true, ..GroupSpec::default() }).unwrap();
     world
+}
+
+/// A cluster as AWS Batch names them.
+pub(crate) const BATCH: &str = "nightly_Batch_6d67ab71-4455-3613-b981-4c30a030fb90";
+
+/// Puts a host of AWS Batch there, in a group of its own with these hooks.
+pub(crate) fn batch_host(world: &mut World, hooks: Vec<HookSpec>) {
+    world.add_cluster(BATCH).unwrap();
+    world.add_group(GroupSpec { name: "nightly-asg".into(), hooks, ..GroupSpec::default() }).unwrap();
+    let spec = HostSpec { cluster: Some(BATCH.into()), group: Some("nightly-asg".into()), ..HostSpec::default() };
+    world.add_host(spec).unwrap();
 }
 
 pub(crate) fn host(world: &mut World, instance_id: &str) {
@@ -116,7 +144,10 @@ pub(crate) struct Ran {
 }
 
 impl Stage {
-    pub(crate) fn of(world: World) -> Self {
+    /// A little later, so that what was scaled in waits.
+    pub(crate) fn of(mut world: World) -> Self {
+        let waits_after = world.settings().wait_begins_after;
+        world.advance(wall_now().max(world.now() + waits_after));
         Self(Simulator::start(world).unwrap())
     }
 

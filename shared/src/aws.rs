@@ -93,12 +93,6 @@ pub trait Calls {
         arns: &[TaskArn],
     ) -> Result<Found<TaskProtection>, CallError>;
 
-    /// ECS `PutAttributes`, at most [`batch::ATTRIBUTES_MAX`], each on a container instance of its own.
-    async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError>;
-
-    /// ECS `DeleteAttributes`, at most [`batch::ATTRIBUTES_MAX`], each of a container instance of its own.
-    async fn delete_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError>;
-
     /// Auto Scaling `DescribeAutoScalingInstances`, at most [`batch::AUTO_SCALING_INSTANCES_MAX`]. An instance that is in no group is left out.
     async fn describe_auto_scaling_instances(
         &self,
@@ -106,9 +100,23 @@ pub trait Calls {
         token: Option<String>,
     ) -> Result<Page<AutoScalingInstance>, CallError>;
 
-    /// Auto Scaling `DescribeAutoScalingGroups`: the instances of a page of groups.
-    async fn describe_auto_scaling_groups(&self, token: Option<String>)
-    -> Result<Page<AutoScalingInstance>, CallError>;
+    /// Auto Scaling `DescribeAutoScalingGroups`: a page of groups with their instances.
+    async fn describe_auto_scaling_groups(&self, token: Option<String>) -> Result<Page<AutoScalingGroup>, CallError>;
+
+    /// Auto Scaling `DescribeWarmPool`: a page of the instances in a group's warm pool.
+    async fn describe_warm_pool(
+        &self,
+        group: &GroupName,
+        token: Option<String>,
+    ) -> Result<Page<AutoScalingInstance>, CallError>;
+
+    /// Auto Scaling `DescribeScalingActivities` of a group that began at `since` or later: a page, the newest first.
+    async fn describe_scaling_activities(
+        &self,
+        group: &GroupName,
+        since: Timestamp,
+        token: Option<String>,
+    ) -> Result<Page<ScalingActivity>, CallError>;
 
     /// Auto Scaling `DescribeLifecycleHooks`: every hook of a group, which are at most 50.
     async fn describe_lifecycle_hooks(&self, group: &GroupName) -> Result<Vec<LifecycleHook>, CallError>;
@@ -175,17 +183,6 @@ pub struct ContainerInstance {
     pub pending_tasks: u32,
     /// Its custom and built-in attributes that have a value.
     pub attributes: BTreeMap<String, String>,
-}
-
-/// A custom attribute of a container instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attribute {
-    /// Of which.
-    pub target: ContainerInstanceArn,
-    /// Its name.
-    pub name: &'static str,
-    /// Its value; none where it is to be deleted.
-    pub value: Option<String>,
 }
 
 /// A container instance's status.
@@ -262,8 +259,10 @@ pub struct Task {
     pub stopping_at: Option<Timestamp>,
     /// When it reached STOPPED.
     pub stopped_at: Option<Timestamp>,
-    /// Why it was stopped, in words; empty where nobody said.
+    /// Why it was stopped, in words; empty where that is not said.
     pub stopped_reason: String,
+    /// Whether it runs on ECS Managed Instances.
+    pub is_managed: bool,
 }
 
 impl Task {
@@ -292,6 +291,9 @@ impl Task {
     }
 }
 
+/// Of a service's hundred events, the newest are kept: many services may be remembered.
+pub const SERVICE_EVENTS_MAX: usize = 20;
+
 /// One service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
@@ -305,8 +307,8 @@ pub struct Service {
     pub minimum_healthy_percent: Option<u32>,
     /// How many tasks, in percent of those desired and rounded down, it may have for the time being.
     pub maximum_percent: Option<u32>,
-    /// What its newest event says.
-    pub newest_event: Option<String>,
+    /// What it tells of itself, the newest first: at most [`SERVICE_EVENTS_MAX`].
+    pub events: Vec<(Timestamp, String)>,
 }
 
 /// Whether a task is protected from scale-in.
@@ -331,6 +333,32 @@ pub struct AutoScalingInstance {
     pub unhealthy: bool,
 }
 
+/// An Auto Scaling group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoScalingGroup {
+    /// Its name.
+    pub name: GroupName,
+    /// Its instances, those in its warm pool apart.
+    pub instances: Vec<AutoScalingInstance>,
+    /// How many instances its warm pool has.
+    pub warm_pool_size: u32,
+    /// Whether it keeps an instance running whose termination was completed with ABANDON.
+    pub retains: bool,
+}
+
+/// One of Auto Scaling's scaling activities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScalingActivity {
+    /// What it does, which ends with the instance's id.
+    pub description: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Whether it has ended.
+    pub is_over: bool,
+    /// Why it was begun, in a sentence.
+    pub cause: String,
+}
+
 /// A lifecycle hook of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LifecycleHook {
@@ -344,12 +372,13 @@ pub struct LifecycleHook {
     pub notification_metadata: Option<String>,
 }
 
-/// How a lifecycle action ends. Both terminate the instance.
+/// How a lifecycle action ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LifecycleActionResult {
-    /// The other hooks may still hold it.
+    /// The termination goes on, unless another hook still holds it.
     Continue,
-    /// The other hooks' wait ends, too.
+    /// The other hooks' wait ends, too. The instance is terminated, unless its group retains it or it is on its way to a
+    /// warm pool: then it runs on (Auto Scaling user guide, instance lifecycle policy).
     Abandon,
 }
 

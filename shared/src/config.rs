@@ -25,7 +25,7 @@ const fn setting(name: &'static str, default: &'static str) -> Setting {
     Setting { name, default }
 }
 
-/// Watched clusters; empty for every cluster of the account and region.
+/// Watched clusters; empty for every cluster of the account and region but those of AWS Batch.
 const ECS_CLUSTERS: Setting = setting("ECS_CLUSTERS", "");
 /// Lifecycle hooks that are ours.
 const LIFECYCLE_HOOK_NAMES: Setting = setting("LIFECYCLE_HOOK_NAMES", "ecs-drainer");
@@ -75,9 +75,9 @@ const DRAIN_TIMEOUT_MAX_SECONDS: u64 = 172_800;
 const POLL_FOR_MAX_SECONDS: u64 = 840;
 /// Two minutes end most drains.
 const POLL_FOR_BARE: Duration = Duration::from_secs(120);
-/// Lambda's five pollers may each hand over a batch every second; fifty invocations at a time is what they then hold, and
-/// as many as may look every few seconds out of a quota of 20 reads a second.
-const POLL_FOR_BATCH: Duration = Duration::from_secs(10);
+/// Long enough for most short drains to end in the invocation of their event, and short enough that an invocation is free
+/// for the next event.
+const POLL_FOR_BATCH: Duration = Duration::from_secs(15);
 /// A Spot notice comes two minutes ahead (EC2 user guide, Spot interruption notices).
 const SPOT_STOP_LEAD_MAX_SECONDS: u64 = 120;
 /// Faster polling than this only burns the account's request quota.
@@ -90,7 +90,7 @@ const STACK_NAME_LONGEST: usize = 255;
 /// Every setting of the drainer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Watched clusters; empty for all.
+    /// Watched clusters; empty for all but those of AWS Batch.
     pub clusters: Vec<ClusterName>,
     /// Lifecycle hooks that are ours; never empty.
     pub hook_names: Vec<HookName>,
@@ -136,9 +136,17 @@ pub struct Pace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollFor {
     /// For an SQS batch, behind which others may wait for their turn.
-    pub batch: Duration,
+    batch: Duration,
     /// For a bare event, behind which nobody does.
     pub bare: Duration,
+}
+
+impl PollFor {
+    /// For an SQS batch. One of a burst waits for nothing but DRAINING, so that it may try for as long as it lasts.
+    #[must_use]
+    pub fn batch(self, is_burst: bool) -> Duration {
+        if is_burst { Duration::MAX } else { self.batch }
+    }
 }
 
 /// What happens at the deadline of a drain.
@@ -149,7 +157,8 @@ pub enum OnDrainTimeout {
     StopTasks,
     /// Let the termination proceed.
     Proceed,
-    /// Let it proceed with ABANDON, which also ends the other hooks' wait.
+    /// Release with ABANDON, which also ends the other hooks' wait, and leaves a host running in a group that retains it,
+    /// or on its way to a warm pool (recorded).
     Abandon,
     /// Go on waiting, for as long as AWS allows.
     Wait,
@@ -236,10 +245,26 @@ impl Config {
         config().ok_or(ConfigError(source.bad))
     }
 
-    /// Whether we may act in this cluster.
+    /// Whether we may act in this cluster: in one that is named, or, where none is, in any but those of AWS Batch. Batch
+    /// warns against touching its hosts (Batch user guide, compute environments), and stopping a job changes the reason
+    /// by which it is retried.
     #[must_use]
     pub fn watches(&self, cluster: &ClusterName) -> bool {
-        self.clusters.is_empty() || self.clusters.contains(cluster)
+        if self.clusters.is_empty() { !cluster.is_of_batch() } else { self.clusters.contains(cluster) }
+    }
+}
+
+/// What to say of a cluster that is not watched.
+#[must_use]
+pub fn why_unwatched(cluster: &ClusterName) -> String {
+    if cluster.is_of_batch() {
+        format!(
+            "{cluster}, a cluster of AWS Batch, which does not retry a job that the drainer stops; name it in {} to have \
+             it drained",
+            ECS_CLUSTERS.name
+        )
+    } else {
+        format!("{cluster}, which is not watched")
     }
 }
 
@@ -358,7 +383,7 @@ mod tests {
                     dry_run: false,
                 },
                 rebalance: RebalanceRecommendations::Ignore,
-                poll_for: PollFor { batch: Duration::from_secs(10), bare: Duration::from_secs(120) },
+                poll_for: PollFor { batch: Duration::from_secs(15), bare: Duration::from_secs(120) },
                 stack: "ecs-drainer".into(),
             }
         );
@@ -425,6 +450,18 @@ mod tests {
         let error = read(&[("POLL_MIN_SECONDS", "3"), ("POLL_MAX_SECONDS", "1")]).unwrap_err().to_string();
         assert!(error.contains("POLL_MAX_SECONDS is \"1\", allowed: at least POLL_MIN_SECONDS, 3"), "{error}");
         assert_eq!(read(&[("POLL_MIN_SECONDS", "20")]).unwrap().policy.pace.max, Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_cluster_of_aws_batch_is_watched_only_when_it_is_named() {
+        let batch = ClusterName::parse("nightly_Batch_6d67ab71-4455-3613-b981-4c30a030fb90").unwrap();
+        let prod = ClusterName::parse("prod").unwrap();
+        let all = read(&[]).unwrap();
+        assert_eq!((all.watches(&batch), all.watches(&prod)), (false, true));
+        let named = read(&[("ECS_CLUSTERS", batch.as_str())]).unwrap();
+        assert_eq!((named.watches(&batch), named.watches(&prod)), (true, false));
+        assert!(why_unwatched(&batch).ends_with("name it in ECS_CLUSTERS to have it drained"));
+        assert_eq!(why_unwatched(&prod), "prod, which is not watched");
     }
 
     #[test]

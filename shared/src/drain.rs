@@ -6,7 +6,6 @@
 
 mod act;
 mod attempt;
-pub mod attributes;
 pub mod deadlines;
 pub mod decide;
 pub mod departure;
@@ -14,6 +13,7 @@ mod explain;
 mod facts;
 mod hand_over;
 pub mod known;
+pub mod lifecycle;
 mod locate;
 pub mod look;
 mod observe;
@@ -22,6 +22,7 @@ pub mod remembered;
 pub mod report;
 pub mod scan;
 pub mod standing;
+pub mod starts;
 pub mod straggler;
 mod tasks;
 pub mod tries;
@@ -35,10 +36,12 @@ use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use self::decide::{Action, Need, Outcome, Settled, Step, decide, is_late, next_drain, next_stop};
+use self::departure::NoticedBy;
 use self::facts::log_drain;
 use self::known::{Known, Unattended};
 use self::remembered::Remembered;
 use self::report::Drain;
+use self::scan::ScanError;
 use self::tasks::Listings;
 use crate::aws::{CallError, Calls};
 use crate::clock::{Clock, after, before};
@@ -46,15 +49,17 @@ use crate::config::Config;
 
 /// Keeps a pause that rounds to nothing from becoming a busy loop.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-/// Between the end of polling and the end of the invocation: attributes, the tasks for the report, the answer.
+/// Between the end of polling and the end of the invocation: the tasks for the report, the answer.
 const HAND_OVER_TAKES: Duration = Duration::from_secs(3);
 /// Of that, what is kept for the answer alone.
 const ANSWER_TAKES: Duration = Duration::from_millis(500);
 
-/// More hosts than this in one batch are better waited for by `reconcile`, with all others of the account: so many take
-/// as many list requests as the account has in five seconds.
-const CROWD: usize = 20;
-/// Where somebody's stop is late, a round of reads lasts no longer: a little more than one request may take.
+/// A host that an event's function hands over waits no longer than this for `reconcile`, while that waits for others: as
+/// long as the longest pause between two looks.
+const SCAN_AGAIN_AFTER: Duration = Duration::from_secs(15);
+/// A scan that takes longer holds up the drains that are known.
+const SCAN_PATIENCE: Duration = Duration::from_secs(5);
+/// Where a stop is late, a round of reads lasts no longer: a little more than one request may take.
 const LATE_ROUND: Duration = Duration::from_secs(4);
 
 /// What a run works with.
@@ -81,6 +86,8 @@ pub struct Budget {
     pub resumed_at: Option<Timestamp>,
     /// Whether anybody reads the report: the tasks that it names may cost requests of their own.
     pub is_reported: bool,
+    /// Whether the events came in a full batch: hosts are set DRAINING and handed over at once.
+    pub is_burst: bool,
 }
 
 impl Budget {
@@ -91,20 +98,26 @@ impl Budget {
         let latest = before(deadline, HAND_OVER_TAKES).max(now);
         let hand_over_at = after(now, poll_for).min(latest);
         let report_at = report_at.min(after(hand_over_at, HAND_OVER_TAKES));
-        Self { hand_over_at, report_at, resumed_at: None, is_reported: true }
+        Self { hand_over_at, report_at, resumed_at: None, is_reported: true, is_burst: false }
     }
 
     /// Without an end: a person waits for as long as it takes.
     #[must_use]
     pub fn endless() -> Self {
         let (hand_over_at, report_at) = (Timestamp::MAX, Timestamp::MAX);
-        Self { hand_over_at, report_at, resumed_at: None, is_reported: true }
+        Self { hand_over_at, report_at, resumed_at: None, is_reported: true, is_burst: false }
     }
 
     /// Nobody reads the report: an SQS batch is answered with message ids.
     #[must_use]
     pub fn unreported(self) -> Self {
         Self { is_reported: false, ..self }
+    }
+
+    /// The events came in a full batch: more are likely to come, and `reconcile` waits for all of them together.
+    #[must_use]
+    pub fn of_a_burst(self, is_burst: bool) -> Self {
+        Self { is_burst, ..self }
     }
 
     /// What is handed over is looked at again from `resumed_at` on.
@@ -133,10 +146,42 @@ pub async fn run<C: Calls>(
     let mut pursuit = Pursuit::new(context, departures, budget);
     let polling_ends = context.clock.instant(budget.hand_over_at);
     if timeout_at(polling_ends, async { while !pursuit.round(rng).await.is_over() {} }).await.is_err() {
-        let left = pursuit.drainees.iter().filter(|drainee| drainee.settled.is_none()).count();
-        info!(drains = left, "polling ends");
+        pursuit.log_end_of_polling();
     }
     pursuit.conclude().await
+}
+
+/// Drains what waits on our hooks by Auto Scaling's word, and looks for more of it for as long as there is any: what an
+/// event's function hands over meanwhile does not wait for the next minute. Reports on each.
+///
+/// # Errors
+/// When the first scan fails: then it is not known what waits.
+pub async fn reconcile<C: Calls>(
+    context: &Context<'_, C>,
+    budget: Budget,
+    rng: &mut fastrand::Rng,
+) -> Result<Vec<Drain>, ScanError> {
+    let mut pursuit = Pursuit::new(context, Vec::new(), budget);
+    pursuit.add(scan::departures(context, budget, rng).await?);
+    let rounds = async {
+        let mut next_scan = after(context.clock.now(), SCAN_AGAIN_AFTER);
+        while !pursuit.round_until(next_scan, rng).await.is_over() {
+            let now = context.clock.now();
+            if now >= next_scan {
+                let ends_at = after(now, SCAN_PATIENCE).min(budget.hand_over_at);
+                let scan = scan::departures(context, Budget { hand_over_at: ends_at, ..budget }, rng);
+                // What failed is in the log, and the next scan is near.
+                if let Ok(Ok(departures)) = timeout_at(context.clock.instant(ends_at), scan).await {
+                    pursuit.add(departures);
+                }
+                next_scan = after(context.clock.now(), SCAN_AGAIN_AFTER);
+            }
+        }
+    };
+    if timeout_at(context.clock.instant(budget.hand_over_at), rounds).await.is_err() {
+        pursuit.log_end_of_polling();
+    }
+    Ok(pursuit.conclude().await)
 }
 
 /// A run, round by round, so that it can be looked at between two of them.
@@ -169,18 +214,39 @@ impl<'a, C: Calls> Pursuit<'a, C> {
     /// Nothing is done yet.
     #[must_use]
     pub fn new(context: &'a Context<'a, C>, departures: Vec<Known>, budget: Budget) -> Self {
-        let mut seen = BTreeSet::new();
-        let first = departures.into_iter().filter(|known| seen.insert(known.departure.clone()));
-        let first: Vec<_> = first.collect();
+        let mut pursuit = Self { context, drainees: Vec::new(), listings: Listings::default(), budget };
+        pursuit.add(departures);
+        pursuit
+    }
+
+    /// Takes on those departures that are not among those it has: how many.
+    pub fn add(&mut self, departures: Vec<Known>) -> usize {
+        let budget = self.budget;
         let unattended = Some(Unattended { from: budget.hand_over_at, until: budget.resumed_at });
-        let in_a_crowd = first.len() > CROWD;
-        let drainee = |known| Drainee::new(Known { unattended, in_a_crowd, ..known });
-        Self { context, drainees: first.into_iter().map(drainee).collect(), listings: Listings::default(), budget }
+        let mut seen: BTreeSet<_> = self.drainees.iter().map(|drainee| drainee.known.departure.clone()).collect();
+        let new = departures.into_iter().filter(|known| seen.insert(known.departure.clone()));
+        let new = new.inspect(|known| {
+            if known.departure.noticed_by == NoticedBy::Scan {
+                log_drain!(info, known, known.met_at, "found waiting");
+            }
+        });
+        let drainee = |known| {
+            let (in_a_batch, in_a_burst) = (!budget.is_reported, budget.is_burst);
+            Drainee::new(Known { unattended, in_a_batch, in_a_burst, ..known })
+        };
+        let before = self.drainees.len();
+        self.drainees.extend(new.map(drainee));
+        self.drainees.len() - before
     }
 
     /// Observes, decides and acts once, or sleeps until somebody wants to. Dropped at any await, it is as if it had ended
     /// there: the next one works from AWS's state.
     pub async fn round(&mut self, rng: &mut fastrand::Rng) -> Round {
+        self.round_until(Timestamp::MAX, rng).await
+    }
+
+    /// The same, sleeping no longer than to that time.
+    pub async fn round_until(&mut self, until: Timestamp, rng: &mut fastrand::Rng) -> Round {
         let Self { context, drainees, listings, .. } = self;
         let steps = next_steps(drainees, context);
         if drainees.iter().all(|drainee| drainee.settled.is_some()) {
@@ -188,7 +254,7 @@ impl<'a, C: Calls> Pursuit<'a, C> {
         }
         if steps.work.is_empty() {
             let now = context.clock.now();
-            let wake = steps.wake.unwrap_or(now).max(after(now, SHORTEST_PAUSE));
+            let wake = steps.wake.unwrap_or(now).min(until).max(after(now, SHORTEST_PAUSE));
             tokio::time::sleep_until(context.clock.instant(wake)).await;
         } else {
             act::urgent(context, drainees, &steps.work, rng).await;
@@ -205,6 +271,11 @@ impl<'a, C: Calls> Pursuit<'a, C> {
     /// What is known of each, and how it ended, if it has.
     pub fn known(&self) -> impl Iterator<Item = (&Known, Option<&Settled>)> {
         self.drainees.iter().map(|drainee| (&drainee.known, drainee.settled.as_ref()))
+    }
+
+    fn log_end_of_polling(&self) {
+        let left = self.drainees.iter().filter(|drainee| drainee.settled.is_none()).count();
+        info!(drains = left, "polling ends");
     }
 
     /// Hands over what is open, and reports.
@@ -277,9 +348,13 @@ fn log_end(known: &Known, settled: &Settled, now: Timestamp) {
         Outcome::Ignored => "ignored",
         Outcome::AlreadyReleased => "already released",
         Outcome::WouldDrain => "would drain",
+        Outcome::NotWaitingYet => "not waiting yet",
         _ => "ended",
     };
-    log_drain!(info, known, now, message, outcome = settled.outcome.as_str(), detail = settled.detail.as_str());
+    let (outcome, detail) = (settled.outcome.as_str(), settled.detail.as_str());
+    // Once for a drain, for it is long.
+    let reason = known.reason().filter(|_| settled.outcome != Outcome::HandedOver);
+    log_drain!(info, known, now, message, outcome, detail, reason);
 }
 
 /// Logs a failed request once, where it is handled, with its whole chain.

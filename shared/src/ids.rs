@@ -97,6 +97,29 @@ impl ClusterName {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         ((1..=NAME_MAX).contains(&name.len()) && name.bytes().all(allowed)).then(|| Self(name.to_owned()))
     }
+
+    /// Whether AWS Batch made it: it names a compute environment's cluster `NAME_Batch_UUID`, or `AWSBatch-NAME-UUID`
+    /// (answers of Batch's DescribeComputeEnvironments; no document says so).
+    #[must_use]
+    pub fn is_of_batch(&self) -> bool {
+        let Some((before, uuid)) = self.0.len().checked_sub(UUID_LENGTH).and_then(|at| self.0.split_at_checked(at))
+        else {
+            return false;
+        };
+        let environment =
+            before.strip_suffix("_Batch_").or_else(|| before.strip_prefix("AWSBatch-")?.strip_suffix('-'));
+        environment.is_some_and(|name| !name.is_empty()) && is_uuid(uuid)
+    }
+}
+
+/// Characters of a UUID with its hyphens (RFC 9562).
+const UUID_LENGTH: usize = 36;
+/// Hex digits between a UUID's hyphens.
+const UUID_PARTS: [usize; 5] = [8, 4, 4, 4, 12];
+
+fn is_uuid(text: &str) -> bool {
+    let is_hex = |part: &str| part.bytes().all(|b| b.is_ascii_hexdigit());
+    text.split('-').map(str::len).eq(UUID_PARTS) && text.split('-').all(is_hex)
 }
 
 impl HookName {
@@ -157,6 +180,7 @@ mod tests {
             "i-1234abcg",
             "i-0123456789abcdef01",
             "x-1234abcd",
+            "mi-0123456789abcdef0",
             "i-1234abc'",
             " i-1234abcd",
         ] {
@@ -176,6 +200,31 @@ mod tests {
             "arn:aws:ecs:eu-west-1:1:cluster/",
         ] {
             assert_eq!(ClusterName::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_of_aws_batch_is_told_by_its_name() {
+        let is_of_batch = |name: &str| ClusterName::parse(name).unwrap().is_of_batch();
+        let uuid = "6d67ab71-4455-3613-b981-4c30a030fb90";
+        for name in ["nightly_Batch_", "a_Batch_b_Batch_", "AWSBatch-nightly-", "AWSBatch-a-b-"] {
+            assert!(is_of_batch(&format!("{name}{uuid}")), "{name}");
+        }
+        for name in ["", "_Batch_", "nightly-Batch-", "nightly_batch_", "AWSBatch-", "AWSBatch--", "nightly-", "Batch_"]
+        {
+            assert!(!is_of_batch(&format!("{name}{uuid}")), "{name}");
+        }
+        for no_uuid in [
+            "nightly_Batch_",
+            "nightly_Batch_6d67ab71",
+            "nightly_Batch_6d67ab71-4455-3613-b981-4c30a030fb9",
+            "nightly_Batch_6d67ab71-4455-3613-b981-4c30a030fb9g",
+            "nightly_Batch_6d67ab714-455-3613-b981-4c30a030fb90",
+            "nightly_Batch_6d67ab71-4455-3613-b981-4c30a030fb90-1",
+            "AWSBatch-prod-batch",
+            "prod",
+        ] {
+            assert!(!is_of_batch(no_uuid), "{no_uuid}");
         }
     }
 

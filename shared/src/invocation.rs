@@ -16,6 +16,10 @@ use crate::drain::report::{Drain, Report, ignored};
 use crate::ids::{ClusterName, GroupName, Home, InstanceId};
 use crate::notice::{self, Notice, NoticeError, Payload};
 
+/// The BatchSize of both event sources: without a batching window Lambda hands over no more (Lambda developer guide,
+/// Amazon SQS), and so many only where more are waiting.
+pub const FULL_BATCH: usize = 10;
+
 /// What an invocation is to do.
 #[derive(Debug, PartialEq)]
 pub struct Intake {
@@ -25,6 +29,8 @@ pub struct Intake {
     ignored: Vec<Drain>,
     /// For a batch, the messages that could not be read; none for a bare event.
     unreadable: Option<Vec<String>>,
+    /// How many messages the batch has.
+    messages: usize,
 }
 
 /// When an invocation was first told of a departure, what else, and by which messages; by none for a bare event.
@@ -45,10 +51,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The age of what comes again says nothing of its way to us.
-    fn without_its_age(self) -> Self {
+    fn of_message(self, comes_again: bool) -> Self {
         match self {
-            Self::Depart(departure, hints) => Self::Depart(departure, Hints { noticed_at: None, ..hints }),
+            Self::Depart(departure, hints) => Self::Depart(departure, Hints { comes_again, ..hints }),
             ignored @ Self::Ignore(..) => ignored,
         }
     }
@@ -83,15 +88,15 @@ pub fn intake(
     home: Option<&Home>,
     judge: impl Fn(Notice) -> Result<Verdict, NoticeError>,
 ) -> Result<Intake, NoticeError> {
-    let mut intake = Intake { departures: BTreeMap::new(), ignored: Vec::new(), unreadable: None };
+    let mut intake = Intake { departures: BTreeMap::new(), ignored: Vec::new(), unreadable: None, messages: 0 };
     match Payload::read(payload)? {
         Payload::Bare(event) => intake.take(judge(notice::read(&event, home)?)?, None),
         Payload::Batch(messages) => {
             let mut unreadable = Vec::new();
+            intake.messages = messages.len();
             for message in messages {
                 match notice::read_body(&message.body, home).and_then(&judge) {
-                    Ok(verdict) if message.comes_again => intake.take(verdict.without_its_age(), Some(message.id)),
-                    Ok(verdict) => intake.take(verdict, Some(message.id)),
+                    Ok(verdict) => intake.take(verdict.of_message(message.comes_again), Some(message.id)),
                     Err(error) => {
                         warn!(message_id = message.id, kind = error.kind(), error = %error, "a message that cannot be served");
                         unreadable.push(message.id);
@@ -109,6 +114,12 @@ impl Intake {
     #[must_use]
     pub fn is_batch(&self) -> bool {
         self.unreadable.is_some()
+    }
+
+    /// Whether the batch is full, so that it is part of a burst.
+    #[must_use]
+    pub fn is_burst(&self) -> bool {
+        self.messages >= FULL_BATCH
     }
 
     fn take(&mut self, verdict: Verdict, message: Option<String>) {
@@ -138,15 +149,17 @@ impl Intake {
     ) -> Answer {
         let mut departures: Vec<_> = self.departures.into_iter().collect();
         departures.sort_by_key(|(_, told)| told.order);
-        let met = |(departure, told): (Departure, Notified)| {
-            (Known { hints: told.hints, ..Known::new(departure, now) }, told.messages)
-        };
+        let met = |(departure, told): (Departure, Notified)| (Known::told(departure, told.hints, now), told.messages);
         let (departures, messages): (Vec<_>, Vec<_>) = departures.into_iter().map(met).unzip();
         let drains = drain(departures).await;
         let Some(unreadable) = self.unreadable else {
             return Answer::Report(Report { drains: self.ignored.into_iter().chain(drains).collect() });
         };
-        let again = |drain: &Drain| unfinished == Unfinished::ComesAgain && drain.outcome == Outcome::HandedOver;
+        let again = |drain: &Drain| match drain.outcome {
+            Outcome::NotWaitingYet => true,
+            Outcome::HandedOver => unfinished == Unfinished::ComesAgain,
+            _ => false,
+        };
         let again = drains.iter().zip(messages).filter(|(drain, _)| again(drain)).flat_map(|(_, messages)| messages);
         let mut answer = SqsBatchResponse::default();
         answer.batch_item_failures = unreadable.into_iter().chain(again).map(failure).collect();

@@ -204,7 +204,11 @@ fn measure_drain(drain: &Drain, measured: &mut Measured) {
         Outcome::TimedOut => DRAINS_TIMED_OUT,
         Outcome::HandedOver => return measured.count(DRAINS_HANDED_OVER, cause, 1),
         Outcome::AlreadyReleased if drain.measures.left_running > 0 => DRAINS_TIMED_OUT,
-        Outcome::AlreadyReleased | Outcome::Ignored | Outcome::TakenBack | Outcome::WouldDrain => return,
+        Outcome::AlreadyReleased
+        | Outcome::NotWaitingYet
+        | Outcome::Ignored
+        | Outcome::TakenBack
+        | Outcome::WouldDrain => return,
     };
     measured.count(ended, cause, 1);
     if drain.outcome == Outcome::Drained {
@@ -253,7 +257,7 @@ mod tests {
     use crate::drain::report::{Measures, ignored};
 
     fn drain(outcome: Outcome, measures: Measures) -> Drain {
-        let cause = Some(Cause::Termination { to_warm_pool: false });
+        let cause = Some(Cause::Termination { to: crate::drain::departure::Destination::Ec2 });
         Drain { outcome, measures: Measures { cause, ..measures }, seconds: 41.2, ..ignored(None, String::new()) }
     }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::config::Overrides;
+use crate::drain::departure::Destination;
 use crate::ids::{ClusterName, GroupName, Home, HookName, InstanceId};
 
 /// What Auto Scaling calls the end of an instance's life (Auto Scaling user guide, lifecycle hook notifications).
@@ -73,8 +74,8 @@ pub struct Terminating {
     pub group: GroupName,
     /// The hook that this notice is about.
     pub hook: HookName,
-    /// Whether it goes to a warm pool instead of its end.
-    pub to_warm_pool: bool,
+    /// Where the instance goes then.
+    pub to: Destination,
     /// The cluster that the hook's NotificationMetadata names.
     pub cluster: Option<ClusterName>,
     /// When the notice was given, where it says.
@@ -253,7 +254,9 @@ struct LifecycleDetail {
     lifecycle_transition: String,
     #[serde(default)]
     destination: Option<String>,
-    /// Anything: it is the operator's, and only a hint.
+    #[serde(default)]
+    action: Option<String>,
+    /// Anything: it is the operator's, and only a hint. By EventBridge an object, where it is JSON; elsewhere a string.
     #[serde(default)]
     notification_metadata: Value,
 }
@@ -278,14 +281,23 @@ fn read_lifecycle(
             instance,
             group,
             hook,
-            to_warm_pool: detail.destination.as_deref() == Some("WarmPool"),
-            cluster: detail.notification_metadata.as_str().and_then(|metadata| Overrides::read(metadata).cluster),
+            to: destination(&detail),
+            cluster: Overrides::of(&detail.notification_metadata).cluster,
             noticed_at,
         })),
         LAUNCHING => Ok(Notice::Nothing { instance: Some(instance), why: "a launch, not a termination".into() }),
         other => {
             Err(NoticeError::Invalid { field: "LifecycleTransition", value: shortened(other), expected: TERMINATING })
         }
+    }
+}
+
+/// A new root volume is the action, and brings the instance back to its group (Auto Scaling user guide, instance refresh).
+fn destination(detail: &LifecycleDetail) -> Destination {
+    match (detail.action.as_deref(), detail.destination.as_deref()) {
+        (Some("ReplaceRootVolume"), _) | (_, Some("AutoScalingGroup")) => Destination::AutoScalingGroup,
+        (_, Some("WarmPool")) => Destination::WarmPool,
+        _ => Destination::Ec2,
     }
 }
 

@@ -1,57 +1,64 @@
 //! Many hosts in one second, with the binaries that ship: how soon they drain, how soon they go, and what it costs.
 //!
 //! `cargo lambda build --release --locked`, then `cargo bench -p simulator --bench burst`. Arguments choose the numbers of
-//! hosts; the default is 1, 10, 100 and 1,000. Nothing here is a test: the numbers are the result. Each row is run twice:
-//! in batches of a hundred with `reconcile` beside them, as it is deployed, and with one host per invocation.
+//! hosts; the default is 1, 10, 100 and 1,000, and a hundred Spot hosts after them. Nothing here is a test: the numbers
+//! are the result. Events are delivered as Lambda delivers them, to as many environments as its pollers keep busy, and
+//! `reconcile` runs every minute beside them.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    rc::Rc,
-    time::Duration,
-};
+mod shipped;
+
+use std::{process::ExitCode, rc::Rc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use simulator::{
     clock::wall_now,
-    lambda::{Function, FunctionSpec, sqs_batch},
+    lambda::{EventSource, Fleet, sqs_batch},
+    sqs::QueueSpec,
     wire::Simulator,
-    world::{GroupSpec, HookSpec, HostSpec, Operation, Outcome, ServiceSpec, Settings, World, WorldError},
+    world::{
+        GroupSpec, HookSpec, HostSpec, Operation, Outcome, ServiceSpec, Settings, SpotAction, TaskSpec, World,
+        WorldError,
+    },
 };
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+
+use crate::shipped::{Failure, fleet, in_target};
 
 const SIZES: [usize; 4] = [1, 10, 100, 1_000];
-const BATCH: usize = 100;
+const SPOT_HOSTS: usize = 100;
 const CLUSTER: &str = "prod";
 const GROUP: &str = "my-asg";
 const TASKS_A_HOST: usize = 3;
 
+/// As the template has them: timeout, visibility timeout and MaximumConcurrency.
+const TERMINATION: (Duration, Duration, usize) = (Duration::from_secs(60), Duration::from_secs(60), 25);
+const SPOT: (Duration, Duration, usize) = (Duration::from_secs(30), Duration::from_secs(30), 100);
+/// Of each function.
+const MAX_RECEIVE_COUNT: u32 = 10;
+const BATCH: usize = 10;
+
+/// All of them leave within one second.
+const WITHIN: Duration = Duration::from_secs(1);
 /// `reconcile` comes every minute; on average the first time is half a minute after the burst.
 const FIRST_RECONCILE: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
 /// Longer than any row should take.
 const GIVE_UP: Duration = Duration::from_secs(420);
+/// When a Spot host has no power any more, and a bit.
+const SPOT_IS_OVER: Duration = Duration::from_secs(125);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-type Failure = Box<dyn std::error::Error>;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Batches,
-    PerHost,
-}
 
 /// What came of one run.
 struct Row {
     hosts: usize,
-    mode: Mode,
     all_draining: Option<Duration>,
     last_release_after_last_stopped: Option<f64>,
     released: usize,
     early: usize,
     calls: Vec<(Operation, usize)>,
     throttled: usize,
+    environments: usize,
     peak_kib: u64,
 }
 
@@ -71,16 +78,14 @@ fn main() -> ExitCode {
 
 async fn all(sizes: &[usize]) -> Result<(), Failure> {
     println!(
-        "hosts  mode       all DRAINING  last release after  released  early  calls a host  throttled  peak memory"
+        "hosts  all DRAINING  last release after  released   lost  early  calls a host  throttled  environments  peak memory"
     );
-    println!("                               the last STOPPED");
+    println!("                     the last STOPPED");
     let mut rows = Vec::new();
-    for mode in [Mode::Batches, Mode::PerHost] {
-        for hosts in sizes {
-            let row = run(*hosts, mode).await?;
-            println!("{}", line(&row));
-            rows.push(row);
-        }
+    for hosts in sizes {
+        let row = run(*hosts).await?;
+        println!("{}", line(&row));
+        rows.push(row);
     }
     println!("\ncalls a host, by operation:");
     for operation in Operation::ALL {
@@ -88,18 +93,15 @@ async fn all(sizes: &[usize]) -> Result<(), Failure> {
             let count = row.calls.iter().find(|(it, _)| *it == operation).map_or(0, |(_, count)| *count);
             format!("{:>9.3}", ratio(count, row.hosts))
         };
-        println!("{operation:<31}{}", rows.iter().map(of).collect::<String>());
+        println!("{:<31}{}", operation.name(), rows.iter().map(of).collect::<String>());
     }
     std::fs::write(in_target("burst.csv"), csv(&rows))?;
     println!("\none invocation with a batch of a thousand: {:.1} MiB at its peak", of_one_batch(1_000).await? / 1024.0);
+    println!("\n{}", spot(SPOT_HOSTS).await?);
     Ok(())
 }
 
-fn in_target(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(file)
-}
-
-/// The same numbers, for whoever draws them.
+/// The same numbers, for a chart.
 fn csv(rows: &[Row]) -> String {
     let mut text = "mode,hosts,all_draining_s,release_after_stopped_s,calls_a_host,throttled,peak_mib\n".to_owned();
     for row in rows {
@@ -107,33 +109,25 @@ fn csv(rows: &[Row]) -> String {
         let draining = row.all_draining.map_or(String::new(), |it| format!("{:.2}", it.as_secs_f64()));
         let release = row.last_release_after_last_stopped.map_or(String::new(), |it| format!("{it:.2}"));
         let (calls, peak) = (ratio(calls, row.hosts), kib(row.peak_kib) / 1024.0);
-        let (mode, hosts, throttled) = (row.mode.name(), row.hosts, row.throttled);
-        text += &format!("{mode},{hosts},{draining},{release},{calls:.3},{throttled},{peak:.1}\n");
+        let (hosts, throttled) = (row.hosts, row.throttled);
+        text += &format!("batches,{hosts},{draining},{release},{calls:.3},{throttled},{peak:.1}\n");
     }
     text
 }
 
-impl Mode {
-    fn name(self) -> &'static str {
-        match self {
-            Mode::Batches => "batches",
-            Mode::PerHost => "per host",
-        }
-    }
-}
-
 fn line(row: &Row) -> String {
-    let mode = row.mode.name();
     let draining = row.all_draining.map_or("never".to_owned(), |it| format!("{:.1} s", it.as_secs_f64()));
     let release = row.last_release_after_last_stopped.map_or("never".to_owned(), |it| format!("{it:.1} s"));
     let calls: usize = row.calls.iter().map(|(_, count)| count).sum();
     format!(
-        "{:>5}  {mode:<9}  {draining:>12}  {release:>18}  {:>8}  {:>5}  {:>12.2}  {:>9}  {:>7.1} MiB",
+        "{:>5}  {draining:>12}  {release:>18}  {:>8}  {:>5}  {:>5}  {:>12.2}  {:>9}  {:>12}  {:>7.1} MiB",
         row.hosts,
         row.released,
+        row.hosts.saturating_sub(row.released),
         row.early,
         ratio(calls, row.hosts),
         row.throttled,
+        row.environments,
         kib(row.peak_kib) / 1024.0,
     )
 }
@@ -159,7 +153,7 @@ fn world(hosts: usize) -> Result<World, WorldError> {
     let mut world = World::new(wall_now(), Settings { latency, ..Settings::default() });
     world.add_cluster(CLUSTER)?;
     let hooks = vec![HookSpec::terminating("ecs-drainer", Duration::from_hours(1))];
-    world.add_group(GroupSpec { name: GROUP.to_owned(), hooks })?;
+    world.add_group(GroupSpec { name: GROUP.to_owned(), hooks, ..GroupSpec::default() })?;
     add_hosts(&mut world, 0..hosts)?;
     for (n, deregistration) in [Some(20), Some(10), None].into_iter().enumerate() {
         world.add_service(ServiceSpec {
@@ -190,80 +184,127 @@ fn add_hosts(world: &mut World, numbers: std::ops::Range<usize>) -> Result<(), W
     Ok(())
 }
 
-/// An environment of a function, with these settings besides the defaults.
-fn function(name: &str, url: &str, settings: &[(&str, &str)]) -> Result<Function, Failure> {
-    let binary = in_target("lambda").join(name).join("bootstrap");
-    if !binary.is_file() {
-        let what = format!("{} is not there; `cargo lambda build --release --locked` makes it", binary.display());
-        return Err(what.into());
-    }
-    let spec = FunctionSpec {
-        name: name.to_owned(),
-        binary,
-        environment: [("AWS_ENDPOINT_URL", url)]
-            .iter()
-            .chain(settings)
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect(),
-        timeout: Duration::from_secs(900),
-        ..FunctionSpec::default()
-    };
-    Ok(Function::start(spec)?)
+/// The mapping of a function, which serves until it is aborted.
+fn serve(source: &Rc<EventSource>, fleet: &Rc<Fleet<'static>>) -> JoinHandle<()> {
+    let (source, fleet) = (Rc::clone(source), Rc::clone(fleet));
+    spawn_local(async move { source.serve(&fleet).await })
 }
 
-async fn run(hosts: usize, mode: Mode) -> Result<Row, Failure> {
+fn source((_, visibility_timeout, concurrency): (Duration, Duration, usize)) -> Rc<EventSource> {
+    let spec = QueueSpec {
+        visibility_timeout,
+        max_receive_count: MAX_RECEIVE_COUNT,
+        batch_size: BATCH,
+        batch_window: Duration::ZERO,
+    };
+    Rc::new(EventSource::new(spec).with_maximum_concurrency(concurrency))
+}
+
+/// `leave` lets a host leave, and answers the events of it, for one after the other, evenly over a second.
+async fn send(
+    source: &EventSource,
+    hosts: usize,
+    leave: impl Fn(&str) -> Result<Vec<Value>, WorldError>,
+) -> Result<(), Failure> {
+    let pause = WITHIN / u32::try_from(hosts)?;
+    for n in 0..hosts {
+        leave(&instance_id(n))?.iter().for_each(|event| source.send(event.to_string()));
+        if n + 1 < hosts {
+            tokio::time::sleep(pause).await;
+        }
+    }
+    Ok(())
+}
+
+async fn run(hosts: usize) -> Result<Row, Failure> {
     let simulator = Simulator::start(world(hosts)?)?;
     let url = simulator.url();
-    // Who waits for one host does so to its end.
-    let (batch, settings): (_, &[_]) = match mode {
-        Mode::Batches => (BATCH, &[]),
-        Mode::PerHost => (1, &[("POLL_FOR_SECONDS", "840")]),
-    };
-    let environment = |_| function("instance-terminating", &url, settings).map(Rc::new);
-    let environments = (0..hosts.div_ceil(batch)).map(environment);
-    let environments = environments.collect::<Result<Vec<_>, _>>()?;
-    let reconcile = Rc::new(function("reconcile", &url, &[])?);
+    let terminating = fleet("instance-terminating", &url, TERMINATION.0)?;
+    let reconcile = fleet("reconcile", &url, MINUTE)?;
+    let source = source(TERMINATION);
+    let serving = serve(&source, &terminating);
     let began = simulator.now();
-    let events: Vec<Value> = simulator.world(|world| {
-        let scaled_in = (0..hosts).map(|n| world.scale_in(&instance_id(n), world.now()));
-        scaled_in.collect::<Result<Vec<_>, _>>().map(|events| events.into_iter().flatten().collect())
-    })?;
-    for (environment, events) in environments.iter().zip(events.chunks(batch)) {
-        let (environment, batch) = (Rc::clone(environment), sqs_batch(events.iter().map(Value::to_string)));
-        spawn_local(async move { environment.invoke(&batch).await });
-    }
+    let leave = |id: &str| simulator.world(|world| world.scale_in(id, world.now()));
+    let mut sending = std::pin::pin!(send(&source, hosts, leave));
+    let mut sent = false;
     let mut next_reconcile = began + FIRST_RECONCILE;
     let mut all_draining = None;
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::select! {
+            biased;
+            done = &mut sending, if !sent => { done?; sent = true; }
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
         let now = simulator.now();
-        let (active, released) = simulator.world(|world| {
-            let active = (0..hosts).any(|n| world.registrations(&instance_id(n)).any(|r| r.status == "ACTIVE"));
-            (active, world.releases().len())
-        });
-        if !active && all_draining.is_none() {
+        let (active, released) = simulator.world(|world| (any_active(world, hosts), world.releases().len()));
+        if sent && !active && all_draining.is_none() {
             all_draining = Some(since(began, now));
         }
         if released >= hosts || since(began, now) > GIVE_UP {
             break;
         }
-        if now >= next_reconcile && mode == Mode::Batches {
+        if now >= next_reconcile {
             let reconcile = Rc::clone(&reconcile);
             spawn_local(async move { reconcile.invoke(&json!({})).await });
             next_reconcile += MINUTE;
         }
     }
-    let peak = environments.iter().chain([&reconcile]).filter_map(|function| function.peak_rss_kib()).max();
+    serving.abort();
+    let environments = || terminating.functions().into_iter().chain(reconcile.functions());
     Ok(simulator.world(|world| Row {
         hosts,
-        mode,
         all_draining,
         last_release_after_last_stopped: last_release_after_last_stopped(world, hosts),
         released: world.releases().len(),
         early: world.releases().iter().filter(|release| !release.unstopped.is_empty()).count() + world.killed().len(),
         calls: Operation::ALL.into_iter().map(|operation| (operation, world.count(operation))).collect(),
         throttled: world.requests().iter().filter(|it| is_throttled(&it.outcome)).count(),
-        peak_kib: peak.unwrap_or_default(),
+        environments: environments().count(),
+        peak_kib: environments().filter_map(|function| function.peak_rss_kib()).max().unwrap_or_default(),
+    }))
+}
+
+fn any_active(world: &World, hosts: usize) -> bool {
+    (0..hosts).any(|n| world.registrations(&instance_id(n)).any(|r| r.status == "ACTIVE"))
+}
+
+/// Spot hosts that EC2 takes within the same second, two minutes later, each with a task besides that no service moves:
+/// how many tasks were killed.
+async fn spot(hosts: usize) -> Result<String, Failure> {
+    let mut world = world(hosts)?;
+    for n in 0..hosts {
+        world.run_task(TaskSpec {
+            cluster: CLUSTER.to_owned(),
+            instance_id: instance_id(n),
+            stop_time: Duration::from_secs(5),
+            ..TaskSpec::default()
+        })?;
+    }
+    let simulator = Simulator::start(world)?;
+    let fleet = fleet("spot-interruption", &simulator.url(), SPOT.0)?;
+    let source = source(SPOT);
+    let serving = serve(&source, &fleet);
+    let began = simulator.now();
+    let interrupt =
+        |id: &str| simulator.world(|world| Ok(vec![world.interrupt(id, SpotAction::Terminate, world.now())?]));
+    send(&source, hosts, interrupt).await?;
+    let mut all_draining = None;
+    while since(began, simulator.now()) < SPOT_IS_OVER {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if all_draining.is_none() && !simulator.world(|world| any_active(world, hosts)) {
+            all_draining = Some(since(began, simulator.now()));
+        }
+    }
+    serving.abort();
+    let draining = all_draining.map_or("never".to_owned(), |it| format!("after {:.1} s", it.as_secs_f64()));
+    Ok(simulator.world(|world| {
+        let calls: usize = Operation::ALL.into_iter().map(|operation| world.count(operation)).sum();
+        format!(
+            "{hosts} Spot hosts in one second: all DRAINING {draining}, {} tasks killed, {:.2} calls a host, {} throttled",
+            world.killed().len(),
+            ratio(calls, hosts),
+            world.requests().iter().filter(|it| is_throttled(&it.outcome)).count(),
+        )
     }))
 }
 
@@ -284,11 +325,12 @@ fn since(began: Timestamp, now: Timestamp) -> Duration {
 /// The most memory, in KiB, that one invocation takes for so many events at once.
 async fn of_one_batch(hosts: usize) -> Result<f64, Failure> {
     let simulator = Simulator::start(world(hosts)?)?;
-    let function = function("instance-terminating", &simulator.url(), &[])?;
+    let fleet = fleet("instance-terminating", &simulator.url(), Duration::from_secs(900))?;
     let events: Vec<Value> = simulator.world(|world| {
         let scaled_in = (0..hosts).map(|n| world.scale_in(&instance_id(n), world.now()));
         scaled_in.collect::<Result<Vec<_>, _>>().map(|events| events.into_iter().flatten().collect())
     })?;
-    function.invoke(&sqs_batch(events.iter().map(Value::to_string))).await;
-    Ok(kib(function.peak_rss_kib().unwrap_or_default()))
+    fleet.invoke(&sqs_batch(events.iter().map(Value::to_string))).await;
+    let peak = fleet.functions().iter().filter_map(|function| function.peak_rss_kib()).max();
+    Ok(kib(peak.unwrap_or_default()))
 }

@@ -205,7 +205,7 @@ fn idle_host(function: &str) -> Result<(World, Value), Failure> {
     let mut world = World::new(wall_now(), Settings::default());
     world.add_cluster("prod")?;
     let hooks = vec![HookSpec::terminating("ecs-drainer", Duration::from_secs(900))];
-    world.add_group(GroupSpec { name: "my-asg".to_owned(), hooks })?;
+    world.add_group(GroupSpec { name: "my-asg".to_owned(), hooks, ..GroupSpec::default() })?;
     world.add_host(HostSpec {
         instance_id: Some(LEAVING.to_owned()),
         cluster: Some("prod".to_owned()),

@@ -193,6 +193,18 @@ CASES = {
         "one there is not": lambda it: {"AutoScalingGroupName": GROUP, "LifecycleHookNames": ["another"]},
         "no such group": lambda it: {"AutoScalingGroupName": NO_GROUP},
     },
+    "DescribeScalingActivities": {
+        "all": lambda it: {},
+        "of a group": lambda it: {"AutoScalingGroupName": GROUP},
+        "no such group": lambda it: {"AutoScalingGroupName": NO_GROUP},
+        "too large a page": lambda it: {"MaxRecords": 101},
+        "a token that is none": lambda it: {"NextToken": "nonsense"},
+    },
+    "DescribeWarmPool": {
+        "of a group": lambda it: {"AutoScalingGroupName": GROUP},
+        "no such group": lambda it: {"AutoScalingGroupName": NO_GROUP},
+        "too large a page": lambda it: {"AutoScalingGroupName": GROUP, "MaxRecords": 51},
+    },
     "PutLifecycleHook": {
         "a new one": lambda it: hook() | {"LifecycleTransition": TERMINATING},
         "one there is": lambda it: hook() | {"HeartbeatTimeout": SHORTEST},

@@ -50,6 +50,7 @@ def groups(binary):
     for name, group in clusters.GROUPS.items():
         yield checked(name, group, binary, "--managed-draining")
     yield checked("PutLifecycleHook", hooks.put_lifecycle_hook, binary)
+    yield checked("a scaling activity", auto_scaling.a_scaling_activity, binary, leave_after=0)
     yield checked("DeleteLifecycleHook", hooks.delete_lifecycle_hook, binary, leave_after=0)
     for name, group in stack.GROUPS.items():
         yield checked(name, group, binary, *DEPLOYED)

@@ -288,18 +288,26 @@ DIFFERENCES = [
         )
     ),
     # Auto Scaling: what the descriptions hold.
-    *only_moto(
+    *only_simulator(
         ("DescribeAutoScalingInstances",),
         "AutoScalingInstanceDetails",
-        "LaunchTemplate",
-        NOT_MODELLED.format("AutoScalingInstanceDetails"),
+        "AvailabilityZoneId",
+        "moto leaves it out; real AWS has it.",
     ),
-    *only_moto(("DescribeAutoScalingGroups",), "Instance", "LaunchTemplate", NOT_MODELLED.format("Instance")),
+    *only_simulator(
+        ("DescribeAutoScalingGroups",), "Instance", "AvailabilityZoneId", "moto leaves it out; real AWS has it."
+    ),
+    *only_simulator(
+        ("DescribeAutoScalingGroups",),
+        "AutoScalingGroup",
+        "AvailabilityZoneDistribution AvailabilityZoneIds AvailabilityZoneIds[] CapacityReservationSpecification"
+        " DefaultInstanceWarmup InstanceLifecyclePolicy TrafficSources VPCZoneIdentifier",
+        "moto leaves it out; real AWS has it.",
+    ),
     *only_moto(
         ("DescribeAutoScalingGroups",),
         "AutoScalingGroup",
-        "CapacityRebalance EnabledMetrics LaunchTemplate LoadBalancerNames ServiceLinkedRoleARN SuspendedProcesses"
-        " TargetGroupARNs TerminationPolicies TerminationPolicies[]",
+        "CapacityRebalance",
         NOT_MODELLED.format("AutoScalingGroup"),
     ),
     *only_moto(
@@ -348,6 +356,26 @@ DIFFERENCES = [
         "too many",
         answers_instead_of("ValidationError"),
         'moto takes any number; API reference: "By default, you can only specify up to 50 names."',
+    ),
+    *(
+        Difference(("DescribeScalingActivities",), title, answers_instead_of(code), "moto has no scaling activities.")
+        for title, code in (
+            ("no such group", "ValidationError"),
+            ("too large a page", "ValidationError"),
+            ("a token that is none", "InvalidNextToken"),
+        )
+    ),
+    Difference(
+        ("DescribeWarmPool",),
+        "no such group",
+        "moto: raises IndexError, simulator: ValidationError",
+        "moto does not foresee it; of AWS's errors it can only be one of Common Error Types: ValidationError.",
+    ),
+    Difference(
+        ("DescribeWarmPool",),
+        "too large a page",
+        answers_instead_of("ValidationError"),
+        'moto ignores MaxRecords; API reference: "The maximum value is 50."',
     ),
     Difference(
         ("DescribeLifecycleHooks",),

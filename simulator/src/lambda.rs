@@ -2,6 +2,8 @@
 
 mod environment;
 mod event_source;
+mod fleet;
+pub mod pollers;
 mod runtime_api;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use crate::clock::{Stopwatch, wall_now};
 
 use environment::Environment;
 pub use event_source::{EventSource, sqs_batch};
+pub use fleet::Fleet;
 use runtime_api::{Finished, Work};
 
 /// What Lambda is told of a function.

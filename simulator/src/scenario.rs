@@ -111,6 +111,7 @@ pub fn demo(start: Timestamp, parameters: &Parameters) -> Result<World, WorldErr
                 notification_metadata: Some(format!(r#"{{"cluster":"{CLUSTER}"}}"#)),
                 ..HookSpec::terminating(HOOK, *heartbeat_timeout)
             }],
+            ..GroupSpec::default()
         })?;
         if *managed_draining {
             world.add_capacity_provider(CapacityProviderSpec {

@@ -37,6 +37,10 @@ pub struct Message {
     pub body: String,
     /// How often it was received, this time included.
     pub receive_count: u32,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// When it was received first.
+    pub first_received_at: Option<Timestamp>,
 }
 
 /// A queue with a dead-letter queue.
@@ -63,7 +67,8 @@ impl Queue {
     /// Sends a message, to be received from `now` on. Answers its id, `message-1` and so on.
     pub fn send(&mut self, body: String, now: Timestamp) -> String {
         self.sent += 1;
-        let message = Message { id: format!("message-{}", self.sent), body, receive_count: 0 };
+        let id = format!("message-{}", self.sent);
+        let message = Message { id, body, receive_count: 0, sent_at: now, first_received_at: None };
         let id = message.id.clone();
         self.messages.insert(self.sent, Stored { message, visible_at: now });
         id
@@ -72,16 +77,22 @@ impl Queue {
     /// The visible messages, the oldest first, as many as a batch holds; they are hidden for the visibility timeout.
     // SQS developer guide, "Visibility timeout" and "Dead-letter queues": a message whose receive count exceeds maxReceiveCount is moved.
     pub fn receive(&mut self, now: Timestamp) -> Vec<Message> {
+        self.receive_at_most(self.spec.batch_limit(), now)
+    }
+
+    /// Likewise, but no more than so many.
+    pub fn receive_at_most(&mut self, most: usize, now: Timestamp) -> Vec<Message> {
         let Queue { spec, messages, dead_letters, .. } = self;
         let spent = messages.extract_if(.., |_, stored| {
             stored.visible_at <= now && stored.message.receive_count >= spec.max_receive_count
         });
         dead_letters.extend(spent.map(|(_, stored)| stored.message));
-        let visible = messages.values_mut().filter(|stored| stored.visible_at <= now).take(spec.batch_limit());
+        let visible = messages.values_mut().filter(|stored| stored.visible_at <= now).take(most);
         visible
             .map(|stored| {
                 stored.visible_at = now + spec.visibility_timeout;
                 stored.message.receive_count += 1;
+                stored.message.first_received_at.get_or_insert(now);
                 stored.message.clone()
             })
             .collect()
@@ -97,6 +108,11 @@ impl Queue {
     /// How it behaves.
     pub fn spec(&self) -> QueueSpec {
         self.spec
+    }
+
+    /// How many messages can be received.
+    pub fn visible(&self, now: Timestamp) -> usize {
+        self.messages.values().filter(|stored| stored.visible_at <= now).count()
     }
 
     /// When the next message can be received; none when there is none.

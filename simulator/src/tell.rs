@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 use simulator::world::{
-    HookTimeout, Killed, LastStatus, Outcome, Owner, Recorded, Release, SPOT_NOTICE, Task, TaskChange, World,
+    DesiredStatus, HookTimeout, Killed, LastStatus, Outcome, Owner, Recorded, Release, SPOT_NOTICE, Task, TaskChange,
+    World,
 };
 
 /// What a request is about is told in so many characters at most.
@@ -36,6 +37,8 @@ pub(crate) enum What {
     Host {
         instance_id: String,
         state: Option<String>,
+        /// What it said before.
+        before: Option<String>,
     },
 }
 
@@ -107,8 +110,10 @@ impl History {
             }
         }
         for (instance_id, state) in &here.states {
-            if self.states.get(instance_id) != Some(state) {
-                tell(world.now(), What::Host { instance_id: instance_id.clone(), state: state.clone() });
+            let before = self.states.get(instance_id);
+            if before != Some(state) {
+                let (instance_id, before) = (instance_id.clone(), before.cloned().flatten());
+                tell(world.now(), What::Host { instance_id, state: state.clone(), before });
             }
         }
         *self = here;
@@ -126,6 +131,16 @@ fn interrupted(world: &World) -> BTreeMap<String, Timestamp> {
     world.hosts().filter_map(|host| Some((host.instance_id.clone(), host.interrupted_at?))).collect()
 }
 
+/// The instance that Auto Scaling began to terminate, if that is what happened.
+pub(crate) fn begins_to_leave(what: &What) -> Option<&str> {
+    let is_leaving = |state: &Option<String>| state.as_deref().is_some_and(|state| state.starts_with("Terminating"));
+    match what {
+        // A look every now and then may miss the short `Terminating` before `Terminating:Wait`.
+        What::Host { instance_id, state, before } if is_leaving(state) && !is_leaving(before) => Some(instance_id),
+        _ => None,
+    }
+}
+
 /// The line that tells it.
 pub(crate) fn line(what: &What, world: &World) -> Line {
     match what {
@@ -140,8 +155,8 @@ pub(crate) fn line(what: &What, world: &World) -> Line {
             let left = (*noticed_at + SPOT_NOTICE).duration_since(world.now()).as_secs_f64();
             lined("SPOT NOTICE", format!("EC2 takes {instance_id} in {left:.0} s, whatever runs there"))
         }
-        What::Host { instance_id, state: Some(state) } => lined("host", format!("{instance_id} is {state}")),
-        What::Host { instance_id, state: None } => lined("TERMINATED", format!("{instance_id} is gone")),
+        What::Host { instance_id, state: Some(state), .. } => lined("host", format!("{instance_id} is {state}")),
+        What::Host { instance_id, state: None, .. } => lined("TERMINATED", format!("{instance_id} is gone")),
     }
 }
 
@@ -180,12 +195,20 @@ fn of_change(change: &TaskChange, world: &World) -> Line {
     let daemon = task.is_some_and(|task| matches!(task.owner, Owner::Service { daemon: true, .. }));
     let text = match change.to {
         LastStatus::Deactivating => "leaves load balancer".to_owned(),
-        LastStatus::Stopping if daemon => "SIGTERM, as the last".to_owned(),
-        LastStatus::Stopping => "SIGTERM".to_owned(),
+        _ if ends(change) && daemon => "SIGTERM, as the last".to_owned(),
+        _ if ends(change) => "SIGTERM".to_owned(),
         LastStatus::Stopped if ended_by_itself => "ended by itself".to_owned(),
         _ => format!("on {}", change.instance_id),
     };
-    lined(change.to.as_str(), format!("{}  {text}", who(task, &change.group, &change.task)))
+    // ECS has no status of its own for it: such a task is RUNNING still.
+    let word = if ends(change) { LastStatus::Stopping } else { change.to };
+    lined(word.as_str(), format!("{}  {text}", who(task, &change.group, &change.task)))
+}
+
+/// Whether a task's containers were told to end.
+pub(crate) fn ends(change: &TaskChange) -> bool {
+    use LastStatus::{Deactivating, Deprovisioning, Stopped};
+    change.desired == DesiredStatus::Stopped && !matches!(change.to, Deactivating | Deprovisioning | Stopped)
 }
 
 fn of_action(word: &str, instance_id: &str, unstopped: usize) -> Line {
@@ -227,7 +250,9 @@ mod tests {
         };
         assert!(told(&world).is_empty());
         world.scale_in(LEAVING, start + Duration::from_secs(2)).unwrap();
-        assert_eq!(told(&world), ["host          i-1234567890abcdef0 is Terminating:Wait"]);
+        assert_eq!(told(&world), ["host          i-1234567890abcdef0 is Terminating"]);
+        world.advance(start + Duration::from_secs(3));
+        assert!(told(&world).contains(&"host          i-1234567890abcdef0 is Terminating:Wait".to_owned()));
         world.power_off(LEAVING).unwrap();
         let news = told(&world);
         assert!(news.iter().any(|line| line.starts_with("KILLED") && line.ends_with("while RUNNING")), "{news:#?}");

@@ -1,6 +1,8 @@
 //! The model: clusters, hosts, services, tasks, lifecycle hooks, quotas. An explicit clock, no I/O.
 
 mod access;
+mod actions;
+mod activities;
 mod auto_scaling;
 mod build;
 mod capacity_providers;
@@ -11,6 +13,7 @@ mod filter;
 mod hooks;
 mod host;
 mod lifecycle;
+mod lifecycle_events;
 mod log;
 mod operation;
 mod pages;
@@ -21,6 +24,7 @@ mod request;
 mod requests;
 mod response;
 mod roles;
+mod root_volume;
 mod rules;
 mod scheduler;
 mod spec;
@@ -29,6 +33,8 @@ mod stack;
 mod task;
 #[cfg(test)]
 mod tests;
+mod warm_pool;
+mod way;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,13 +42,16 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::iam::Permissions;
 
 pub use access::Denied;
+pub use actions::{HookTimeout, Release};
+pub use activities::SUBNET;
 pub use fault::{Fault, FaultKind};
 pub use host::{ContainerInstance, Host, Killed};
-pub use lifecycle::{Group, HookTimeout, Release};
+pub use lifecycle::Group;
 pub use log::MAX_ENTRIES;
 pub use operation::{Operation, Service};
 pub use quota::{ASSUMED_ATTRIBUTES, ASSUMED_AUTO_SCALING, Bucket, Quotas};
@@ -51,16 +60,16 @@ pub use request::{Attribute, Outcome, Recorded, Request};
 pub use response::{
     ApiError, AutoScalingGroup, AutoScalingInstance, CapacityProviderDescription, ClusterDescription,
     ContainerInstanceDescription, EvaluationResult, Failure, LifecycleHook, ProtectedTask, Reply, RequestError,
-    ResourceDecision, Response, RetryPolicy, RuleDescription, RuleTarget, ServiceDescription, ServiceEvent,
-    StackDescription, StackResource, TaskDescription,
+    ResourceDecision, Response, RetryPolicy, RuleDescription, RuleTarget, ScalingActivity, ServiceDescription,
+    ServiceEvent, StackDescription, StackResource, TaskDescription,
 };
 pub use spec::{
     ActionResult, CapacityProviderSpec, GroupSpec, HookSpec, HostSpec, MAX_PAGE, ServiceKind, ServiceSpec, Settings,
-    TaskSpec, Transition,
+    TaskSpec, Transition, WarmPoolSpec, WarmPoolState,
 };
 pub use spot::{SPOT_NOTICE, SpotAction};
 pub use stack::DeployError;
-pub use task::{DEPROVISIONING, DesiredStatus, LastStatus, Owner, STOPPED_TASKS_STAY, Task, TaskChange};
+pub use task::{DesiredStatus, LastStatus, Owner, STOPPED_TASKS_STAY, Task, TaskChange};
 
 use log::Log;
 
@@ -92,6 +101,8 @@ pub struct World {
     killed: Vec<Killed>,
     releases: Vec<Release>,
     hook_timeouts: Vec<HookTimeout>,
+    activities: Log<ScalingActivity>,
+    lifecycle_events: Log<Value>,
     requests: Log<Recorded>,
     counts: BTreeMap<Operation, usize>,
     service_events: u64,
@@ -104,6 +115,7 @@ enum Due {
     Step(String),
     Forget(String),
     HookTimeout { instance_id: String, hook: String },
+    Lifecycle(String),
     PowerOff(String),
     Schedule { cluster: String },
 }
@@ -138,6 +150,14 @@ pub enum WorldError {
     /// The host is gone or about to go.
     #[error("host {0} is terminating")]
     Terminating(String),
+    /// An instance in this lifecycle state cannot go that way.
+    #[error("instance {instance_id} is {state}")]
+    State {
+        /// Which instance.
+        instance_id: String,
+        /// Its lifecycle state.
+        state: String,
+    },
 }
 
 impl World {
@@ -166,6 +186,8 @@ impl World {
             killed: Vec::new(),
             releases: Vec::new(),
             hook_timeouts: Vec::new(),
+            activities: Log::new(MAX_ENTRIES),
+            lifecycle_events: Log::new(MAX_ENTRIES),
             requests: Log::new(MAX_ENTRIES),
             counts: BTreeMap::new(),
             service_events: 0,
@@ -205,9 +227,11 @@ impl World {
         self.agenda.first().map(|(at, _)| *at)
     }
 
-    /// The tasks on a host, in all its registrations, STOPPED ones included.
+    /// The tasks on a host, in all its registrations, STOPPED ones included. Those of a root volume that was replaced since are
+    /// on it no more.
     pub fn tasks_on(&self, instance_id: &str) -> Vec<&Task> {
         self.registrations(instance_id)
+            .filter(|instance| !instance.left_behind)
             .flat_map(|instance| &instance.tasks)
             .filter_map(|id| self.tasks.get(id))
             .collect()
@@ -262,7 +286,7 @@ impl World {
         self.hosts.get(instance_id)?.lifecycle_state()
     }
 
-    /// The tasks that were not STOPPED when their host went away.
+    /// The tasks whose containers had not ended when their host went away.
     pub fn killed(&self) -> &[Killed] {
         &self.killed
     }
@@ -322,6 +346,7 @@ impl World {
             Due::Step(task) => self.step(&task),
             Due::Forget(task) => self.forget(&task),
             Due::HookTimeout { instance_id, hook } => self.time_out(&instance_id, &hook),
+            Due::Lifecycle(instance_id) => self.go_on(&instance_id),
             Due::PowerOff(instance_id) => self.go_away(&instance_id),
             Due::Schedule { cluster } => self.run_scheduler(&cluster),
         }

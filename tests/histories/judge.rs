@@ -5,22 +5,26 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::config::OnDrainTimeout;
+use shared::drain::departure::Destination;
 use simulator::world::{Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, Task, World};
 
 use super::plan::{GroupPlan, HostPlan, Plan};
+use super::worlds::SECOND_HOOK;
 use crate::support::HOOK;
 use crate::support::model::Witness;
 
 /// The grace after the deadline, and AWS's own limit: the documented numbers, not the engine's constants.
 const GRACE: Duration = Duration::from_secs(600);
 const HEARTBEATS_MAX: u32 = 100;
-/// Attributes are written to the millisecond, and a request is seen when it is sent.
-const TOLERANCE: Duration = Duration::from_millis(2);
+/// An event tells its time in whole seconds, and a request is seen when it is sent.
+const TOLERANCE: Duration = Duration::from_millis(1_002);
 /// Somebody who sets a host ACTIVE again may do so between our last look and our completion, and another invocation may
 /// have set it DRAINING again before we look: a look is at most 30 s old then, and the lists are at most 60 s.
 const RACE: Duration = Duration::from_secs(80);
 /// What each failed request may cost: the longest pause before the next try, and a slow answer.
 const FAULT_COSTS: Duration = Duration::from_secs(20);
+/// An agent must be seen disconnected for so long by one invocation.
+const AGENT_LOST_SEEN_FOR: Duration = Duration::from_secs(45);
 /// Spot's two minutes: the documented number.
 const SPOT_NOTICE: Duration = Duration::from_secs(120);
 /// How much earlier, because a slice ends and the next is not sure to look in time.
@@ -46,15 +50,27 @@ struct Truth {
     watched: bool,
     start: Timestamp,
     leaves_at: Timestamp,
-    /// When it was first seen DRAINING. Of two invocations at once, one may never see that somebody set it ACTIVE between.
-    drained_at: Option<Timestamp>,
     /// Whether it was released with tasks running, as policy allows.
     given_up: bool,
+    /// When its last task had stopped, as it was when it was released: a new root volume leaves nothing to tell of it.
+    stopped_at: Option<Timestamp>,
 }
 
 impl Truth {
     fn is_ours(&self) -> bool {
         self.watched && self.plan.group != GroupPlan::Theirs && self.plan.is_scaled_in()
+    }
+
+    /// What it is that not every host is.
+    fn kinds(&self) -> impl Iterator<Item = &'static str> {
+        let kinds = [
+            (self.plan.to == Destination::WarmPool, "warm pools"),
+            (self.plan.to == Destination::AutoScalingGroup, "root volumes"),
+            (self.plan.group == GroupPlan::TwoOfOurs, "two hooks"),
+            (self.plan.group == GroupPlan::Overriding, "overrides"),
+            (self.plan.registered_too.is_some(), "old registrations"),
+        ];
+        kinds.into_iter().filter(|(is, _)| *is).map(|(_, kind)| kind)
     }
 
     /// When EC2 gives notice of its interruption.
@@ -106,7 +122,7 @@ impl Judge {
     pub(crate) fn new(plan: &Plan, hosts: impl IntoIterator<Item = (String, bool)>, start: Timestamp) -> Self {
         let truth = |((id, watched), host): ((String, bool), &HostPlan)| {
             let leaves_at = start + Duration::from_secs(host.leaves_at_s);
-            (id, Truth { plan: host.clone(), watched, start, leaves_at, drained_at: None, given_up: false })
+            (id, Truth { plan: host.clone(), watched, start, leaves_at, given_up: false, stopped_at: None })
         };
         let hosts = hosts.into_iter().zip(&plan.hosts).map(truth).collect();
         let (violations, harmed, died) = (Vec::new(), Vec::new(), Vec::new());
@@ -122,7 +138,7 @@ impl Judge {
         let Some(truth) = self.hosts.get(instance_id).cloned() else {
             return self.blame(world, "completed an instance that nobody knows", instance_id);
         };
-        if hook != HOOK || truth.plan.group == GroupPlan::Theirs {
+        if !is_ours(hook) || truth.plan.group == GroupPlan::Theirs {
             self.blame(world, "completed another's hook", instance_id);
         }
         let registered = world.registrations(instance_id).any(|registration| registration.status != "INACTIVE");
@@ -132,7 +148,10 @@ impl Judge {
         if !truth.watched {
             return self.blame(world, "released out of a cluster that is not watched", instance_id);
         }
-        let waits = world.host(instance_id).is_some_and(|host| host.waits_on().any(|waits| waits == HOOK));
+        let waits = world.host(instance_id).is_some_and(|host| host.waits_on().any(is_ours));
+        if let Some(truth) = self.hosts.get_mut(instance_id).filter(|_| waits) {
+            truth.stopped_at = world.last_stopped_at(instance_id);
+        }
         if !waits || world.unstopped_on(instance_id) == 0 {
             return;
         }
@@ -148,13 +167,15 @@ impl Judge {
         let now = world.now();
         let agent_lost = Duration::from_secs(self.plan.policy.agent_lost_s);
         // Our last look at it may be a little older than its return.
-        let host_gone = truth
-            .dead()
-            .is_some_and(|(died, back)| now + TOLERANCE >= died + agent_lost && now < shared::clock::after(back, RACE));
-        let given_up = match (self.stop_at(truth), self.plan.policy.on_drain_timeout) {
-            (Some(stop_at), OnDrainTimeout::Proceed | OnDrainTimeout::Abandon) => now + TOLERANCE >= stop_at,
-            (Some(stop_at), OnDrainTimeout::StopTasks) => now + TOLERANCE >= stop_at + GRACE,
-            _ => false,
+        let host_gone = truth.dead().is_some_and(|(died, back)| {
+            let gone = (died + AGENT_LOST_SEEN_FOR.min(agent_lost)).max(truth.leaves_at + agent_lost);
+            now + TOLERANCE >= gone && now < shared::clock::after(back, RACE)
+        });
+        let stop_at = self.stop_at(truth);
+        let given_up = match self.policy_of(truth).1 {
+            OnDrainTimeout::Proceed | OnDrainTimeout::Abandon => now + TOLERANCE >= stop_at,
+            OnDrainTimeout::StopTasks => now + TOLERANCE >= stop_at + GRACE,
+            OnDrainTimeout::Wait => false,
         };
         if given_up {
             self.seen.insert("deadlines");
@@ -162,11 +183,22 @@ impl Judge {
         host_gone || truth.just_undrained(now) || given_up
     }
 
-    /// The earliest deadline that anybody could reckon with.
-    fn stop_at(&self, truth: &Truth) -> Option<Timestamp> {
+    /// The deadline, which counts from when the termination began.
+    fn stop_at(&self, truth: &Truth) -> Timestamp {
         let limit = Duration::from_secs(self.plan.world.hook_timeout_s) * HEARTBEATS_MAX;
-        let timeout = Duration::from_secs(self.plan.policy.drain_timeout_s).min(limit.saturating_sub(GRACE));
-        truth.drained_at.map(|drained_at| drained_at + timeout)
+        truth.leaves_at + self.policy_of(truth).0.min(limit.saturating_sub(GRACE))
+    }
+
+    /// How long a drain of this host may take, and what happens then.
+    fn policy_of(&self, truth: &Truth) -> (Duration, OnDrainTimeout) {
+        let (policy, overrides) = (&self.plan.policy, &self.plan.policy.overrides);
+        let overridden = truth.plan.group == GroupPlan::Overriding;
+        let (seconds, then) = if overridden {
+            (overrides.drain_timeout_s, overrides.on_drain_timeout)
+        } else {
+            (policy.drain_timeout_s, policy.on_drain_timeout)
+        };
+        (Duration::from_secs(seconds), then)
     }
 
     /// Promise 2: a write goes to a host that our hook may hold, in a cluster that we watch.
@@ -186,8 +218,8 @@ impl Judge {
         self.judge_write(world, &task.instance_id, "stopped a task of a host that stays");
         let Some(truth) = self.hosts.get(&task.instance_id).cloned() else { return };
         let standalone = matches!(task.owner, Owner::Standalone { .. });
-        let late = self.stop_at(&truth).is_some_and(|stop_at| world.now() + TOLERANCE >= stop_at);
-        let by_deadline = late && self.plan.policy.on_drain_timeout == OnDrainTimeout::StopTasks;
+        let late = world.now() + TOLERANCE >= self.stop_at(&truth);
+        let by_deadline = late && self.policy_of(&truth).1 == OnDrainTimeout::StopTasks;
         if late {
             self.seen.insert("deadlines");
         }
@@ -216,7 +248,7 @@ impl Witness for Judge {
                 self.judge_completion(world, hook, instance_id);
             }
             Request::RecordLifecycleActionHeartbeat { hook, instance_id: Some(instance_id), .. } => {
-                if hook != HOOK {
+                if !is_ours(hook) {
                     self.blame(world, "kept another's hook alive", instance_id);
                 }
                 self.judge_write(world, instance_id, "kept alive what it may not touch");
@@ -232,10 +264,8 @@ impl Witness for Judge {
                     self.judge_write(world, &host_of(world, id), "set DRAINING what stays");
                 }
             }
-            Request::PutAttributes { attributes, .. } | Request::DeleteAttributes { attributes, .. } => {
-                for target in attributes.iter().filter_map(|attribute| attribute.target_id.as_deref()) {
-                    self.judge_write(world, &host_of(world, target), "wrote on what stays");
-                }
+            Request::PutAttributes { .. } | Request::DeleteAttributes { .. } => {
+                self.blame(world, "wrote on a host", request.operation().name());
             }
             Request::StopTask { task, .. } => self.judge_stop(world, task),
             _ => {}
@@ -243,12 +273,6 @@ impl Witness for Judge {
     }
 
     fn after(&mut self, world: &World, request: &Request, reply: &Reply) {
-        for (id, truth) in &mut self.hosts {
-            let stands = |status| world.registrations(id).any(|registration| registration.status == status);
-            if truth.drained_at.is_none() && stands("DRAINING") {
-                truth.drained_at = Some(world.now());
-            }
-        }
         if reply.answer.is_err() || reply.delay > Duration::from_secs(1) {
             self.harmed.push(world.now());
         }
@@ -303,6 +327,7 @@ impl Judge {
                 seen.insert("saved from Spot");
             }
             if truth.is_ours() {
+                seen.extend(truth.kinds());
                 self.ended_well(world, id, truth)?;
             }
         }
@@ -362,7 +387,7 @@ impl Judge {
     }
 
     fn ended_well(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
-        let may_wait = self.plan.policy.on_drain_timeout == OnDrainTimeout::Wait;
+        let may_wait = self.policy_of(truth).1 == OnDrainTimeout::Wait;
         let all_stopped = world.tasks_on(id).iter().all(|task| task.last_status == LastStatus::Stopped);
         let dead = truth.dead().is_some_and(|(_, back)| back == Timestamp::MAX);
         if still_held(world, id) && (!may_wait || all_stopped || dead) {
@@ -371,7 +396,7 @@ impl Judge {
         if self.plan.outage.is_some() {
             return Ok(());
         }
-        if let Some(timeout) = world.hook_timeouts().iter().find(|t| t.instance_id == id && t.hook == HOOK) {
+        if let Some(timeout) = world.hook_timeouts().iter().find(|t| t.instance_id == id && is_ours(&t.hook)) {
             return Err(format!("our hook on {id} timed out at {}", timeout.at));
         }
         if !truth.is_plain() {
@@ -382,7 +407,7 @@ impl Judge {
         if let Some(killed) = world.killed().iter().find(by_release).filter(|_| !truth.given_up) {
             return Err(format!("{} was killed at {}", killed.task, killed.at));
         }
-        let Some(release) = world.releases().iter().find(|r| r.instance_id == id && r.hook == HOOK) else {
+        let Some(release) = world.releases().iter().find(|r| r.instance_id == id && is_ours(&r.hook)) else {
             return Ok(());
         };
         let due = self.due(world, id, truth);
@@ -398,13 +423,12 @@ impl Judge {
         let in_the_way =
             FAULT_COSTS * self.faults() + Duration::from_secs(60) * u32::try_from(self.hindrances()).unwrap();
         let slack = Duration::from_secs(120) + in_the_way;
-        let stopped = world.last_stopped_at(id).unwrap_or(truth.leaves_at).max(truth.leaves_at);
-        let given_up = self.stop_at(truth).map(|stop_at| stop_at + GRACE);
-        let may_wait = self.plan.policy.on_drain_timeout == OnDrainTimeout::Wait;
-        let natural = match given_up.filter(|_| !may_wait) {
-            Some(given_up) if truth.given_up => given_up,
-            Some(given_up) => stopped.min(given_up.max(truth.leaves_at)),
-            None => stopped,
+        let stopped = truth.stopped_at.or(world.last_stopped_at(id)).unwrap_or(truth.leaves_at).max(truth.leaves_at);
+        let given_up = self.stop_at(truth) + GRACE;
+        let natural = match self.policy_of(truth).1 {
+            OnDrainTimeout::Wait => stopped,
+            _ if truth.given_up => given_up,
+            _ => stopped.min(given_up),
         };
         natural + slack
     }
@@ -414,7 +438,11 @@ impl Judge {
     }
 }
 
+fn is_ours(hook: &str) -> bool {
+    [HOOK, SECOND_HOOK].contains(&hook)
+}
+
 /// Whether our hook still holds a host.
 pub(crate) fn still_held(world: &World, instance_id: &str) -> bool {
-    world.host(instance_id).is_some_and(|host| host.waits_on().any(|waits| waits == HOOK))
+    world.host(instance_id).is_some_and(|host| host.waits_on().any(is_ours))
 }

@@ -4,7 +4,27 @@ use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use shared::config::OnDrainTimeout;
+use shared::drain::departure::Destination;
 use simulator::world::Operation;
+
+/// What the functions ask of AWS.
+pub(crate) const ASKED: [Operation; 15] = [
+    Operation::ListClusters,
+    Operation::ListContainerInstances,
+    Operation::DescribeContainerInstances,
+    Operation::UpdateContainerInstancesState,
+    Operation::ListTasks,
+    Operation::DescribeTasks,
+    Operation::StopTask,
+    Operation::DescribeServices,
+    Operation::DescribeAutoScalingInstances,
+    Operation::DescribeAutoScalingGroups,
+    Operation::DescribeLifecycleHooks,
+    Operation::DescribeScalingActivities,
+    Operation::DescribeWarmPool,
+    Operation::CompleteLifecycleAction,
+    Operation::RecordLifecycleActionHeartbeat,
+];
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -35,6 +55,10 @@ pub(crate) struct WorldPlan {
     pub(crate) latency_ms: u64,
     pub(crate) quotas: bool,
     pub(crate) hook_timeout_s: u64,
+    /// A batch of so many events counts as full: worlds are small.
+    pub(crate) full_batch: usize,
+    /// How long after it began a termination's state says that it waits.
+    pub(crate) waits_after_ms: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -44,6 +68,16 @@ pub(crate) struct PolicyPlan {
     pub(crate) stop_standalone: bool,
     pub(crate) agent_lost_s: u64,
     pub(crate) spot_stop_lead_s: u64,
+    /// What the hook of [`GroupPlan::Overriding`] says instead.
+    pub(crate) overrides: OverridesPlan,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OverridesPlan {
+    pub(crate) drain_timeout_s: u64,
+    pub(crate) on_drain_timeout: OnDrainTimeout,
+    /// The cluster in which to look first, if it names one, modulo their number; a wrong one, perhaps.
+    pub(crate) cluster: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,6 +88,10 @@ pub(crate) struct HostPlan {
     /// How long after that each copy of the event comes; none if it is lost.
     pub(crate) events_after_s: Vec<u64>,
     pub(crate) group: GroupPlan,
+    /// Where it goes when it leaves.
+    pub(crate) to: Destination,
+    /// Where it was registered before, besides.
+    pub(crate) registered_too: Option<RegisteredToo>,
     /// Tasks that no service owns: when they end by themselves, and how long they take to stop, in seconds.
     pub(crate) jobs: Vec<(Option<u64>, u64)>,
     /// When its agent is disconnected, after it leaves.
@@ -94,8 +132,20 @@ pub(crate) struct AgentLost {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RegisteredToo {
+    /// Before, by an agent that lost its state: nothing runs there any more.
+    InItsCluster,
+    /// The same in the next cluster.
+    InNextCluster,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GroupPlan {
     Ours,
+    /// With two hooks that are both ours.
+    TwoOfOurs,
+    /// With a hook whose NotificationMetadata overrides the settings.
+    Overriding,
     /// Ours beside another's hook, which is completed so many seconds after the host leaves.
     OursAndTheirs(u64),
     Theirs,
@@ -116,7 +166,7 @@ pub(crate) struct ServicePlan {
 
 #[derive(Debug, Clone)]
 pub(crate) struct FaultPlan {
-    /// An operation, modulo their number; none for whichever comes.
+    /// One of [`ASKED`], by its place; none for the next that comes, of any kind.
     pub(crate) operation: Option<usize>,
     pub(crate) after: u32,
     pub(crate) times: u32,
@@ -160,16 +210,26 @@ pub(crate) fn plans() -> impl Strategy<Value = Plan> {
 fn world() -> impl Strategy<Value = WorldPlan> {
     let lists = (prop_oneof![Just(0_u64), 1_u64..1_900], prop_oneof![Just(100_usize), 1_usize..5], any::<bool>());
     let shape = (1_usize..=3, weighted(0.3, Just(())), lists, 0_u64..200, any::<bool>(), 300_u64..1_200);
+    let waits = prop_oneof![2 => 200_u64..600, 1 => 0_u64..12_000];
+    let shape = (shape, waits, 1_usize..=4);
     shape.prop_map(
-        |(clusters, only_first, (list_lag_ms, page_size, empty_pages), latency_ms, quotas, hook_timeout_s)| WorldPlan {
-            clusters,
-            only_first_watched: only_first.is_some(),
-            list_lag_ms,
-            page_size,
-            empty_pages,
-            latency_ms,
-            quotas,
-            hook_timeout_s,
+        |(
+            (clusters, only_first, (list_lag_ms, page_size, empty_pages), latency_ms, quotas, hook_timeout_s),
+            waits,
+            full_batch,
+        )| {
+            WorldPlan {
+                clusters,
+                only_first_watched: only_first.is_some(),
+                list_lag_ms,
+                page_size,
+                empty_pages,
+                latency_ms,
+                quotas,
+                hook_timeout_s,
+                full_batch,
+                waits_after_ms: waits,
+            }
         },
     )
 }
@@ -181,13 +241,18 @@ fn policy() -> impl Strategy<Value = PolicyPlan> {
         1 => Just(OnDrainTimeout::Abandon),
         1 => Just(OnDrainTimeout::Wait),
     ];
-    (60_u64..600, then, weighted(0.3, Just(())), 60_u64..240, 20_u64..70).prop_map(
-        |(drain_timeout_s, then, stop, agent_lost_s, spot_stop_lead_s)| PolicyPlan {
+    let overrides =
+        (60_u64..600, then.clone(), of(0_usize..3)).prop_map(|(drain_timeout_s, on_drain_timeout, cluster)| {
+            OverridesPlan { drain_timeout_s, on_drain_timeout, cluster }
+        });
+    (60_u64..600, then, weighted(0.3, Just(())), 60_u64..240, 20_u64..70, overrides).prop_map(
+        |(drain_timeout_s, then, stop, agent_lost_s, spot_stop_lead_s, overrides)| PolicyPlan {
             drain_timeout_s,
             on_drain_timeout: then,
             stop_standalone: stop.is_some(),
             agent_lost_s,
             spot_stop_lead_s,
+            overrides,
         },
     )
 }
@@ -210,7 +275,7 @@ fn crowd() -> impl Strategy<Value = Vec<HostPlan>> {
 
 /// Of the requests that set a crowd DRAINING, the first or the second fails.
 fn broken_chunk() -> impl Strategy<Value = FaultPlan> {
-    let update = Operation::ALL.iter().position(|operation| *operation == Operation::UpdateContainerInstancesState);
+    let update = ASKED.iter().position(|operation| *operation == Operation::UpdateContainerInstancesState);
     let kind = prop_oneof![Just(Harm::Throttle), Just(Harm::ServerError), Just(Harm::LoseAnswer)];
     (0_u32..=1, kind).prop_map(move |(after, kind)| FaultPlan { operation: update, after, times: 1, kind })
 }
@@ -218,6 +283,8 @@ fn broken_chunk() -> impl Strategy<Value = FaultPlan> {
 fn host() -> impl Strategy<Value = HostPlan> {
     let group = prop_oneof![
         6 => Just(GroupPlan::Ours),
+        2 => Just(GroupPlan::TwoOfOurs),
+        2 => Just(GroupPlan::Overriding),
         2 => (0_u64..900).prop_map(GroupPlan::OursAndTheirs),
         1 => Just(GroupPlan::Theirs),
     ];
@@ -234,13 +301,30 @@ fn host() -> impl Strategy<Value = HostPlan> {
     let interruption = (0_u64..240, copies, weighted(0.4, Just(()))).prop_map(|(noticed_at_s, sent_after_s, both)| {
         InterruptionPlan { noticed_at_s, sent_after_s, scaled_in_too: both.is_some() }
     });
-    let fate = (before, weighted(0.3, interruption));
+    let to = prop_oneof![
+        6 => Just(Destination::Ec2),
+        1 => Just(Destination::WarmPool),
+        1 => Just(Destination::AutoScalingGroup),
+    ];
+    let registered_too = prop_oneof![Just(RegisteredToo::InItsCluster), Just(RegisteredToo::InNextCluster)];
+    let fate = (before, weighted(0.3, interruption), to, weighted(0.15, registered_too));
     (weighted(0.9, 0_usize..3), 0_u64..240, events, group, jobs, mishaps, fate).prop_map(
-        |(cluster, leaves_at_s, events_after_s, group, jobs, mishaps, (drained_before_s, interrupted))| HostPlan {
+        |(
             cluster,
             leaves_at_s,
             events_after_s,
             group,
+            jobs,
+            mishaps,
+            (drained_before_s, interrupted, to, registered_too),
+        )| HostPlan {
+            cluster,
+            leaves_at_s,
+            events_after_s,
+            group,
+            // Spot instances have no warm pool, nor new root volumes.
+            to: if interrupted.is_some() { Destination::Ec2 } else { to },
+            registered_too,
             jobs,
             lost: mishaps.0,
             deregistered_after_s: mishaps.1,
@@ -279,12 +363,8 @@ fn fault() -> impl Strategy<Value = FaultPlan> {
         Just(Harm::LoseAnswer),
         Just(Harm::Slow),
     ];
-    (weighted(0.85, 0_usize..15), 0_u32..6, 1_u32..4, kind).prop_map(|(operation, after, times, kind)| FaultPlan {
-        operation,
-        after,
-        times,
-        kind,
-    })
+    (weighted(0.85, 0_usize..ASKED.len()), 0_u32..6, 1_u32..4, kind)
+        .prop_map(|(operation, after, times, kind)| FaultPlan { operation, after, times, kind })
 }
 
 fn reconcile() -> impl Strategy<Value = ReconcilePlan> {

@@ -1,38 +1,32 @@
 //! Plays a history in virtual time, with every invocation that it calls for.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::clock::after;
-use shared::config::{Config, OnDrainTimeout};
+use shared::config::Config;
 use shared::drain::decide::Outcome;
-use shared::drain::departure::{Cause, Departure, NoticedBy, SPOT_NOTICE};
+use shared::drain::departure::{Cause, Departure, Destination, Hints, NoticedBy, SPOT_NOTICE};
 use shared::drain::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::report::Drain;
-use shared::drain::{self, Budget, Context, scan};
+use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
-use simulator::sqs::{Message, Queue, QueueSpec};
+use simulator::sqs::Message;
 use simulator::world::{Fault, Request, SpotAction, World};
-use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
 
 use super::judge::Judge;
 use super::plan::{GroupPlan, Harm, HostPlan, InterruptionPlan, Plan};
-use super::worlds::{BOTH, THEIRS, cluster, harm_kind, instance_id, secs, world};
+use super::worlds::{BOTH, SECOND_HOOK, THEIRS, cluster, group, harm_kind, instance_id, secs, word, world};
+use crate::support::delivery::Delivery;
 use crate::support::model::Model;
+use crate::support::{EVENTS, EVENTS_CONCURRENCY, HOOK, NOTICES, NOTICES_CONCURRENCY};
 
 const START: &str = "2026-01-15T20:00:00Z";
-/// As it is deployed: as long as a slice, and often enough for two minutes and what goes wrong besides.
-const NOTICES: QueueSpec = QueueSpec {
-    visibility_timeout: Duration::from_secs(30),
-    max_receive_count: 10,
-    batch_size: 100,
-    batch_window: Duration::from_secs(1),
-};
 const GRACE_S: u64 = 600;
 /// After the last deadline: the rest of a minute, a pass, and what faults and skipped minutes cost.
 const SLACK_S: u64 = 600;
@@ -56,7 +50,8 @@ enum Happening {
     Taken(usize),
     OutageBegins,
     OutageEnds,
-    Events(u64),
+    /// The events of the hooks of ours that hold a host.
+    EventSent(usize),
     Minute(usize),
 }
 
@@ -76,16 +71,21 @@ async fn story(plan: &Plan) -> Result<Played, String> {
     let hosts = hosts.map(|(n, host)| (instance_id(n), host.cluster.is_none_or(|cluster| is_watched(plan, cluster))));
     let judge = Rc::new(RefCell::new(Judge::new(plan, hosts, start)));
     let model = Rc::new(Model::of(world).watched_by(judge.clone()));
+    let clock = model.clock();
     let stage = Rc::new(Stage {
         plan: plan.clone(),
         config: config(plan),
         model,
         started: RefCell::new(0),
         judge,
-        notices: RefCell::new(Queue::new(NOTICES)),
-        sent: Notify::new(),
+        warm: RefCell::default(),
+        events: Rc::new(Delivery::new(EVENTS, EVENTS_CONCURRENCY, clock)),
+        notices: Rc::new(Delivery::new(NOTICES, NOTICES_CONCURRENCY, clock)),
     });
-    let receiver = spawn_local(stage.clone().receive());
+    let receivers = [Queued::Event, Queued::Notice].map(|kind| {
+        let stage = stage.clone();
+        spawn_local(stage.mailbox(kind).feed(move |messages| stage.clone().batch(kind, messages)))
+    });
 
     let mut seen = BTreeSet::new();
     let leave = |host: &HostPlan| host.leaves_at_s.max(host.interrupted.as_ref().map_or(0, |it| it.noticed_at_s));
@@ -115,11 +115,13 @@ async fn story(plan: &Plan) -> Result<Played, String> {
     for invocation in invocations {
         invocation.await.map_err(|panicked| format!("an invocation panicked: {panicked}"))?;
     }
-    // One that panicked has ended already.
-    if receiver.is_finished() {
-        receiver.await.map_err(|panicked| format!("a slice panicked: {panicked}"))?;
-    } else {
-        receiver.abort();
+    for receiver in receivers {
+        // One that panicked has ended already.
+        if receiver.is_finished() {
+            receiver.await.map_err(|panicked| format!("an invocation panicked: {panicked}"))?;
+        } else {
+            receiver.abort();
+        }
     }
     let requests = stage.model.world(|world| world.requests().iter().map(|r| (r.at, r.request.clone())).collect());
     Ok((stage.verdict(seen)?, requests))
@@ -132,11 +134,14 @@ fn happenings(plan: &Plan, end_s: u64) -> Vec<(u64, Happening)> {
         let after_leaving = |seconds: u64| (host.leaves_at_s + seconds) * 1000;
         if host.is_scaled_in() {
             all.push((after_leaving(0), Happening::Leaves(n)));
-            all.extend(host.events_after_s.iter().map(|s| (after_leaving(*s), Happening::Events(after_leaving(*s)))));
+            // The rule lets no foreign hook's event through.
+            let events = host.events_after_s.iter().filter(|_| host.group != GroupPlan::Theirs);
+            all.extend(events.map(|s| (after_leaving(*s) + plan.received_after_ms, Happening::EventSent(n))));
         }
         if let Some(InterruptionPlan { noticed_at_s, sent_after_s, .. }) = &host.interrupted {
             all.push((noticed_at_s * 1000, Happening::Interrupted(n)));
-            all.extend(sent_after_s.iter().map(|s| ((noticed_at_s + s) * 1000, Happening::NoticeSent(n))));
+            let sent = sent_after_s.iter().map(|s| (noticed_at_s + s) * 1000 + plan.received_after_ms);
+            all.extend(sent.map(|at_ms| (at_ms, Happening::NoticeSent(n))));
             all.push((noticed_at_s * 1000 + u64::try_from(SPOT_NOTICE.as_millis()).unwrap(), Happening::Taken(n)));
         }
         if let Some(lost) = host.lost {
@@ -171,19 +176,46 @@ struct Stage {
     /// Invocations so far.
     started: RefCell<usize>,
     judge: Rc<RefCell<Judge>>,
-    /// The queue of Spot notices: each message is the number of a host.
-    notices: RefCell<Queue>,
-    sent: Notify,
+    /// The environments of each function that are free, and what they remember.
+    warm: RefCell<BTreeMap<&'static str, Vec<Remembered>>>,
+    /// Each message is the number of a host and the hook that holds it.
+    events: Rc<Delivery>,
+    /// Each message is the number of a host.
+    notices: Rc<Delivery>,
+}
+
+/// What comes by a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queued {
+    Event,
+    Notice,
+}
+
+/// The event of one hook that holds a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Told {
+    host: usize,
+    hook: &'static str,
 }
 
 /// What an invocation is woken by.
 #[derive(Debug)]
 enum Woken {
-    /// The lifecycle events of these hosts.
-    Events(Vec<usize>),
+    /// A batch of lifecycle events.
+    Events(Vec<Told>),
     /// Notices for these hosts.
     Notices(Vec<usize>),
     Minute,
+}
+
+impl Woken {
+    fn function(&self) -> &'static str {
+        match self {
+            Self::Events(_) => "instance-terminating",
+            Self::Notices(_) => "spot-interruption",
+            Self::Minute => "reconcile",
+        }
+    }
 }
 
 impl Stage {
@@ -200,7 +232,14 @@ impl Stage {
                 if events_after_s.is_empty() && *group != GroupPlan::Theirs {
                     seen.insert("lost events");
                 }
-                in_world(&|world| drop(world.scale_in(&instance_id(host), world.now())));
+                in_world(&|world| {
+                    let (id, now) = (instance_id(host), world.now());
+                    drop(match self.plan.hosts[host].to {
+                        Destination::Ec2 => world.scale_in(&id, now),
+                        Destination::WarmPool => world.return_to_warm_pool(&id, now),
+                        Destination::AutoScalingGroup => world.replace_root_volume(&id, now),
+                    });
+                });
             }
             // Each of these may come when the host is gone already.
             Happening::AgentLost(host) => in_world(&|world| {
@@ -228,9 +267,13 @@ impl Stage {
             Happening::Interrupted(host) => in_world(&|world| {
                 drop(world.interrupt(&instance_id(host), SpotAction::Terminate, world.now()));
             }),
-            Happening::NoticeSent(host) => {
-                self.notices.borrow_mut().send(host.to_string(), self.model.clock().now());
-                self.sent.notify_one();
+            Happening::NoticeSent(host) => self.notices.send(host.to_string()),
+            Happening::EventSent(host) => {
+                let hooks: &[&str] =
+                    if self.plan.hosts[host].group == GroupPlan::TwoOfOurs { &[HOOK, SECOND_HOOK] } else { &[HOOK] };
+                for hook in hooks {
+                    self.events.send(format!("{host} {hook}"));
+                }
             }
             Happening::Taken(_) => {}
             Happening::OutageBegins => {
@@ -242,7 +285,6 @@ impl Stage {
                 });
             }
             Happening::OutageEnds => in_world(&World::forget_faults),
-            Happening::Events(at_ms) => return Some(self.woken(Woken::Events(self.told_at(at_ms)))),
             Happening::Minute(_) => return Some(self.woken(Woken::Minute)),
         }
         None
@@ -253,58 +295,38 @@ impl Stage {
         async move { drop(stage.invocation(by).await) }
     }
 
-    /// Receives notices as they become visible, and has a slice work on each batch, until it is dropped.
-    async fn receive(self: Rc<Self>) {
-        let mut slices = Vec::new();
-        loop {
-            let now = self.model.clock().now();
-            let messages = self.notices.borrow_mut().receive(now);
-            if !messages.is_empty() {
-                slices.push(spawn_local(self.clone().slice(messages)));
-                continue;
-            }
-            if let Some(panicked) = slices.extract_if(.., |slice| slice.is_finished()).next() {
-                panicked.await.unwrap();
-            }
-            let next = self.notices.borrow().next_visible();
-            let sent = self.sent.notified();
-            match next {
-                Some(next) => {
-                    let received_at = next + Duration::from_millis(self.plan.received_after_ms);
-                    drop(tokio::time::timeout_at(self.model.clock().instant(received_at), sent).await);
-                }
-                None => sent.await,
-            }
+    fn mailbox(&self, kind: Queued) -> Rc<Delivery> {
+        match kind {
+            Queued::Event => self.events.clone(),
+            Queued::Notice => self.notices.clone(),
         }
     }
 
-    async fn slice(self: Rc<Self>, messages: Vec<Message>) {
-        let hosts: BTreeSet<usize> = messages.iter().map(|message| message.body.parse().unwrap()).collect();
-        if messages.iter().any(|message| message.receive_count > 1) {
+    /// Works on a batch, and answers the messages that are done.
+    async fn batch(self: Rc<Self>, kind: Queued, messages: Vec<Message>) -> Vec<String> {
+        let comes_again = messages.iter().any(|message| message.receive_count > 1);
+        if comes_again && kind == Queued::Notice {
             self.judge.borrow_mut().seen.insert("further slices");
         }
-        let hosts: Vec<_> = hosts.into_iter().collect();
-        let Some(drains) = self.invocation(Woken::Notices(hosts.clone())).await else {
-            let ids = hosts.iter().map(|host| instance_id(*host)).collect();
-            return self.judge.borrow_mut().died.push((self.model.clock().now(), ids));
+        let Some(drains) = self.invocation(woken_by(kind, &messages)).await else {
+            if kind == Queued::Notice {
+                let ids = messages.iter().map(|message| instance_id(host_of(message))).collect();
+                self.judge.borrow_mut().died.push((self.model.clock().now(), ids));
+            }
+            return Vec::new();
         };
-        let unfinished: BTreeSet<_> = hosts
-            .iter()
-            .zip(drains)
-            .filter(|(_, drain)| drain.outcome == Outcome::HandedOver)
-            .map(|(host, _)| host.to_string())
-            .collect();
-        let done = messages.iter().filter(|message| !unfinished.contains(&message.body));
-        self.notices.borrow_mut().delete(done.map(|message| message.id.as_str()));
-    }
-
-    /// The hosts whose events come at that time, in one batch. The rule lets no foreign hook's event through.
-    fn told_at(&self, at_ms: u64) -> Vec<usize> {
-        let hosts = self.plan.hosts.iter().enumerate().filter(|(_, host)| {
-            let times = host.events_after_s.iter().map(|s| (host.leaves_at_s + s) * 1000);
-            host.is_scaled_in() && host.group != GroupPlan::Theirs && times.into_iter().any(|time| time == at_ms)
-        });
-        hosts.map(|(n, _)| n).collect()
+        let again = |drain: &&Drain| match drain.outcome {
+            Outcome::NotWaitingYet => true,
+            Outcome::HandedOver => kind == Queued::Notice,
+            _ => false,
+        };
+        if drains.iter().any(|drain| drain.outcome == Outcome::NotWaitingYet) {
+            self.judge.borrow_mut().seen.insert("events ahead of their state");
+        }
+        let again = drains.iter().filter(again).filter_map(|drain| drain.instance_id.as_ref());
+        let again: BTreeSet<_> = again.map(ToString::to_string).collect();
+        let done = messages.into_iter().filter(|message| !again.contains(&instance_id(host_of(message))));
+        done.map(|message| message.id).collect()
     }
 
     /// Whether nothing more can come of a host: nobody holds it, or only those who are not in this history.
@@ -314,7 +336,7 @@ impl Stage {
             .world(|world| theirs || world.host(&instance_id(host)).is_none_or(|host| host.waits_on().count() == 0))
     }
 
-    /// One invocation, cold. It may die, and answer nothing.
+    /// One invocation. It may die, and answer nothing.
     async fn invocation(&self, woken: Woken) -> Option<Vec<Drain>> {
         let number = *self.started.borrow();
         *self.started.borrow_mut() += 1;
@@ -337,34 +359,58 @@ impl Stage {
     }
 
     async fn run(&self, woken: Woken, seed: u64) -> Vec<Drain> {
+        let function = woken.function();
+        let warm = self.warm.borrow_mut().entry(function).or_default().pop();
+        let remembered = warm.unwrap_or_default();
+        let drains = self.run_in(&remembered, woken, seed).await;
+        // Of one that dies nothing is left.
+        self.warm.borrow_mut().entry(function).or_default().push(remembered);
+        drains
+    }
+
+    async fn run_in(&self, remembered: &Remembered, woken: Woken, seed: u64) -> Vec<Drain> {
         let clock = self.model.clock();
-        let remembered = Remembered::default();
-        let context = Context { calls: &*self.model, config: &self.config, remembered: &remembered, clock };
+        let context = Context { calls: &*self.model, config: &self.config, remembered, clock };
         let within = |lasts, polls| Budget::within(after(clock.now(), secs(lasts)), polls, clock.now());
-        let budget = match woken {
-            Woken::Events(_) => within(150, secs(if self.plan.seed.is_multiple_of(2) { 10 } else { 120 })),
-            Woken::Notices(_) => within(30, SPOT_NOTICE).resumed_at(after(clock.now(), secs(40))),
-            Woken::Minute => within(60, secs(55)),
-        };
         let mut rng = fastrand::Rng::with_seed(seed);
-        let told = |host: usize, cause: Cause| {
-            let instance = InstanceId::parse(&instance_id(host)).unwrap();
-            Known::new(Departure { instance, cause, noticed_by: NoticedBy::Event }, clock.now())
+        let (known, budget): (Vec<_>, _) = match woken {
+            Woken::Events(told) => {
+                let is_burst = told.len() >= self.plan.world.full_batch;
+                if is_burst {
+                    self.judge.borrow_mut().seen.insert("bursts");
+                }
+                let budget = within(60, self.config.poll_for.batch(is_burst)).unreported().of_a_burst(is_burst);
+                (told.into_iter().map(|it| self.terminated(it, clock.now())).collect(), budget)
+            }
+            Woken::Notices(hosts) => {
+                let budget = within(30, SPOT_NOTICE).resumed_at(after(clock.now(), secs(40)));
+                (hosts.into_iter().map(|host| self.interrupted(host, clock.now())).collect(), budget)
+            }
+            Woken::Minute => {
+                let budget = within(60, secs(55));
+                return drain::reconcile(&context, budget, &mut rng).await.unwrap_or_default();
+            }
         };
-        let terminated = Cause::Termination { to_warm_pool: false };
-        let interrupted = |host: usize| {
-            let noticed_at_s = self.plan.hosts[host].interrupted.as_ref().unwrap().noticed_at_s;
-            Cause::SpotInterruption { noticed_at: START.parse::<Timestamp>().unwrap() + secs(noticed_at_s) }
-        };
-        let known = match woken {
-            Woken::Events(hosts) => Ok(hosts.into_iter().map(|host| told(host, terminated)).collect()),
-            Woken::Notices(hosts) => Ok(hosts.into_iter().map(|host| told(host, interrupted(host))).collect()),
-            Woken::Minute => scan::departures(&context, budget, &mut rng).await,
-        };
-        match known {
-            Ok(known) => drain::run(&context, known, budget, &mut rng).await,
-            Err(_) => Vec::new(),
-        }
+        drain::run(&context, known, budget, &mut rng).await
+    }
+
+    /// What the event of one of its hooks tells of a host.
+    fn terminated(&self, Told { host, hook }: Told, now: Timestamp) -> Known {
+        let plan = &self.plan.hosts[host];
+        let cause = Cause::Termination { to: plan.to };
+        let instance = InstanceId::parse(&instance_id(host)).unwrap();
+        let noticed_at = Some(START.parse::<Timestamp>().unwrap() + secs(plan.leaves_at_s));
+        let (group, hook) = (Some(group(plan).into()), Some(hook.into()));
+        let hints = Hints { group, hook, noticed_at, ..Hints::default() };
+        Known::told(Departure { instance, cause, noticed_by: NoticedBy::Event }, hints, now)
+    }
+
+    fn interrupted(&self, host: usize, now: Timestamp) -> Known {
+        let noticed_at_s = self.plan.hosts[host].interrupted.as_ref().unwrap().noticed_at_s;
+        let noticed_at = START.parse::<Timestamp>().unwrap() + secs(noticed_at_s);
+        let instance = InstanceId::parse(&instance_id(host)).unwrap();
+        let cause = Cause::SpotInterruption { noticed_at };
+        Known::told(Departure { instance, cause, noticed_by: NoticedBy::Event }, Hints::default(), now)
     }
 
     fn verdict(&self, mut seen: BTreeSet<&'static str>) -> Result<BTreeSet<&'static str>, String> {
@@ -374,18 +420,32 @@ impl Stage {
     }
 }
 
+/// The host that a message is about.
+fn host_of(message: &Message) -> usize {
+    message.body.split(' ').next().unwrap().parse().unwrap()
+}
+
+fn woken_by(kind: Queued, messages: &[Message]) -> Woken {
+    let is_second = |message: &Message| message.body.ends_with(SECOND_HOOK);
+    match kind {
+        Queued::Event => {
+            let told = |it| Told { host: host_of(it), hook: if is_second(it) { SECOND_HOOK } else { HOOK } };
+            Woken::Events(messages.iter().map(told).collect())
+        }
+        Queued::Notice => {
+            let hosts: BTreeSet<_> = messages.iter().map(host_of).collect();
+            Woken::Notices(hosts.into_iter().collect())
+        }
+    }
+}
+
 fn config(plan: &Plan) -> Config {
     let policy = &plan.policy;
-    let then = match policy.on_drain_timeout {
-        OnDrainTimeout::StopTasks => "stop-tasks",
-        OnDrainTimeout::Proceed => "proceed",
-        OnDrainTimeout::Abandon => "abandon",
-        OnDrainTimeout::Wait => "wait",
-    };
     Config::read(|name| match name {
         "ECS_CLUSTERS" if plan.world.only_first_watched => Some(cluster(plan, 0)),
         "DRAIN_TIMEOUT_SECONDS" => Some(policy.drain_timeout_s.to_string()),
-        "ON_DRAIN_TIMEOUT" => Some(then.to_owned()),
+        "LIFECYCLE_HOOK_NAMES" => Some(format!("{HOOK},{SECOND_HOOK}")),
+        "ON_DRAIN_TIMEOUT" => Some(word(policy.on_drain_timeout).to_owned()),
         "STANDALONE_TASKS" if policy.stop_standalone => Some("stop".to_owned()),
         "SPOT_STOP_LEAD_SECONDS" => Some(policy.spot_stop_lead_s.to_string()),
         "AGENT_LOST_SECONDS" => Some(policy.agent_lost_s.to_string()),

@@ -3,15 +3,20 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use shared::config::OnDrainTimeout;
 use simulator::world::{
-    ActionResult, Attribute, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Quotas, Request, ServiceKind,
-    ServiceSpec, Settings, TaskSpec, World,
+    ActionResult, Attribute, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Quotas, Request, ServiceKind,
+    ServiceSpec, Settings, TaskSpec, WarmPoolSpec, WarmPoolState, World,
 };
 
-use super::plan::{FaultPlan, GroupPlan, Harm, Plan};
+use super::plan::{ASKED, FaultPlan, GroupPlan, Harm, HostPlan, OverridesPlan, Plan, RegisteredToo};
 use crate::support::HOOK;
 
 const OURS: &str = "ours";
+const TWO: &str = "two-of-ours";
+const OVERRIDING: &str = "overriding";
+/// Ours, too.
+pub(super) const SECOND_HOOK: &str = "ecs-drainer-2";
 pub(super) const BOTH: &str = "ours-and-theirs";
 pub(super) const THEIRS: &str = "theirs";
 
@@ -36,29 +41,36 @@ pub(super) fn world(plan: &Plan, start: Timestamp) -> World {
         quotas: if shape.quotas { Quotas::documented() } else { Quotas::unlimited() },
         page_size: shape.page_size,
         empty_pages: shape.empty_pages,
+        wait_begins_after: Duration::from_millis(shape.waits_after_ms),
         ..Settings::default()
     };
-    let mut world = World::new(start, settings);
+    // What is registered has been so for longer than lists lag.
+    let mut world = World::new(start - secs(10), settings);
     for index in 0..shape.clusters {
         world.add_cluster(&cluster(plan, index)).unwrap();
     }
     let ours = HookSpec::terminating(HOOK, secs(shape.hook_timeout_s));
     let theirs = HookSpec { default_result: ActionResult::Continue, ..HookSpec::terminating(THEIRS, secs(7200)) };
-    for (name, hooks) in [(OURS, vec![ours.clone()]), (BOTH, vec![ours, theirs.clone()]), (THEIRS, vec![theirs])] {
-        world.add_group(GroupSpec { name: name.into(), hooks }).unwrap();
+    let second = HookSpec { name: SECOND_HOOK.into(), ..ours.clone() };
+    let overriding = HookSpec { notification_metadata: Some(metadata(plan)), ..ours.clone() };
+    for (name, hooks) in [
+        (OURS, vec![ours.clone()]),
+        (TWO, vec![ours.clone(), second]),
+        (OVERRIDING, vec![overriding]),
+        (BOTH, vec![ours, theirs.clone()]),
+        (THEIRS, vec![theirs]),
+    ] {
+        let warm_pool = Some(WarmPoolSpec { state: WarmPoolState::Stopped, reuse_on_scale_in: true });
+        world.add_group(GroupSpec { name: name.into(), hooks, warm_pool, ..GroupSpec::default() }).unwrap();
     }
-    for (n, host) in plan.hosts.iter().enumerate() {
-        let group = match host.group {
-            GroupPlan::Ours => OURS,
-            GroupPlan::OursAndTheirs(_) => BOTH,
-            GroupPlan::Theirs => THEIRS,
-        };
-        add_host(&mut world, &instance_id(n), host.cluster.map(|index| cluster(plan, index)), group);
+    for n in 0..plan.hosts.len() {
+        add_planned(&mut world, plan, n);
     }
     // Hosts that stay, so that services have somewhere to go.
     for index in 0..shape.clusters {
         add_host(&mut world, &format!("i-{:017x}", 0xfff0 + index), Some(cluster(plan, index)), OURS);
     }
+    world.advance(start);
     add_tasks(&mut world, plan);
     for (n, host) in plan.hosts.iter().enumerate() {
         if let (Some(before), Some(index)) = (host.drained_before_s, host.cluster) {
@@ -71,9 +83,56 @@ pub(super) fn world(plan: &Plan, start: Timestamp) -> World {
     world
 }
 
+/// The group of a host.
+pub(super) fn group(host: &HostPlan) -> &'static str {
+    match host.group {
+        GroupPlan::Ours => OURS,
+        GroupPlan::TwoOfOurs => TWO,
+        GroupPlan::Overriding => OVERRIDING,
+        GroupPlan::OursAndTheirs(_) => BOTH,
+        GroupPlan::Theirs => THEIRS,
+    }
+}
+
+/// What the hook of a group says in place of the settings.
+fn metadata(plan: &Plan) -> String {
+    let OverridesPlan { drain_timeout_s, on_drain_timeout, cluster: named } = plan.policy.overrides;
+    let mut metadata =
+        serde_json::json!({"drainTimeoutSeconds": drain_timeout_s, "onDrainTimeout": word(on_drain_timeout)});
+    if let Some(named) = named {
+        metadata["cluster"] = cluster(plan, named).into();
+    }
+    metadata.to_string()
+}
+
+/// A policy as settings and metadata have it.
+pub(super) fn word(policy: OnDrainTimeout) -> &'static str {
+    match policy {
+        OnDrainTimeout::StopTasks => "stop-tasks",
+        OnDrainTimeout::Proceed => "proceed",
+        OnDrainTimeout::Abandon => "abandon",
+        OnDrainTimeout::Wait => "wait",
+    }
+}
+
+/// A host, as its plan has it. One that was registered before leaves that registration behind.
+fn add_planned(world: &mut World, plan: &Plan, n: usize) {
+    let (host, id) = (&plan.hosts[n], instance_id(n));
+    let own = host.cluster.map(|index| cluster(plan, index));
+    let before = host.registered_too.zip(host.cluster).map(|(too, index)| match too {
+        RegisteredToo::InNextCluster if !plan.world.only_first_watched => cluster(plan, index + 1),
+        RegisteredToo::InItsCluster | RegisteredToo::InNextCluster => cluster(plan, index),
+    });
+    add_host(world, &id, before.clone().or(own.clone()), group(host));
+    if let (Some(_), Some(own)) = (before, own) {
+        world.lose_agent_state(&id).unwrap();
+        drop(world.register(&id, &own).unwrap());
+    }
+}
+
 /// What a drain left that somebody undid.
 fn leave_attributes(world: &mut World, id: &str, cluster: &str, at: Timestamp) {
-    let target = world.registrations(id).next().unwrap().arn.clone();
+    let target = world.registrations(id).find(|it| it.cluster == cluster && it.agent_connected).unwrap().arn.clone();
     let names = ["ecs-drainer.drain-started-at", "ecs-drainer.agent-lost-at", "ecs-drainer.released-at"];
     let attribute = |name: &str| Attribute {
         name: name.into(),
@@ -126,7 +185,7 @@ fn add_tasks(world: &mut World, plan: &Plan) {
 }
 
 fn harm(fault: &FaultPlan) -> Fault {
-    let operation = fault.operation.map(|index| Operation::ALL[index % Operation::ALL.len()]);
+    let operation = fault.operation.map(|index| ASKED[index]);
     Fault { operation, matching: None, after: fault.after, times: fault.times, kind: harm_kind(fault.kind) }
 }
 

@@ -1,5 +1,6 @@
 //! A stage for the real binaries: a simulated world, a function in it, and what to ask of both.
 
+pub(crate) mod delivery;
 pub(crate) mod model;
 pub(crate) mod template;
 
@@ -7,9 +8,12 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
+use shared::invocation::FULL_BATCH;
 use simulator::clock::wall_now;
 use simulator::lambda::{Function, FunctionSpec, Invocation, Outcome};
+use simulator::sqs::QueueSpec;
 use simulator::wire::Simulator;
 use simulator::world::{
     Attribute, Denied, GroupSpec, HookSpec, HostSpec, LastStatus, Operation, Outcome as RequestOutcome, Recorded,
@@ -23,6 +27,22 @@ pub(crate) const GROUP: &str = "my-asg";
 pub(crate) const HOOK: &str = "ecs-drainer";
 pub(crate) const LEAVING: &str = "i-1234567890abcdef0";
 pub(crate) const STAYING: &str = "i-0aaaaaaaaaaaaaaaa";
+
+/// From a termination to the function that its event wakes.
+const NOTICED_AFTER: Duration = Duration::from_millis(500);
+
+/// As the queues are deployed: what is received comes again after a slice of `spot-interruption`, or a minute.
+pub(crate) const NOTICES: QueueSpec = QueueSpec {
+    visibility_timeout: Duration::from_secs(30),
+    max_receive_count: 10,
+    batch_size: FULL_BATCH,
+    batch_window: Duration::ZERO,
+};
+pub(crate) const EVENTS: QueueSpec =
+    QueueSpec { visibility_timeout: Duration::from_secs(60), max_receive_count: 5, ..NOTICES };
+/// As their event sources are deployed.
+pub(crate) const EVENTS_CONCURRENCY: usize = 25;
+pub(crate) const NOTICES_CONCURRENCY: usize = 100;
 
 /// Operations that change something.
 const WRITES: [Operation; 6] = [
@@ -40,16 +60,30 @@ pub(crate) fn secs(seconds: f64) -> Duration {
 
 /// A cluster without hosts, and a group with our hook.
 pub(crate) fn bare_world(settings: Settings) -> World {
-    let mut world = World::new(wall_now(), settings);
+    bare_world_at(wall_now() - NOTICED_AFTER, settings)
+}
+
+/// The same, as it was so many seconds ago.
+pub(crate) fn bare_world_since(ago: f64, settings: Settings) -> World {
+    bare_world_at(wall_now() - secs(ago), settings)
+}
+
+fn bare_world_at(start: Timestamp, settings: Settings) -> World {
+    let mut world = World::new(start, settings);
     world.add_cluster(CLUSTER).unwrap();
     let hooks = vec![HookSpec::terminating(HOOK, secs(300.0))];
-    world.add_group(GroupSpec { name: GROUP.into(), hooks }).unwrap();
+    world.add_group(GroupSpec { name: GROUP.into(), hooks, ..GroupSpec::default() }).unwrap();
     world
 }
 
 /// A cluster of two hosts in a group with our hook; one of them is [`LEAVING`].
 pub(crate) fn world() -> World {
-    let mut world = bare_world(Settings::default());
+    world_since(NOTICED_AFTER.as_secs_f64())
+}
+
+/// The same, as it was so many seconds ago.
+pub(crate) fn world_since(ago: f64) -> World {
+    let mut world = bare_world_since(ago, Settings::default());
     host(&mut world, LEAVING, Some(CLUSTER));
     host(&mut world, STAYING, Some(CLUSTER));
     world
@@ -59,7 +93,7 @@ pub(crate) fn world() -> World {
 pub(crate) fn world_with_hooks(hooks: &[(&str, f64)]) -> World {
     let mut world = bare_world(Settings::default());
     let hooks = hooks.iter().map(|(name, timeout)| HookSpec::terminating(name, secs(*timeout))).collect();
-    world.add_group(GroupSpec { name: "other-asg".into(), hooks }).unwrap();
+    world.add_group(GroupSpec { name: "other-asg".into(), hooks, ..GroupSpec::default() }).unwrap();
     let spec = HostSpec {
         instance_id: Some(LEAVING.into()),
         cluster: Some(CLUSTER.into()),
@@ -149,15 +183,32 @@ impl Drop for Stage {
 
 impl Stage {
     /// Starts the world as it is.
-    pub(crate) fn idle(world: World) -> Self {
+    pub(crate) fn idle(mut world: World) -> Self {
+        world.advance(wall_now());
         Self::of(Simulator::start(world).unwrap(), Value::Null)
     }
 
-    /// Starts the world and scales [`LEAVING`] in.
-    pub(crate) fn scaling_in(world: World) -> Self {
-        let simulator = Simulator::start(world).unwrap();
-        let event = simulator.world(|world| world.scale_in(LEAVING, world.now())).unwrap().into_iter().next();
-        Self::of(simulator, event.unwrap_or_default())
+    /// Starts the world just after [`LEAVING`] was scaled in: as long after it as an event takes to come, by when it waits.
+    pub(crate) fn scaling_in(mut world: World) -> Self {
+        world.advance(wall_now() - NOTICED_AFTER);
+        Self::scaled_in_before(world)
+    }
+
+    /// Starts a world in which [`LEAVING`] was scaled in when it was made.
+    fn scaled_in_before(mut world: World) -> Self {
+        let now = world.now();
+        let event = world.scale_in(LEAVING, now).unwrap().into_iter().next();
+        world.advance(wall_now().max(now + NOTICED_AFTER));
+        Self::of(Simulator::start(world).unwrap(), event.unwrap_or_default())
+    }
+
+    /// Starts a world in which [`LEAVING`] was scaled in when it was made, and is set DRAINING only now.
+    pub(crate) fn set_draining_late(mut world: World) -> Self {
+        let now = world.now();
+        let event = world.scale_in(LEAVING, now).unwrap().into_iter().next();
+        world.advance(wall_now());
+        world.set_status(LEAVING, "DRAINING").unwrap();
+        Self::of(Simulator::start(world).unwrap(), event.unwrap_or_default())
     }
 
     /// A simulator that runs already, and an event for its functions.
@@ -264,6 +315,14 @@ impl Stage {
     pub(crate) fn attribute(&self, name: &str) -> Option<String> {
         self.simulator.world(|w| w.registrations(LEAVING).next()?.attributes.get(name).cloned().flatten())
     }
+}
+
+/// An event that came so many seconds earlier.
+pub(crate) fn aged(event: &Value, seconds: f64) -> Value {
+    let mut event = event.clone();
+    let time: Timestamp = event["time"].as_str().unwrap().parse().unwrap();
+    event["time"] = (time - secs(seconds)).to_string().into();
+    event
 }
 
 /// The one drain of the report that answers a bare event.

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use jiff::Timestamp;
 use shared::aws::{
-    Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found, InstanceStatus,
-    LifecycleActionResult, LifecycleHook, Page, Service, Task, TaskProtection,
+    AutoScalingGroup, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found,
+    InstanceStatus, LifecycleActionResult, LifecycleHook, Page, ScalingActivity, Service, Task, TaskProtection,
 };
 use shared::clock::Clock;
 use shared::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
@@ -216,7 +217,7 @@ impl Calls for Model {
                 desired: u32::try_from(it.desired_count).unwrap(),
                 minimum_healthy_percent: Some(it.minimum_healthy_percent),
                 maximum_percent: Some(it.maximum_percent),
-                newest_event: it.events.into_iter().next().map(|event| event.message),
+                events: it.events.into_iter().map(|event| (event.created_at, event.message)).collect(),
             };
             Found {
                 items: services.into_iter().map(service).collect(),
@@ -241,18 +242,6 @@ impl Calls for Model {
         })
     }
 
-    async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
-        let attributes = attributes.iter().map(attribute).collect();
-        let request = Request::PutAttributes { cluster: Some(cluster.to_string()), attributes };
-        self.ask(request).await.map(drop)
-    }
-
-    async fn delete_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
-        let attributes = attributes.iter().map(attribute).collect();
-        let request = Request::DeleteAttributes { cluster: Some(cluster.to_string()), attributes };
-        self.ask(request).await.map(drop)
-    }
-
     async fn describe_auto_scaling_instances(
         &self,
         ids: &[InstanceId],
@@ -265,14 +254,50 @@ impl Calls for Model {
         })
     }
 
-    async fn describe_auto_scaling_groups(
-        &self,
-        token: Option<String>,
-    ) -> Result<Page<AutoScalingInstance>, CallError> {
+    async fn describe_auto_scaling_groups(&self, token: Option<String>) -> Result<Page<AutoScalingGroup>, CallError> {
         let request = Request::DescribeAutoScalingGroups { names: vec![], max_records: None, next_token: token };
         answer!(self.ask(request).await?, Response::AutoScalingGroups { groups, next_token } => {
-            let instances = groups.into_iter().flat_map(|group| group.instances);
-            Page { items: instances.map(auto_scaling_instance).collect(), next_token }
+            let item = |group: simulator::world::AutoScalingGroup| AutoScalingGroup {
+                name: group.name.into(),
+                instances: group.instances.into_iter().map(auto_scaling_instance).collect(),
+                warm_pool_size: u32::try_from(group.warm_pool_size.unwrap_or_default()).unwrap(),
+                retains: group.terminate_hook_abandon == "retain",
+            };
+            Page { items: groups.into_iter().map(item).collect(), next_token }
+        })
+    }
+
+    async fn describe_warm_pool(
+        &self,
+        group: &GroupName,
+        token: Option<String>,
+    ) -> Result<Page<AutoScalingInstance>, CallError> {
+        let request = Request::DescribeWarmPool { group: group.to_string(), max_records: None, next_token: token };
+        answer!(self.ask(request).await?, Response::WarmPool { instances, next_token, .. } => {
+            Page { items: instances.into_iter().map(auto_scaling_instance).collect(), next_token }
+        })
+    }
+
+    async fn describe_scaling_activities(
+        &self,
+        group: &GroupName,
+        since: Timestamp,
+        token: Option<String>,
+    ) -> Result<Page<ScalingActivity>, CallError> {
+        let request = Request::DescribeScalingActivities {
+            group: Some(group.to_string()),
+            start_time_lower_bound: Some(since),
+            max_records: Some(100),
+            next_token: token,
+        };
+        answer!(self.ask(request).await?, Response::ScalingActivities { activities, next_token } => {
+            let item = |it: simulator::world::ScalingActivity| ScalingActivity {
+                description: it.description,
+                started_at: it.start_time,
+                is_over: it.end_time.is_some(),
+                cause: it.cause,
+            };
+            Page { items: activities.into_iter().map(item).collect(), next_token }
         })
     }
 
@@ -361,18 +386,10 @@ fn task(found: TaskDescription) -> Task {
         stopping_at: found.stopping_at,
         stopped_at: found.stopped_at,
         stopped_reason: found.stopped_reason.unwrap_or_default(),
+        is_managed: found.launch_type == "MANAGED_INSTANCES",
     }
 }
 
 fn failure(failure: simulator::world::Failure) -> Failure {
     Failure { arn: failure.arn, reason: failure.reason }
-}
-
-fn attribute(it: &Attribute) -> simulator::world::Attribute {
-    simulator::world::Attribute {
-        name: it.name.into(),
-        value: it.value.clone(),
-        target_type: Some("container-instance".into()),
-        target_id: Some(it.target.to_string()),
-    }
 }

@@ -30,6 +30,21 @@ pub(crate) struct CapacityProvider {
     pub(crate) managed_draining: bool,
 }
 
+/// Capacity providers, by what they are made of.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CapacityProviders {
+    pub(crate) of_groups: Vec<CapacityProvider>,
+    pub(crate) of_managed_instances: Vec<ManagedInstances>,
+}
+
+/// A capacity provider of ECS Managed Instances.
+#[derive(Debug, Clone)]
+pub(crate) struct ManagedInstances {
+    pub(crate) name: String,
+    /// Whether EC2 may interrupt its hosts.
+    pub(crate) is_spot: bool,
+}
+
 /// An Auto Scaling group.
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
@@ -39,6 +54,8 @@ pub(crate) struct Group {
     pub(crate) instances: Vec<(String, String)>,
     /// Its tags.
     pub(crate) tags: Vec<(String, String)>,
+    /// Whether an instance whose termination hook ends with ABANDON stays, running (InstanceLifecyclePolicy).
+    pub(crate) retains_on_abandon: bool,
 }
 
 /// A lifecycle hook as it stands.
@@ -49,6 +66,8 @@ pub(crate) struct Hook {
     /// Seconds.
     pub(crate) heartbeat_timeout: u64,
     pub(crate) default_result: String,
+    /// A queue or topic that Auto Scaling tells of the hook's actions itself.
+    pub(crate) notification_target: Option<String>,
     pub(crate) metadata: Option<String>,
 }
 
@@ -87,23 +106,32 @@ impl Account {
         Ok(clusters)
     }
 
-    /// These capacity providers, those apart that have no Auto Scaling group.
-    pub(crate) async fn capacity_providers(&self, names: &[String]) -> Result<Vec<CapacityProvider>, Failure> {
+    /// These capacity providers, but for Fargate's.
+    pub(crate) async fn capacity_providers(&self, names: &[String]) -> Result<CapacityProviders, Failure> {
         let requests = names.chunks(CAPACITY_PROVIDERS_MAX).map(|chunk| {
             self.calls.ecs().describe_capacity_providers().set_capacity_providers(Some(chunk.to_vec())).send()
         });
-        let mut providers = Vec::new();
+        let mut providers = CapacityProviders::default();
         for answer in few_at_once(requests).await {
             let answer = self.answered("DescribeCapacityProviders", answer)?;
-            providers.extend(answer.capacity_providers.unwrap_or_default().into_iter().filter_map(|provider| {
-                let of_group = provider.auto_scaling_group_provider()?;
-                let (_, group) = of_group.auto_scaling_group_arn().rsplit_once("autoScalingGroupName/")?;
-                Some(CapacityProvider {
-                    name: provider.name()?.to_owned(),
-                    group: group.into(),
-                    managed_draining: of_group.managed_draining().is_some_and(|it| it.as_str() == "ENABLED"),
-                })
-            }));
+            for provider in answer.capacity_providers() {
+                let Some(name) = provider.name() else { continue };
+                if let Some(of_group) = provider.auto_scaling_group_provider()
+                    && let Some((_, group)) = of_group.auto_scaling_group_arn().rsplit_once("autoScalingGroupName/")
+                {
+                    providers.of_groups.push(CapacityProvider {
+                        name: name.to_owned(),
+                        group: group.into(),
+                        managed_draining: of_group.managed_draining().is_some_and(|it| it.as_str() == "ENABLED"),
+                    });
+                }
+                if let Some(managed) = provider.managed_instances_provider() {
+                    let template = managed.instance_launch_template();
+                    let option = template.and_then(|template| template.capacity_option_type());
+                    let is_spot = option.is_some_and(|option| option.as_str() == "SPOT");
+                    providers.of_managed_instances.push(ManagedInstances { name: name.to_owned(), is_spot });
+                }
+            }
         }
         Ok(providers)
     }
@@ -161,15 +189,20 @@ impl Account {
 
 /// As Auto Scaling names the transition.
 const TERMINATING: &str = "autoscaling:EC2_INSTANCE_TERMINATING";
+/// What a group does with an instance that it keeps (Auto Scaling API reference, RetentionTriggers).
+const RETAIN: &str = "retain";
 
 fn group(group: &types::AutoScalingGroup) -> Option<Group> {
     let state = |it: &types::Instance| Some((it.instance_id()?.to_owned(), it.lifecycle_state()?.as_str().to_owned()));
     let tag = |it: &types::TagDescription| Some((it.key()?.to_owned(), it.value()?.to_owned()));
+    let triggers = group.instance_lifecycle_policy().and_then(|policy| policy.retention_triggers());
+    let on_abandon = triggers.and_then(|triggers| triggers.terminate_hook_abandon());
     Some(Group {
         name: group.auto_scaling_group_name()?.into(),
         arn: group.auto_scaling_group_arn()?.to_owned(),
         instances: group.instances().iter().filter_map(state).collect(),
         tags: group.tags().iter().filter_map(tag).collect(),
+        retains_on_abandon: on_abandon.is_some_and(|action| action.as_str() == RETAIN),
     })
 }
 
@@ -179,6 +212,7 @@ fn hook(hook: &types::LifecycleHook) -> Option<Hook> {
         on_termination: hook.lifecycle_transition()? == TERMINATING,
         heartbeat_timeout: u64::try_from(hook.heartbeat_timeout()?).ok()?,
         default_result: hook.default_result()?.to_owned(),
+        notification_target: hook.notification_target_arn().filter(|arn| !arn.is_empty()).map(ToOwned::to_owned),
         metadata: hook.notification_metadata().map(ToOwned::to_owned),
     })
 }

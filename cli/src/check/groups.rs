@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shared::aws::batch::{FILTER_MAX, few_at_once, registered_in};
-use shared::config::Overrides;
+use shared::config::{Config, Overrides};
 use shared::drain::deadlines::HEARTBEAT_TIMEOUT_SHORTEST;
 use shared::ids::{ClusterName, GroupName, InstanceId};
 
 use super::Finding;
-use crate::account::{Account, CapacityProvider, Group, Hook};
+use crate::account::{Account, CapacityProvider, Group, Hook, ManagedInstances};
 use crate::failure::{Failure, listed};
-use crate::hooks::{DEFAULT_RESULT, MANAGED_DRAINING_HOOK, untagged, without_managed_draining};
+use crate::hooks::{
+    DEFAULT_RESULT, MANAGED_DRAINING_HOOK, retained, told_elsewhere, untagged, without_managed_draining,
+};
 use crate::settings::Settings;
 use crate::text::duration;
 
@@ -46,13 +48,17 @@ pub(super) async fn check(
         let mend = "correct EcsClusters and deploy the stack again";
         Finding::problem(format!("cluster {cluster}"), "EcsClusters names it, and it does not exist", mend)
     }));
-    let (groups, providers) = match groups_and_providers(account, &names).await {
-        Ok(both) => both,
-        Err(failure) => {
-            findings.push(Finding::unknown("groups", failure)?);
-            return Ok((findings, Enrolled::default()));
-        }
-    };
+    findings.extend(of_batch(&names, &settings.config));
+    let (groups, Providers { of_groups: providers, of_managed_instances }) =
+        match groups_and_providers(account, &names).await {
+            Ok(both) => both,
+            Err(failure) => {
+                findings.push(Finding::unknown("groups", failure)?);
+                return Ok((findings, Enrolled::default()));
+            }
+        };
+    findings
+        .extend(of_managed_instances.iter().map(|(cluster, provider)| managed_instances(cluster, provider, settings)));
     let homes = match homes(account, &names, &groups, &providers).await {
         Ok(homes) => homes,
         Err(failure) => {
@@ -78,7 +84,7 @@ pub(super) async fn check(
         if homes.is_empty() && (only.is_some() || ours.is_empty()) {
             continue;
         }
-        findings.extend(of_group(&group, &homes, &hooks, &ours, &providers, settings));
+        findings.extend(of_group(&group, &homes, &hooks, &ours, &providers, settings, &account.region));
         if !ours.is_empty() {
             enrolled.groups.push(group);
         }
@@ -94,16 +100,56 @@ pub(super) async fn check(
     Ok((findings, enrolled))
 }
 
-async fn groups_and_providers(
-    account: &Account,
-    names: &[ClusterName],
-) -> Result<(Vec<Group>, Vec<(ClusterName, CapacityProvider)>), Failure> {
+/// What is to be said of AWS Batch's clusters.
+fn of_batch(names: &[ClusterName], config: &Config) -> Vec<Finding> {
+    let (named, others): (Vec<_>, Vec<_>) =
+        names.iter().filter(|cluster| cluster.is_of_batch()).partition(|cluster| config.watches(cluster));
+    let mut findings: Vec<_> = (named.into_iter())
+        .map(|cluster| {
+            let what =
+                "EcsClusters names it, and it is of AWS Batch, which does not retry a job that the drainer stops";
+            let mend = "take it out of EcsClusters and deploy the stack again, unless you mean it";
+            Finding::warning(format!("cluster {cluster}"), what, mend)
+        })
+        .collect();
+    if !others.is_empty() {
+        let what = format!("{}: they are left alone, for Batch looks after its hosts and jobs itself", listed(&others));
+        findings.push(Finding::ok("clusters of AWS Batch", what));
+    }
+    findings
+}
+
+/// What is to be said of a capacity provider of ECS Managed Instances. Its hosts are in no group, so that only a Spot notice
+/// can tell the drainer of them.
+fn managed_instances(cluster: &ClusterName, provider: &ManagedInstances, settings: &Settings) -> Finding {
+    let subject = format!("cluster {cluster}");
+    let name = &provider.name;
+    if provider.is_spot && settings.config.watches(cluster) {
+        let what = format!(
+            "its capacity provider {name} is of ECS Managed Instances on Spot: ECS drains them itself, and the drainer cannot \
+             tell them from your own when a notice comes"
+        );
+        return Finding::warning(subject, what, "keep them in a cluster of their own that EcsClusters does not name");
+    }
+    Finding::ok(subject, format!("its capacity provider {name} is of ECS Managed Instances, which ECS drains itself"))
+}
+
+/// The clusters' capacity providers.
+#[derive(Debug, Default)]
+struct Providers {
+    of_groups: Vec<(ClusterName, CapacityProvider)>,
+    of_managed_instances: Vec<(ClusterName, ManagedInstances)>,
+}
+
+async fn groups_and_providers(account: &Account, names: &[ClusterName]) -> Result<(Vec<Group>, Providers), Failure> {
     let groups = account.all_groups().await?;
     let clusters = account.described(names).await?;
-    let mut providers = Vec::new();
+    let mut providers = Providers::default();
     for cluster in &clusters {
         let of_cluster = account.capacity_providers(&cluster.capacity_providers).await?;
-        providers.extend(of_cluster.into_iter().map(|provider| (cluster.name.clone(), provider)));
+        let name = || cluster.name.clone();
+        providers.of_groups.extend(of_cluster.of_groups.into_iter().map(|it| (name(), it)));
+        providers.of_managed_instances.extend(of_cluster.of_managed_instances.into_iter().map(|it| (name(), it)));
     }
     Ok((groups, providers))
 }
@@ -146,6 +192,7 @@ fn of_group(
     ours: &[&Hook],
     providers: &[(ClusterName, CapacityProvider)],
     settings: &Settings,
+    region: &str,
 ) -> Vec<Finding> {
     let subject = format!("group {}", group.name);
     let name = &group.name;
@@ -156,8 +203,20 @@ fn of_group(
     let mut findings = Vec::new();
     let unwatched: Vec<_> = homes.iter().filter(|home| !settings.config.watches(home)).copied().collect();
     if !unwatched.is_empty() {
-        let what = format!("its hosts are in {}, which is not watched: they are not drained", listed(&unwatched));
-        let mend = "add it to EcsClusters and deploy the stack again";
+        let is_of_batch = unwatched.iter().all(|home| home.is_of_batch());
+        if is_of_batch && ours.is_empty() {
+            return findings;
+        }
+        let (what, mend) = if is_of_batch {
+            let what = format!(
+                "its hosts are in {}, a cluster of AWS Batch, which is left alone: each waits until the hook times out",
+                listed(&unwatched)
+            );
+            (what, format!("ecs-drainer unenroll {name}"))
+        } else {
+            let what = format!("its hosts are in {}, which is not watched: they are not drained", listed(&unwatched));
+            (what, "add it to EcsClusters and deploy the stack again".to_owned())
+        };
         if ours.is_empty() {
             findings.push(Finding::warning(&subject, what, mend));
             return findings;
@@ -171,7 +230,7 @@ fn of_group(
         return findings;
     }
     for hook in ours {
-        findings.extend(of_hook(&subject, hook, homes, &enroll));
+        findings.extend(of_hook(group, hook, homes, &enroll, region));
     }
     findings.extend(untagged(group, settings).map(|(what, mend)| Finding::problem(&subject, what, mend)));
     if homes.is_empty() && !group.instances.is_empty() {
@@ -194,15 +253,22 @@ fn of_group(
     findings
 }
 
-fn of_hook(subject: &str, hook: &Hook, homes: &[&ClusterName], enroll: &str) -> Vec<Finding> {
+fn of_hook(group: &Group, hook: &Hook, homes: &[&ClusterName], enroll: &str, region: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let subject = &format!("group {}", group.name);
     let name = &hook.name;
-    if hook.default_result != DEFAULT_RESULT {
+    if let Some((what, mend)) = retained(group, hook, region) {
+        findings.push(Finding::warning(subject, what, mend));
+    } else if hook.default_result != DEFAULT_RESULT {
         let what = format!(
-            "hook {name} ends with {} when it times out, which also ends other hooks' wait",
+            "hook {name} ends with {} when it times out, which also ends other hooks' wait, and keeps an instance running \
+             that is on its way to a warm pool",
             hook.default_result
         );
         findings.push(Finding::warning(subject, what, enroll));
+    }
+    if let Some((what, mend)) = told_elsewhere(group, hook, region) {
+        findings.push(Finding::warning(subject, what, mend));
     }
     let heartbeat = std::time::Duration::from_secs(hook.heartbeat_timeout);
     if heartbeat < HEARTBEAT_TIMEOUT_SHORTEST {

@@ -11,8 +11,9 @@ use shared::drain::standing::Standing;
 use shared::drain::{Context, Pursuit};
 use shared::ids::InstanceId;
 
+use super::since::Since;
 use super::words::{Teller, drawn};
-use crate::account::denials_behind;
+use crate::account::{Account, denials_behind};
 use crate::failure::Failure;
 use crate::inventory::stands;
 use crate::screen::Screen;
@@ -44,6 +45,7 @@ pub(super) enum How {
 
 /// Goes on until every host is settled, somebody interrupts it, or something is denied that it cannot do without.
 pub(super) async fn pursue(
+    account: &Account,
     context: &Context<'_, SdkCalls>,
     mut pursuit: Pursuit<'_, SdkCalls>,
     screen: &mut Screen,
@@ -51,7 +53,7 @@ pub(super) async fn pursue(
     json: bool,
 ) -> (How, Last) {
     let mut last = Last::new();
-    let how = shown(context, &mut pursuit, screen, rng, json, &mut last).await;
+    let how = shown(account, context, &mut pursuit, screen, rng, json, &mut last).await;
     let how = match how {
         Ok(Some(how)) => how,
         Ok(None) => tokio::select! {
@@ -69,6 +71,7 @@ pub(super) async fn pursue(
 
 /// None when every host is settled.
 async fn shown(
+    account: &Account,
     context: &Context<'_, SdkCalls>,
     pursuit: &mut Pursuit<'_, SdkCalls>,
     screen: &mut Screen,
@@ -80,6 +83,7 @@ async fn shown(
     let mut ticks = ticks(context.clock);
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let (mut teller, mut look_at): (_, Option<Timestamp>) = (Teller::default(), None);
+    let mut since = Since::default();
     loop {
         let standings: Vec<_> = pursuit.known().map(|(known, _)| stands(known, context)).collect();
         let seen = standings.iter().filter(|it| it.status.is_some());
@@ -95,6 +99,7 @@ async fn shown(
         ticks.reset_immediately();
         let mut round = std::pin::pin!(async {
             let round = pursuit.round(rng).await;
+            since.write(account, pursuit.known().map(|(known, _)| known)).await;
             let now = context.clock.now();
             if !json && look_at.is_none_or(|at| at <= now) {
                 pursuit.look().await;

@@ -5,14 +5,15 @@
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
 use super::{
-    Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, ErrorClass, Found, InstanceStatus, Page,
-    Service, Task, TaskProtection,
+    AutoScalingInstance, CallError, Calls, ContainerInstance, ErrorClass, Found, InstanceStatus, Page, Service, Task,
+    TaskProtection,
 };
-use crate::ids::{ClusterName, ContainerInstanceArn, InstanceId, ServiceName, TaskArn};
+use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, InstanceId, ServiceName, TaskArn};
 
 /// Ids in one `DescribeContainerInstances`, `DescribeTasks` or `GetTaskProtection` (ECS API reference).
 pub const DESCRIBE_MAX: usize = 100;
@@ -24,10 +25,13 @@ pub const AUTO_SCALING_INSTANCES_MAX: usize = 50;
 pub const SERVICES_MAX: usize = 10;
 /// Ids in one filter: as many as one page of the answer holds.
 pub const FILTER_MAX: usize = 100;
-/// Attributes in one `PutAttributes` (ECS API reference).
-pub const ATTRIBUTES_MAX: usize = 10;
 /// Pages of one list: 100,000 entries, far more than one cluster or host holds; a list that goes on longer is broken.
 pub const PAGES_MAX: usize = 1_000;
+/// Where AWS throttles the second of the two reads that a search takes, it is tried again so often, or the first would have
+/// to be paid for anew out of the same quota.
+const DESCRIPTIONS_TRIED_AGAIN: u32 = 8;
+/// Five reads have come in by then (ECS API reference, Request throttling).
+const THROTTLED_DESCRIPTION_PAUSE: Duration = Duration::from_millis(250);
 /// Requests under way at once: enough to hide latency, few enough not to be a burst of our own.
 pub const CONCURRENT_REQUESTS: usize = 8;
 
@@ -121,6 +125,13 @@ pub async fn registered_in(
         Err(error) => return Err(error),
     };
     let mut answers = container_instances(calls, cluster, &arns).await;
+    for _ in 0..DESCRIPTIONS_TRIED_AGAIN {
+        if !answers.unknown.iter().any(|unknown| unknown.error.class() == ErrorClass::Throttled) {
+            break;
+        }
+        tokio::time::sleep(THROTTLED_DESCRIPTION_PAUSE).await;
+        answers = container_instances(calls, cluster, &arns).await;
+    }
     if let Some(unknown) = answers.unknown.pop() {
         return Err(unknown.error);
     }
@@ -207,48 +218,6 @@ fn updated(
     accounted("UpdateContainerInstancesState", chunk, answer, |found| found.arn.clone())
 }
 
-/// Writes attributes of container instances of one cluster; answers the targets of those that could not be written.
-pub async fn put_attributes(
-    calls: &impl Calls,
-    cluster: &ClusterName,
-    attributes: &[Attribute],
-) -> Vec<Unknown<ContainerInstanceArn>> {
-    each_attribute(attributes, async |chunk| calls.put_attributes(cluster, chunk).await).await
-}
-
-/// Deletes attributes of container instances of one cluster; answers the targets of those that could not be deleted.
-pub async fn delete_attributes(
-    calls: &impl Calls,
-    cluster: &ClusterName,
-    attributes: &[Attribute],
-) -> Vec<Unknown<ContainerInstanceArn>> {
-    each_attribute(attributes, async |chunk| calls.delete_attributes(cluster, chunk).await).await
-}
-
-/// Chunk by chunk; a target that cannot take one more, or is gone, does not keep the others of its chunk from theirs.
-async fn each_attribute(
-    attributes: &[Attribute],
-    request: impl AsyncFn(&[Attribute]) -> Result<(), CallError>,
-) -> Vec<Unknown<ContainerInstanceArn>> {
-    let failed = |chunk: &[Attribute], error| {
-        vec![Unknown { keys: chunk.iter().map(|attribute| attribute.target.clone()).collect(), error }]
-    };
-    let chunks = attributes.chunks(ATTRIBUTES_MAX).map(async |chunk| match request(chunk).await {
-        Ok(()) => Vec::new(),
-        Err(error) if chunk.len() > 1 && error.blames_a_target() => {
-            let mut unwritten = Vec::new();
-            for single in chunk.chunks(1) {
-                if let Err(error) = request(single).await {
-                    unwritten.extend(failed(single, error));
-                }
-            }
-            unwritten
-        }
-        Err(error) => failed(chunk, error),
-    });
-    few_at_once(chunks).await.into_iter().flatten().collect()
-}
-
 /// Tasks of one cluster, of any of its hosts, as they are now.
 pub async fn tasks(calls: &impl Calls, cluster: &ClusterName, arns: &[TaskArn]) -> Answers<TaskArn, Task> {
     let requests = arns.chunks(DESCRIBE_MAX).map(|chunk| async move {
@@ -301,6 +270,14 @@ pub async fn auto_scaling_instances(
         }
     });
     few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+}
+
+/// Every instance in a group's warm pool.
+///
+/// # Errors
+/// When any page fails.
+pub async fn warm_pool(calls: &impl Calls, group: &GroupName) -> Result<Vec<AutoScalingInstance>, CallError> {
+    every_page("DescribeWarmPool", |token| calls.describe_warm_pool(group, token)).await
 }
 
 /// Follows `nextToken` to its end: a page may be short or empty, only a missing token ends a list.

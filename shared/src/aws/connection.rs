@@ -1,5 +1,7 @@
 //! How the SDK's clients connect: one connector for both, a connection before the first call, and a count of what is sent.
 
+use std::time::Duration;
+
 use aws_sdk_ecs as ecs;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -15,12 +17,17 @@ use ecs::config::{ConfigBag, Intercept, RuntimeComponents};
 
 use super::tally::Tally;
 
+/// A connection that was idle for longer may be gone without a word: what stands between drops it, or AWS closes it while
+/// the environment is frozen, and the next call would wait for an answer that never comes.
+const IDLE_CONNECTIONS_STAY: Duration = Duration::from_secs(20);
+
 /// One connector for both clients, built once: the SDK's default builds one to check each client, and another when it is
 /// first used, and each reads every certificate authority of the system anew.
 ///
 /// It has no timeouts of its own: those of an attempt bound the connection, too.
 pub(super) fn one_connector() -> SharedHttpClient {
     let connector = Connector::builder().tls_provider(Provider::rustls(CryptoMode::AwsLc));
+    let connector = connector.pool_idle_timeout(IDLE_CONNECTIONS_STAY);
     let connector = SharedHttpConnector::new(connector.proxy_config(ProxyConfig::from_env()).build());
     http_client_fn(move |_, _| connector.clone())
 }

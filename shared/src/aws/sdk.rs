@@ -1,6 +1,7 @@
 //! [`Calls`] over the AWS SDK.
 
-use std::collections::BTreeMap;
+mod answers;
+
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -16,11 +17,14 @@ use ecs::operation::list_container_instances::builders::ListContainerInstancesFl
 use ecs::types as model;
 use jiff::Timestamp;
 
+use self::answers::{
+    auto_scaling_instance, container_instance, found, instance, service, task, task_protection, timestamp,
+};
 use super::connection::{CountingRetries, WithoutSignature, one_connector};
 use super::tally::{Denial, Tally};
 use super::{
-    Attribute, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Failure, Found,
-    InstanceStatus, LifecycleActionResult, LifecycleHook, Page, Service, Task, TaskProtection,
+    AutoScalingGroup, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Found,
+    LifecycleActionResult, LifecycleHook, Page, ScalingActivity, Service, Task, TaskProtection,
 };
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
 
@@ -35,6 +39,8 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
 /// Half of what one page may hold (Auto Scaling API reference, DescribeAutoScalingGroups): the instances come inline, and
 /// a page of large groups must fit into a small function's memory.
 const GROUPS_A_PAGE: i32 = 50;
+/// As many as one page may hold (Auto Scaling API reference, DescribeScalingActivities).
+const ACTIVITIES_A_PAGE: i32 = 100;
 /// What AWS takes a heartbeat timeout for when the hook does not say (Auto Scaling API reference, LifecycleHook).
 const DEFAULT_HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -265,7 +271,7 @@ impl Calls for SdkCalls {
         const OPERATION: &str = "StopTask";
         let request = self.ecs.stop_task().cluster(cluster.as_str()).task(arn.as_str()).reason(reason);
         let answer = self.answer(OPERATION, request.send()).await?;
-        answer.task.and_then(task).ok_or_else(|| incomplete(OPERATION, "the task".into()))
+        answer.task.and_then(task).ok_or_else(|| incomplete(OPERATION, "the task"))
     }
 
     async fn describe_services(
@@ -292,20 +298,6 @@ impl Calls for SdkCalls {
         found(OPERATION, answer.protected_tasks, answer.failures, task_protection)
     }
 
-    async fn put_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
-        const OPERATION: &str = "PutAttributes";
-        let attributes = attributes.iter().map(|it| attribute(OPERATION, it)).collect::<Result<_, _>>()?;
-        let request = self.ecs.put_attributes().cluster(cluster.as_str()).set_attributes(Some(attributes));
-        self.answer(OPERATION, request.send()).await.map(drop)
-    }
-
-    async fn delete_attributes(&self, cluster: &ClusterName, attributes: &[Attribute]) -> Result<(), CallError> {
-        const OPERATION: &str = "DeleteAttributes";
-        let attributes = attributes.iter().map(|it| attribute(OPERATION, it)).collect::<Result<_, _>>()?;
-        let request = self.ecs.delete_attributes().cluster(cluster.as_str()).set_attributes(Some(attributes));
-        self.answer(OPERATION, request.send()).await.map(drop)
-    }
-
     async fn describe_auto_scaling_instances(
         &self,
         ids: &[InstanceId],
@@ -320,27 +312,66 @@ impl Calls for SdkCalls {
             auto_scaling_instance(id, group, it.lifecycle_state(), it.health_status())
         };
         let items = answer.auto_scaling_instances().iter().map(instance).collect::<Option<_>>();
-        let items = items.ok_or_else(|| incomplete(OPERATION, "an instance's id, group, state or health".into()))?;
+        let items = items.ok_or_else(|| incomplete(OPERATION, "an instance's id, group, state or health"))?;
         Ok(Page { items, next_token: answer.next_token })
     }
 
-    async fn describe_auto_scaling_groups(
-        &self,
-        token: Option<String>,
-    ) -> Result<Page<AutoScalingInstance>, CallError> {
+    async fn describe_auto_scaling_groups(&self, token: Option<String>) -> Result<Page<AutoScalingGroup>, CallError> {
         const OPERATION: &str = "DescribeAutoScalingGroups";
         let request = self.auto_scaling.describe_auto_scaling_groups().max_records(GROUPS_A_PAGE);
         let answer = self.answer(OPERATION, request.set_next_token(token).send()).await?;
-        let mut items = Vec::new();
-        for group in answer.auto_scaling_groups.unwrap_or_default() {
-            let name = group.auto_scaling_group_name.ok_or_else(|| incomplete(OPERATION, "a group's name".into()))?;
-            let instance = |instance: &autoscaling::types::Instance| {
-                let state = instance.lifecycle_state()?.as_str();
-                auto_scaling_instance(instance.instance_id(), Some(&name), Some(state), instance.health_status())
-            };
-            let instances = group.instances.iter().flatten().map(instance).collect::<Option<Vec<_>>>();
-            items.extend(instances.ok_or_else(|| incomplete(OPERATION, "an instance's id, state or health".into()))?);
-        }
+        let group = |group: autoscaling::types::AutoScalingGroup| {
+            let name: GroupName = group.auto_scaling_group_name?.into();
+            let policy = group.instance_lifecycle_policy.and_then(|policy| policy.retention_triggers);
+            let on_abandon = policy.and_then(|triggers| triggers.terminate_hook_abandon);
+            let instances = group.instances.unwrap_or_default();
+            Some(AutoScalingGroup {
+                instances: instances.iter().map(|it| instance(&name, it)).collect::<Option<_>>()?,
+                name,
+                warm_pool_size: group.warm_pool_size.and_then(|size| u32::try_from(size).ok()).unwrap_or_default(),
+                retains: on_abandon.is_some_and(|action| action.as_str() == "retain"),
+            })
+        };
+        let items = answer.auto_scaling_groups.unwrap_or_default().into_iter().map(group).collect::<Option<_>>();
+        let items =
+            items.ok_or_else(|| incomplete(OPERATION, "a group's name, or an instance's id, state or health"))?;
+        Ok(Page { items, next_token: answer.next_token })
+    }
+
+    async fn describe_warm_pool(
+        &self,
+        group: &GroupName,
+        token: Option<String>,
+    ) -> Result<Page<AutoScalingInstance>, CallError> {
+        const OPERATION: &str = "DescribeWarmPool";
+        let request = self.auto_scaling.describe_warm_pool().auto_scaling_group_name(group.as_str());
+        let answer = self.answer(OPERATION, request.set_next_token(token).send()).await?;
+        let items = answer.instances.iter().flatten().map(|it| instance(group, it)).collect::<Option<_>>();
+        let items = items.ok_or_else(|| incomplete(OPERATION, "an instance's id, state or health"))?;
+        Ok(Page { items, next_token: answer.next_token })
+    }
+
+    async fn describe_scaling_activities(
+        &self,
+        group: &GroupName,
+        since: Timestamp,
+        token: Option<String>,
+    ) -> Result<Page<ScalingActivity>, CallError> {
+        const OPERATION: &str = "DescribeScalingActivities";
+        let began = autoscaling::types::Filter::builder().name("StartTimeLowerBound").values(format!("{since:.0}"));
+        let request = self.auto_scaling.describe_scaling_activities().auto_scaling_group_name(group.as_str());
+        let request = request.filters(began.build()).max_records(ACTIVITIES_A_PAGE).set_next_token(token);
+        let answer = self.answer(OPERATION, request.send()).await?;
+        let activity = |it: autoscaling::types::Activity| {
+            Some(ScalingActivity {
+                description: it.description.unwrap_or_default(),
+                started_at: it.start_time.and_then(timestamp)?,
+                is_over: it.end_time.is_some(),
+                cause: it.cause.unwrap_or_default(),
+            })
+        };
+        let items = answer.activities.unwrap_or_default().into_iter().map(activity).collect::<Option<_>>();
+        let items = items.ok_or_else(|| incomplete(OPERATION, "when an activity began"))?;
         Ok(Page { items, next_token: answer.next_token })
     }
 
@@ -358,7 +389,7 @@ impl Calls for SdkCalls {
             })
         };
         let hooks = answer.lifecycle_hooks().iter().map(hook).collect::<Option<_>>();
-        hooks.ok_or_else(|| incomplete(OPERATION, "a hook's name or transition".into()))
+        hooks.ok_or_else(|| incomplete(OPERATION, "a hook's name or transition"))
     }
 
     async fn complete_lifecycle_action(
@@ -402,95 +433,10 @@ where
     }
 }
 
-fn incomplete(operation: &'static str, what: String) -> CallError {
-    CallError::Incomplete { operation, what }
+fn incomplete(operation: &'static str, what: impl Into<String>) -> CallError {
+    CallError::Incomplete { operation, what: what.into() }
 }
 
 fn strings<T>(ids: &[T], text: fn(&T) -> &str) -> Vec<String> {
     ids.iter().map(|id| text(id).to_owned()).collect()
-}
-
-fn found<S, T>(
-    operation: &'static str,
-    items: Option<Vec<S>>,
-    failures: Option<Vec<model::Failure>>,
-    read: fn(S) -> Option<T>,
-) -> Result<Found<T>, CallError> {
-    let items = items.unwrap_or_default().into_iter().map(read).collect::<Option<_>>();
-    let items = items.ok_or_else(|| incomplete(operation, "an ARN or a status".into()))?;
-    let failure = |failure: model::Failure| Failure {
-        arn: failure.arn.unwrap_or_default(),
-        reason: failure.reason.unwrap_or_default(),
-    };
-    Ok(Found { items, failures: failures.unwrap_or_default().into_iter().map(failure).collect() })
-}
-
-fn auto_scaling_instance(
-    id: Option<&str>,
-    group: Option<&str>,
-    lifecycle_state: Option<&str>,
-    health_status: Option<&str>,
-) -> Option<AutoScalingInstance> {
-    Some(AutoScalingInstance {
-        instance: InstanceId::parse(id?)?,
-        group: group?.into(),
-        lifecycle_state: lifecycle_state?.to_owned(),
-        // The letter case differs between the two Describe calls (Auto Scaling API reference).
-        unhealthy: !health_status?.eq_ignore_ascii_case("healthy"),
-    })
-}
-
-fn container_instance(instance: model::ContainerInstance) -> Option<ContainerInstance> {
-    let attributes = instance.attributes.unwrap_or_default().into_iter();
-    Some(ContainerInstance {
-        arn: instance.container_instance_arn?.into(),
-        instance: instance.ec2_instance_id.as_deref().and_then(InstanceId::parse),
-        status: InstanceStatus::from(instance.status?.as_str()),
-        agent_connected: instance.agent_connected,
-        running_tasks: u32::try_from(instance.running_tasks_count).ok()?,
-        pending_tasks: u32::try_from(instance.pending_tasks_count).ok()?,
-        attributes: attributes.filter_map(|a| Some((a.name, a.value?))).collect::<BTreeMap<_, _>>(),
-    })
-}
-
-fn timestamp(time: ecs::primitives::DateTime) -> Option<Timestamp> {
-    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
-}
-
-fn task(task: model::Task) -> Option<Task> {
-    Some(Task {
-        arn: task.task_arn?.into(),
-        container_instance: task.container_instance_arn.map(Into::into),
-        last_status: task.last_status?,
-        desired_status: task.desired_status?,
-        group: task.group.unwrap_or_default(),
-        started_by: task.started_by.unwrap_or_default(),
-        stopping_at: task.stopping_at.and_then(timestamp),
-        stopped_at: task.stopped_at.and_then(timestamp),
-        stopped_reason: task.stopped_reason.unwrap_or_default(),
-    })
-}
-
-fn service(service: model::Service) -> Option<Service> {
-    let percents = service.deployment_configuration;
-    let newest = service.events.unwrap_or_default().into_iter().max_by_key(|event| event.created_at);
-    Some(Service {
-        name: service.service_name?.into(),
-        is_daemon: service.scheduling_strategy? == model::SchedulingStrategy::Daemon,
-        desired: u32::try_from(service.desired_count).ok()?,
-        minimum_healthy_percent: percents.as_ref().and_then(|it| u32::try_from(it.minimum_healthy_percent?).ok()),
-        maximum_percent: percents.and_then(|it| u32::try_from(it.maximum_percent?).ok()),
-        newest_event: newest.and_then(|event| event.message),
-    })
-}
-
-fn task_protection(task: model::ProtectedTask) -> Option<TaskProtection> {
-    let until = task.expiration_date.and_then(timestamp).filter(|_| task.protection_enabled);
-    Some(TaskProtection { task: task.task_arn?.into(), until })
-}
-
-fn attribute(operation: &'static str, it: &Attribute) -> Result<model::Attribute, CallError> {
-    let attribute = model::Attribute::builder().name(it.name).set_value(it.value.clone());
-    let attribute = attribute.target_type(model::TargetType::ContainerInstance).target_id(it.target.as_str());
-    attribute.build().map_err(|e| incomplete(operation, e.to_string()))
 }

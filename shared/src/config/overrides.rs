@@ -24,14 +24,23 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Reads NotificationMetadata. What is not a JSON object holds no overrides; a wrong value is a mistake.
+    /// Reads NotificationMetadata as a hook has it: text. What is not a JSON object holds no overrides; a wrong value is a
+    /// mistake.
     #[must_use]
     pub fn read(metadata: &str) -> Self {
-        let Ok(Value::Object(fields)) = serde_json::from_str(metadata) else {
-            return Self::default();
-        };
+        serde_json::from_str(metadata).map_or_else(|_| Self::default(), |metadata| Self::of_json(&metadata))
+    }
+
+    /// Reads NotificationMetadata as an event has it: an object where it is JSON, or else text.
+    #[must_use]
+    pub fn of(metadata: &Value) -> Self {
+        metadata.as_str().map_or_else(|| Self::of_json(metadata), Self::read)
+    }
+
+    fn of_json(metadata: &Value) -> Self {
+        let Value::Object(fields) = metadata else { return Self::default() };
         let mut overrides = Self::default();
-        for (key, value) in &fields {
+        for (key, value) in fields {
             let understood = match key.as_str() {
                 "cluster" => set(&mut overrides.cluster, value.as_str().and_then(ClusterName::parse)),
                 "drainTimeoutSeconds" => set(&mut overrides.drain_timeout, drain_timeout(value)),
@@ -88,9 +97,20 @@ mod tests {
     }
 
     #[test]
+    fn metadata_is_text_in_a_hook_and_may_be_an_object_in_an_event() {
+        let text = r#"{"cluster":"prod","drainTimeoutSeconds":60}"#;
+        let object: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(Overrides::read(text).cluster, ClusterName::parse("prod"));
+        assert_eq!(Overrides::of(&object), Overrides::read(text));
+        assert_eq!(Overrides::of(&Value::from(text)), Overrides::read(text));
+        assert_eq!(Overrides::of(&Value::Null), Overrides::default());
+    }
+
+    #[test]
     fn metadata_that_is_no_json_object_says_nothing_and_a_wrong_value_is_a_mistake() {
         for text in ["additional-info", "", "7", "[1]", "{"] {
             assert_eq!(Overrides::read(text), Overrides::default(), "{text:?}");
+            assert_eq!(Overrides::of(&Value::from(text)), Overrides::default(), "{text:?}");
         }
         let wrong = Overrides::read(r#"{"cluster":"a b","drainTimeoutSeconds":"60","onDrainTimeout":"explode"}"#);
         let mistakes = ["cluster is \"a b\"", "drainTimeoutSeconds is \"60\"", "onDrainTimeout is \"explode\""];

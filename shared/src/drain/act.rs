@@ -1,13 +1,12 @@
 //! Acts: a round of equal actions, in as few requests as their limits allow.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::future::{join, join3, join4};
 use tokio::time::timeout_at;
 
 use super::attempt::{Attempt, Finding, already_released, take_in};
-use super::attributes::{self, AttributeChanges};
 use super::decide::{Action, Need, Settled};
 use super::departure::Cause;
 use super::facts::log_drain;
@@ -18,7 +17,7 @@ use super::tasks::Listings;
 use super::tries::Try;
 use super::{Context, Drainee, Steps, Work, log_failure, tasks};
 use crate::aws::batch::{self, few_at_once, until_throttled};
-use crate::aws::{Attribute, CallError, Calls, ErrorClass, InstanceStatus, LifecycleActionResult};
+use crate::aws::{CallError, Calls, ErrorClass, InstanceStatus, LifecycleActionResult};
 use crate::ids::{ClusterName, HookName, TaskArn};
 
 /// DRAINING and StopTask: what somebody's grace depends on goes before everything else.
@@ -40,7 +39,7 @@ pub(super) async fn urgent<C: Calls>(
     take_in(context, drainees, attempts, rng);
 }
 
-/// Releases, then heartbeats, then attributes and every read, side by side.
+/// Releases, then heartbeats, then every read, side by side.
 pub(super) async fn others_and_read<C: Calls>(
     context: &Context<'_, C>,
     drainees: &mut [Drainee],
@@ -61,12 +60,13 @@ pub(super) async fn others_and_read<C: Calls>(
     let needs = |wanted: &[Need]| indexes(work, |w| matches!(w, Work::Read(need) if wanted.contains(need)));
     let hooks = needs(&[Need::Hook, Need::HookAndLocation]);
     let locations = needs(&[Need::Location, Need::HookAndLocation]);
+    let starts = needs(&[Need::Start]);
     let [instances, every] = [Need::Instance, Need::Tasks].map(|need| needs(&[need]));
     let [stragglers, services] = [Need::Stragglers, Need::Services].map(|need| needs(&[need]));
     let readers: &[Drainee] = drainees;
     let done = RefCell::new(Vec::new());
     let of_hosts = join4(
-        into(&done, remember(context, work)),
+        into(&done, observe::starts(context, readers, &starts)),
         into(&done, observe::holds(context, readers, &hooks)),
         into(&done, observe::locations(context, readers, &locations)),
         into(&done, observe::instances(context, readers, &instances, idle)),
@@ -185,26 +185,6 @@ fn actions_on_hooks<'a>(drainees: &'a [Drainee], work: &'a [(usize, Work)]) -> V
     due
 }
 
-/// Writes the attributes of all in as few requests as they fit into.
-async fn remember<C: Calls>(context: &Context<'_, C>, work: &[(usize, Work)]) -> Vec<Attempt> {
-    let wanted: Vec<_> = work
-        .iter()
-        .filter_map(|(index, work)| match work {
-            Work::Act(Action::Remember(changes)) => Some((*index, changes)),
-            _ => None,
-        })
-        .collect();
-    let all: Vec<_> = wanted.iter().flat_map(|(_, changes)| changes.iter().cloned()).collect();
-    let (written, error) = write_attributes(context.calls, &all).await;
-    let attempt = |(index, changes): (usize, &Vec<AttributeChanges>)| {
-        let written: Vec<_> = changes.iter().filter(|change| written.contains(change)).cloned().collect();
-        let error = error.clone().filter(|_| written.len() < changes.len());
-        let findings = written.into_iter().map(Finding::Remembered).collect();
-        Attempt { findings, error, ..Attempt::new(index, Try::Remember) }
-    };
-    wanted.into_iter().map(attempt).collect()
-}
-
 async fn hook_action<C: Calls>(context: &Context<'_, C>, index: usize, known: &Known, action: &Action) -> Attempt {
     match (action, known.ours()) {
         (Action::Complete { result, settled }, Some(ours)) => {
@@ -240,15 +220,16 @@ async fn complete<C: Calls>(
         }
     }
     if attempt.error.is_none() && result == LifecycleActionResult::Continue {
-        remember_release(context, known, ours).await;
+        remember_release(context, known, ours);
     }
     attempt
 }
 
-/// Where another's hook still holds the instance, so that a scan need not ask every minute whether ours does.
-async fn remember_release<C: Calls>(context: &Context<'_, C>, known: &Known, ours: &Ours) {
+/// Where another's hook still holds the instance, so that a scan need not ask every time whether ours does.
+fn remember_release<C>(context: &Context<'_, C>, known: &Known, ours: &Ours) {
     if ours.others_hold_too {
-        write_attributes(context.calls, &attributes::released(known, context.clock.now())).await;
+        let now = context.clock.now();
+        context.remembered.remember_release(&known.departure.instance, known.started(), now);
     }
 }
 
@@ -262,7 +243,7 @@ async fn heartbeat<C: Calls>(context: &Context<'_, C>, index: usize, known: &Kno
             attempt.findings.push(Finding::Heartbeat);
         }
         Ok(InForce::None) => {
-            remember_release(context, known, ours).await;
+            remember_release(context, known, ours);
             attempt.findings.push(Finding::Ended(already_released("its tasks may still run")));
         }
         Err(error) => {
@@ -295,30 +276,4 @@ async fn on_each_hook<'a, F: Future<Output = Result<(), CallError>>>(
         }
     }
     failed.map_or(Ok(in_force), Err)
-}
-
-/// Writes what can be written; nothing depends on it. Answers what was, and the last error.
-pub(super) async fn write_attributes<C: Calls>(
-    calls: &C,
-    changes: &[AttributeChanges],
-) -> (Vec<AttributeChanges>, Option<String>) {
-    let mut clusters: BTreeMap<&ClusterName, (Vec<Attribute>, Vec<Attribute>)> = BTreeMap::new();
-    for change in changes {
-        let of = |name, value| Attribute { target: change.target.clone(), name, value };
-        let (put, delete) = clusters.entry(&change.cluster).or_default();
-        put.extend(change.put.iter().map(|(name, value)| of(name, Some(value.clone()))));
-        delete.extend(change.delete.iter().map(|name| of(name, None)));
-    }
-    let (mut unwritten, mut last_error) = (BTreeSet::new(), None);
-    for (cluster, (put, delete)) in clusters {
-        let mut failures = batch::put_attributes(calls, cluster, &put).await;
-        failures.extend(batch::delete_attributes(calls, cluster, &delete).await);
-        for failure in failures {
-            log_failure("writing attributes", &failure.error);
-            last_error = Some(failure.error.to_string());
-            unwritten.extend(failure.keys);
-        }
-    }
-    let written = changes.iter().filter(|change| !unwritten.contains(&change.target)).cloned().collect();
-    (written, last_error)
 }

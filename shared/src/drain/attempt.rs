@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::attributes::AttributeChanges;
 use super::deadlines::{HEARTBEAT_TIMEOUT_SHORTEST, next_look};
-use super::decide::{Outcome, Settled};
+use super::decide::{Outcome, Settled, by_scan_beside_others};
 use super::facts::log_drain;
 use super::known::{HeldBy, Hold, Known, Place};
 use super::locate::Located;
+use super::starts::Start;
 use super::tries::{Try, scattered};
 use super::{Context, Drainee};
 use crate::aws::{CallError, ContainerInstance, ErrorClass, Task};
@@ -40,6 +40,8 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 pub(super) enum Finding {
     Held(Hold),
+    /// When its termination began, and why; none where no scaling activity tells.
+    Began(Option<Start>),
     Located(Located),
     /// What a container instance is now; none when it is absent.
     Instance(ContainerInstanceArn, Option<ContainerInstance>),
@@ -63,7 +65,6 @@ pub(super) enum Finding {
     /// A task that ECS knows no more.
     Forgotten(TaskArn),
     Heartbeat,
-    Remembered(AttributeChanges),
     /// It ended like this.
     Ended(Settled),
 }
@@ -101,11 +102,13 @@ pub(super) fn take_in<C>(
         let before = counted_tasks(&drainee.known);
         let mut error = attempt.error;
         for finding in attempt.findings {
-            error = error.or(learn(drainee, finding, now));
+            error = error.or(learn(context, drainee, finding, now));
         }
         log_progress(&drainee.known, before, now);
         let known = &mut drainee.known;
         let pace = known.policy(context.config.policy).pace;
+        let reads = matches!(attempt.what, Try::Instance | Try::Tasks);
+        known.reads_are_throttled |= reads && attempt.throttled;
         if attempt.held_back {
             known.tries.hold_back(attempt.what, resume_at);
         }
@@ -121,11 +124,8 @@ pub(super) fn take_in<C>(
                     Try::Location | Try::Instance => known.next_look = next_look(known.started(), now, pace, rng),
                     // The second look that proves it comes as soon as it may.
                     Try::Tasks if all_stopped(known) => known.next_look = after(now, pace.min),
-                    // An old start that could not be deleted before is overwritten at once: others may look already.
-                    Try::Drain => {
-                        known.began = true;
-                        known.tries.succeeded(Try::Remember);
-                    }
+                    Try::Drain => known.began = true,
+                    Try::Start => known.asked_start = true,
                     _ => {}
                 }
             }
@@ -134,12 +134,22 @@ pub(super) fn take_in<C>(
 }
 
 /// Takes in one finding; answers an error when it is the kind of answer that tells too little.
-fn learn(drainee: &mut Drainee, finding: Finding, now: Timestamp) -> Option<String> {
+fn learn<C>(context: &Context<'_, C>, drainee: &mut Drainee, finding: Finding, now: Timestamp) -> Option<String> {
     let known = &mut drainee.known;
     match finding {
         Finding::Held(hold) => {
             warn_of_mistakes(known, &hold);
+            let retains = known.ours().and_then(|ours| ours.retains);
             known.hold = Some(hold);
+            // Only a scan tells.
+            if let Some(Hold { by: HeldBy::Ours(ours), .. }) = &mut known.hold {
+                ours.retains = ours.retains.or(retains);
+            }
+        }
+        Finding::Began(start) => {
+            known.start = start.or(known.start.take());
+            known.is_released = by_scan_beside_others(known)
+                && context.remembered.is_released(&known.departure.instance, known.started(), now);
         }
         Finding::Located(Located::At(place, registrations)) => known.learn_place(place, registrations, now),
         Finding::Located(Located::SomebodySilent { answered, error }) => {
@@ -159,11 +169,6 @@ fn learn(drainee: &mut Drainee, finding: Finding, now: Timestamp) -> Option<Stri
         Finding::Heartbeat => {
             known.heartbeat_at = now;
             known.heartbeats = known.heartbeats.saturating_add(1);
-        }
-        Finding::Remembered(changes) => {
-            if let Some(registration) = known.registrations.iter_mut().find(|r| r.arn == changes.target) {
-                registration.attributes.apply(&changes);
-            }
         }
         Finding::Ended(settled) => drainee.settle(settled, now),
     }
@@ -187,13 +192,13 @@ fn log_progress(known: &Known, before: Option<u32>, now: Timestamp) {
 
 fn warn_of_mistakes(known: &Known, hold: &Hold) {
     let HeldBy::Ours(ours) = &hold.by else { return };
-    let first_read = known.hold.is_none();
+    let first_read = known.ours().is_none();
     if first_read && !ours.overrides.mistakes.is_empty() {
         let mistakes = ours.overrides.mistakes.join(", ");
         warn!(group = %ours.group, mistakes, "NotificationMetadata has values that are not allowed; the settings stand");
     }
-    if first_read && ours.heartbeat_timeout < HEARTBEAT_TIMEOUT_SHORTEST {
-        let (seconds, advised) = (ours.heartbeat_timeout.as_secs(), HEARTBEAT_TIMEOUT_SHORTEST.as_secs());
+    if let Some(timeout) = ours.heartbeat_timeout.filter(|it| first_read && *it < HEARTBEAT_TIMEOUT_SHORTEST) {
+        let (seconds, advised) = (timeout.as_secs(), HEARTBEAT_TIMEOUT_SHORTEST.as_secs());
         warn!(group = %ours.group, heartbeat_timeout_seconds = seconds, advised_seconds = advised, "the hook's heartbeat timeout is short");
     }
 }

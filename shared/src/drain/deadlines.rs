@@ -48,7 +48,7 @@ pub fn deadlines(known: &Known, policy: &Policy) -> Deadlines {
         }
         Cause::Termination { .. } => {
             let wanted = after(known.started(), policy.drain_timeout);
-            let limit = known.ours().map_or(ACTION_LONGEST, |ours| action_limit(ours.heartbeat_timeout));
+            let limit = known.ours().and_then(|ours| ours.heartbeat_timeout).map_or(ACTION_LONGEST, action_limit);
             let grace = STOP_GRACE.min(limit / GRACE_OF_LIMIT);
             let stop_at = wanted.min(before(after(known.started(), limit), grace));
             let then = policy.on_drain_timeout;
@@ -76,20 +76,22 @@ fn attended(time: Timestamp, unattended: Option<Unattended>) -> Timestamp {
     if missed { last } else { time }
 }
 
-/// How long AWS itself lets a lifecycle action last under this heartbeat timeout; we count it from the start of the drain.
+/// How long AWS itself lets a lifecycle action last under this heartbeat timeout, from the start of the termination.
 #[must_use]
 pub fn action_limit(heartbeat_timeout: Duration) -> Duration {
     heartbeat_timeout.saturating_mul(ACTION_LONGEST_HEARTBEATS).min(ACTION_LONGEST)
 }
 
 /// When the next heartbeat is due. None for an instance that we do not hold or could not set DRAINING, so that the hook's
-/// own timeout ends what we cannot help; none once the host may go, or after AWS's own limit.
+/// own timeout ends what we cannot help; none once the host may go, or after AWS's own limit; none where the hook was not
+/// asked for its timeout.
 ///
 /// Time is cut into periods at points that differ from instance to instance, and each new period wants a heartbeat:
 /// so every invocation knows without memory, and a thousand instances do not send theirs at once.
 #[must_use]
 pub fn next_heartbeat(known: &Known, deadlines: Deadlines) -> Option<Timestamp> {
-    let (ours, started_at) = (known.ours()?, known.started_at?);
+    let heartbeat_timeout = known.ours()?.heartbeat_timeout?;
+    known.draining_since?;
     if known.tries.has_failed(Try::Complete) {
         return None;
     }
@@ -97,9 +99,8 @@ pub fn next_heartbeat(known: &Known, deadlines: Deadlines) -> Option<Timestamp> 
         OnDrainTimeout::Proceed | OnDrainTimeout::Abandon => deadlines.stop_at,
         OnDrainTimeout::StopTasks | OnDrainTimeout::Wait => deadlines.give_up_at.unwrap_or(Timestamp::MAX),
     };
-    let end = end.min(after(started_at, action_limit(ours.heartbeat_timeout)));
-    let period =
-        i128::try_from((ours.heartbeat_timeout / HEARTBEATS_PER_TIMEOUT).as_nanos()).ok().filter(|p| *p > 0)?;
+    let end = end.min(after(known.started(), action_limit(heartbeat_timeout)));
+    let period = i128::try_from((heartbeat_timeout / HEARTBEATS_PER_TIMEOUT).as_nanos()).ok().filter(|p| *p > 0)?;
     let phase = i128::from(hash(known.departure.instance.as_str()));
     let since = known.heartbeat_at.as_nanosecond() + phase;
     let due = Timestamp::from_nanosecond((since.div_euclid(period) + 1) * period - phase).ok()?;
@@ -155,9 +156,10 @@ mod tests {
         let ours = Ours {
             group: "web".into(),
             hooks: vec!["ecs-drainer".into()],
-            heartbeat_timeout: Duration::from_secs(300),
+            heartbeat_timeout: Some(Duration::from_secs(300)),
             others_hold_too: false,
             unhealthy: false,
+            retains: None,
             overrides: Overrides::default(),
         };
         let now: Timestamp = "2026-01-15T20:00:00Z".parse().unwrap();
@@ -165,7 +167,7 @@ mod tests {
             let instance = InstanceId::parse(&format!("i-{n:017x}")).unwrap();
             let mut known = Known::new(Departure::of_termination(instance, NoticedBy::Event), now);
             known.hold = Some(Hold { read_at: now, by: HeldBy::Ours(ours.clone()) });
-            (known.started_at, known.heartbeat_at) = (Some(now), now);
+            (known.draining_since, known.heartbeat_at) = (Some(now), now);
             let policy = Config::read(|_| None).unwrap().policy;
             between(now, next_heartbeat(&known, deadlines(&known, &policy)).unwrap())
         };

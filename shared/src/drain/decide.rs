@@ -9,14 +9,14 @@ use jiff::Timestamp;
 
 pub use self::stopping::{is_late, next_drain, next_stop};
 use self::stopping::{looking, reading_ahead};
-use super::attributes::{self, AttributeChanges, Occasion};
 use super::deadlines::{Deadlines, deadlines, next_heartbeat, older_than};
-use super::departure::{Cause, NoticedBy, SPOT_NOTICE};
+use super::departure::{Cause, Destination, NoticedBy, SPOT_NOTICE};
 use super::known::{HeldBy, Known, Place, Registration};
+use super::lifecycle::{self, Meaning};
 use super::tries::Try;
 use crate::aws::{InstanceStatus, LifecycleActionResult, Task};
 use crate::clock::{after, between};
-use crate::config::{OnDrainTimeout, Policy};
+use crate::config::{OnDrainTimeout, Policy, why_unwatched};
 use crate::ids::TaskArn;
 
 /// Auto Scaling's word on an instance's health is asked again when it is older than this and matters.
@@ -27,8 +27,16 @@ const PROOF_VALID_FOR: Duration = Duration::from_secs(30);
 /// Its lists may be older: a look tells whether it is still DRAINING and empty, and one request for it serves a hundred hosts.
 /// As long as a thousand completions take at the rate that is assumed of Auto Scaling (20 a second).
 const LISTS_VALID_FOR: Duration = Duration::from_secs(60);
-/// How often what another drain left on an ACTIVE host is tried to be deleted before the host is set DRAINING anyway.
-const CLEANING_TRIES: u32 = 3;
+/// An agent must be seen disconnected for so long by one invocation, or for `AGENT_LOST_SECONDS` if that is less: most of
+/// the minute that one invocation of `reconcile` lasts.
+const AGENT_LOST_SEEN_FOR: Duration = Duration::from_secs(45);
+/// An event may be ahead of the state that Auto Scaling tells: `Terminating` was seen for 0.6 s before it waited. One that
+/// is older tells of a termination that is over.
+const AHEAD_OF_STATE_FOR: Duration = Duration::from_secs(120);
+/// So long it is looked at again before its message comes again instead.
+const WAITS_WITHIN: Duration = Duration::from_secs(5);
+/// Between two of these looks.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// What comes next.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +58,8 @@ pub enum Need {
     Hook,
     /// Both who holds the termination and where the instance is registered.
     HookAndLocation,
+    /// When its termination began, and why.
+    Start,
     /// Where the instance is registered.
     Location,
     /// What its container instance is now.
@@ -78,8 +88,6 @@ pub enum Action {
     },
     /// Keep our lifecycle action alive.
     Heartbeat,
-    /// Write attributes.
-    Remember(Vec<AttributeChanges>),
 }
 
 /// How a drain ended, for this invocation.
@@ -107,6 +115,8 @@ pub enum Outcome {
     TimedOut,
     /// `reconcile`, or the queue, goes on.
     HandedOver,
+    /// Its event is ahead of Auto Scaling's state, and its message comes again.
+    NotWaitingYet,
     /// Not ours.
     Ignored,
     /// Set DRAINING, and nobody waits for its tasks.
@@ -128,6 +138,7 @@ impl Outcome {
             Self::AlreadyReleased => "already-released",
             Self::TimedOut => "timed-out",
             Self::HandedOver => "handed-over",
+            Self::NotWaitingYet => "not-waiting-yet",
             Self::Ignored => "ignored",
             Self::Draining => "draining",
             Self::TakenBack => "taken-back",
@@ -159,10 +170,15 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
             return once_ready(known, Try::Location, now, Step::Read(Need::Location));
         }
         Place::Unwatched(cluster) => {
-            return settled(Outcome::Ignored, format!("registered in cluster {cluster}, which is not watched"));
+            return settled(Outcome::Ignored, format!("registered in cluster {}", why_unwatched(cluster)));
         }
         Place::Nowhere if older_than(known.located_at, PROOF_VALID_FOR, now) => {
             return once_ready(known, Try::Location, now, Step::Read(Need::Location));
+        }
+        Place::Nowhere if known.is_released => return released_before(),
+        // Where another's hook holds it, too, it may have been released before.
+        Place::Nowhere if by_scan_beside_others(known) && unless_dated(known, now).is_some() => {
+            return Step::Read(Need::Start);
         }
         Place::Nowhere => {
             let detail = "registered in no cluster of this account and region".to_owned();
@@ -173,14 +189,20 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
     if known.taken_back {
         return settled(Outcome::TakenBack, "somebody set it ACTIVE again, and may have put tasks on it".to_owned());
     }
-    if released_but_held_by_others(known) {
-        let detail = "our hook was completed before; the instance waits on another's".to_owned();
-        return settled(Outcome::AlreadyReleased, detail);
+    if known.tasks().any(|task| task.is_managed) {
+        let detail = "its tasks are those of ECS Managed Instances, which drain their hosts themselves".to_owned();
+        return settled(Outcome::Ignored, detail);
+    }
+    let stayed_draining = |r: &Registration| r.status == InstanceStatus::Draining && !r.was_active;
+    if known.is_released && known.registrations.iter().all(stayed_draining) {
+        return released_before();
     }
     let deadlines = deadlines(known, policy);
     urgent(known, policy, deadlines, now)
         .or_else(|| only_set_draining(known))
         .or_else(|| left_to_reconcile(known))
+        .or_else(|| until_it_is_left(known, policy, deadlines, now))
+        .or_else(|| unless_dated(known, now))
         .or_else(|| ending(known, policy, deadlines, now))
         .or_else(|| looking(known, policy, deadlines, now))
         .unwrap_or_else(|| Step::WaitUntil(earliest(known, policy, deadlines, now)))
@@ -194,17 +216,45 @@ fn unless_ours(known: &Known, now: Timestamp) -> Option<Step> {
     match known.hold.as_ref().map(|hold| &hold.by) {
         None => Some(once_ready(known, Try::Hold, now, Step::Read(first_need(known)))),
         Some(HeldBy::Ours(_)) => None,
-        Some(HeldBy::Nobody { state: Some(state) }) => {
-            let over = state.ends_with("Terminating:Proceed") || state.ends_with("Terminated");
-            let outcome = if over { Outcome::AlreadyReleased } else { Outcome::Ignored };
-            Some(settled(outcome, format!("it waits on no termination hook, its state is {state}")))
-        }
+        Some(HeldBy::Nobody { state: Some(state) }) => Some(unless_it_waits(known, state, now)),
         Some(HeldBy::Nobody { state: None }) => {
             Some(settled(Outcome::AlreadyReleased, "it is in no Auto Scaling group any more".to_owned()))
         }
         Some(HeldBy::Others { group }) => {
             Some(settled(Outcome::Ignored, format!("group {group} has no termination hook of ours")))
         }
+    }
+}
+
+/// It waits on no hook, or not yet.
+fn unless_it_waits(known: &Known, state: &str, now: Timestamp) -> Step {
+    let meaning = lifecycle::meaning(state);
+    if meaning != Meaning::Over && is_young(known) {
+        return look_again(known, state, now);
+    }
+    let (outcome, why) = match meaning {
+        Meaning::Over => (Outcome::AlreadyReleased, ""),
+        Meaning::Retained => (Outcome::AlreadyReleased, ": its group keeps it running after an ABANDON"),
+        _ => (Outcome::Ignored, ""),
+    };
+    settled(outcome, format!("it waits on no termination hook, its state is {state}{why}"))
+}
+
+/// Whether an event may still be ahead of Auto Scaling's state.
+fn is_young(known: &Known) -> bool {
+    let in_time = |at| !older_than(at, AHEAD_OF_STATE_FOR, known.met_at);
+    known.departure.noticed_by == NoticedBy::Event && known.hints.noticed_at.map_or(!known.hints.comes_again, in_time)
+}
+
+fn look_again(known: &Known, state: &str, now: Timestamp) -> Step {
+    let read_at = known.hold.as_ref().map_or(known.met_at, |hold| hold.read_at);
+    if after(known.met_at, WAITS_WITHIN) <= read_at {
+        let detail = format!("it does not wait on a termination hook yet, its state is {state}");
+        return settled(Outcome::NotWaitingYet, detail);
+    }
+    match after(read_at, LOOK_AGAIN_AFTER) {
+        next if next > now => Step::WaitUntil(next),
+        _ => once_ready(known, Try::Hold, now, Step::Read(Need::Hook)),
     }
 }
 
@@ -230,45 +280,53 @@ fn unless_taken(known: &Known, now: Timestamp) -> Option<Step> {
     })
 }
 
-/// Spares a scan from completing every minute what is over. An event is news, whatever was remembered before it.
-fn released_but_held_by_others(known: &Known) -> bool {
-    known.departure.noticed_by == NoticedBy::Scan
-        && known.ours().is_some_and(|ours| ours.others_hold_too)
-        && known
-            .registrations
-            .iter()
-            .all(|r| r.status == InstanceStatus::Draining && !r.was_active && r.attributes.is_released(r.read_at))
+/// Whether a scan found it in a group with another's hook beside ours: then it may wait on that alone.
+pub(super) fn by_scan_beside_others(known: &Known) -> bool {
+    known.departure.noticed_by == NoticedBy::Scan && known.ours().is_some_and(|ours| ours.others_hold_too)
+}
+
+/// Spares a scan from completing every time what is over.
+fn released_before() -> Step {
+    settled(Outcome::AlreadyReleased, "our hook was completed before; the instance waits on another's".to_owned())
 }
 
 /// Rule 4's DRAINING, and what must not wait for the next look.
 fn urgent(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
-    let changes = if policy.dry_run { Vec::new() } else { attributes::changes(known, Occasion::Meanwhile) };
     let active = known.registrations.iter().any(|r| r.status == InstanceStatus::Active);
     if active && known.tries.ready(Try::Drain, now) {
-        // What another drain left goes first, or nobody could tell it from ours once the host is DRAINING.
-        if changes.is_empty() || known.tries.times(Try::Remember) >= CLEANING_TRIES {
-            return Some(Step::Act(Action::Drain));
-        }
+        return Some(Step::Act(Action::Drain));
     }
-    let heartbeat = next_heartbeat(known, deadlines).filter(|_| !policy.dry_run);
-    if heartbeat.is_some_and(|due| due <= now) && known.tries.ready(Try::Heartbeat, now) {
-        return Some(Step::Act(Action::Heartbeat));
-    }
-    if !changes.is_empty() && known.tries.ready(Try::Remember, now) {
-        return Some(Step::Act(Action::Remember(changes)));
-    }
-    None
+    // Whether its time is over is not known before it is known when that began.
+    let is_dated = !known.wants_start() || known.tries.has_failed(Try::Start);
+    let heartbeat = next_heartbeat(known, deadlines).filter(|_| is_dated && !policy.dry_run);
+    let due = heartbeat.is_some_and(|due| due <= now) && known.tries.ready(Try::Heartbeat, now);
+    due.then_some(Step::Act(Action::Heartbeat))
 }
 
-/// Of a crowd, `reconcile` waits for all together: ten invocations that each wait for a hundred hosts would read ten times
-/// as much, out of one quota. Those on which no task should run are done in a moment.
+/// When its termination began, and why: asked when the host takes no tasks any more.
+fn unless_dated(known: &Known, now: Timestamp) -> Option<Step> {
+    (known.wants_start() && known.tries.ready(Try::Start, now)).then_some(Step::Read(Need::Start))
+}
+
+/// Of a burst, `reconcile` waits for all together: many invocations that each wait for ten hosts would read many times as
+/// much, out of one quota. Where AWS throttles the looks, others leave too, and have yet to be found and set DRAINING.
 fn left_to_reconcile(known: &Known) -> Option<Step> {
     let by_event = known.departure.cause.is_held() && known.departure.noticed_by == NoticedBy::Event;
     let set_draining = known.registrations.iter().all(|r| r.status == InstanceStatus::Draining);
-    let busy = known.registrations.iter().any(counts_tasks);
-    (by_event && known.in_a_crowd && set_draining && busy).then(|| {
+    let left = known.in_a_burst || (known.in_a_batch && known.reads_are_throttled);
+    (by_event && set_draining && left).then(|| {
         let detail = "set DRAINING; so many leave at once that reconcile waits for all of them together".to_owned();
         settled(Outcome::HandedOver, detail)
+    })
+}
+
+/// Of a burst, one that could not be set DRAINING yet. Its hooks were not asked, so that nothing else is decided.
+fn until_it_is_left(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
+    (known.in_a_burst && known.departure.cause.is_held()).then(|| {
+        if now >= known.next_look && known.tries.ready(Try::Instance, now) {
+            return Step::Read(Need::Instance);
+        }
+        Step::WaitUntil(earliest(known, policy, deadlines, now))
     })
 }
 
@@ -291,7 +349,7 @@ fn ending(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
             if known.departure.cause.is_held() && now >= deadlines.stop_at { ", after its deadline" } else { "" };
         return go(LifecycleActionResult::Continue, Outcome::Drained, format!("every task has stopped{late}"));
     }
-    if known.registrations.iter().all(|r| agent_lost(r, policy, now)) {
+    if known.registrations.iter().all(|r| agent_lost(r, known.started(), policy, now)) {
         match health(known, now) {
             Health::Unknown if known.tries.ready(Try::Hold, now) => return Some(Step::Read(Need::Hook)),
             Health::Unhealthy => {
@@ -312,7 +370,18 @@ fn ending(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) 
     if known.has_unread_tasks() && !known.tries.has_failed(Try::Tasks) {
         return Some(Step::Read(Need::Tasks));
     }
-    go(result, Outcome::TimedOut, format!("its deadline passed; the policy is {why}"))
+    let then = if result == LifecycleActionResult::Abandon { after_abandon(known) } else { "" };
+    go(result, Outcome::TimedOut, format!("its deadline passed; the policy is {why}{then}"))
+}
+
+/// What becomes of an instance whose lifecycle action is completed with ABANDON.
+fn after_abandon(known: &Known) -> &'static str {
+    match (known.runs_on_after_abandon(), known.departure.cause) {
+        (Some(true), Cause::Termination { to: Destination::WarmPool }) => "; it goes to its warm pool and runs on",
+        (Some(true), _) => "; its group retains it, and it runs on",
+        (Some(false), _) => "",
+        (None, _) => ", which terminates it unless its group retains such instances",
+    }
 }
 
 /// Rule 7 for one registration: counts prove nothing, and one read of lists that lag proves too little. What the first
@@ -327,10 +396,16 @@ fn proven_stopped(registration: &Registration, policy: &Policy, now: Timestamp) 
         && !older_than(registration.read_at, PROOF_VALID_FOR, now)
 }
 
-/// Rule 5 for one registration.
-fn agent_lost(registration: &Registration, policy: &Policy, now: Timestamp) -> bool {
-    registration.agent_lost_at.is_some_and(|since| after(since, policy.agent_lost) <= now)
+/// Rule 5 for one registration. Nothing is remembered of earlier invocations, but that the host began to leave.
+fn agent_lost(registration: &Registration, started: Timestamp, policy: &Policy, now: Timestamp) -> bool {
+    agent_lost_from(registration, started, policy).is_some_and(|from| from <= now)
         && !older_than(registration.read_at, PROOF_VALID_FOR, now)
+}
+
+/// From when on an agent that is disconnected counts as lost.
+fn agent_lost_from(registration: &Registration, started: Timestamp, policy: &Policy) -> Option<Timestamp> {
+    let seen_for = AGENT_LOST_SEEN_FOR.min(policy.agent_lost);
+    Some(after(registration.agent_lost_at?, seen_for).max(after(started, policy.agent_lost)))
 }
 
 enum Health {
@@ -352,7 +427,8 @@ fn earliest(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp
     let heartbeat = next_heartbeat(known, deadlines);
     let reading_ahead = reading_ahead(deadlines);
     let times = [Some(known.next_look), Some(reading_ahead), Some(deadlines.stop_at), deadlines.give_up_at, heartbeat];
-    let times = times.into_iter().flatten().chain(known.tries.not_before());
+    let lost = known.registrations.iter().filter_map(|r| agent_lost_from(r, known.started(), policy));
+    let times = times.into_iter().flatten().chain(lost).chain(known.tries.not_before());
     times.filter(|time| *time > now).min().unwrap_or_else(|| after(now, policy.pace.max))
 }
 
@@ -386,23 +462,18 @@ fn instead(step: Step, known: &Known) -> Step {
         Step::Act(Action::Complete { settled, .. }) => {
             would(format!("release it, {}: {}", settled.outcome, settled.detail))
         }
-        Step::WaitUntil(_) if known.stragglers().next().is_some() || known.registrations.iter().any(counts_tasks) => {
-            would("wait for its tasks to stop".to_owned())
-        }
+        Step::WaitUntil(_) if waits_for_tasks(known) => would("wait for its tasks to stop".to_owned()),
         other => other,
     }
 }
 
-fn counts_tasks(registration: &Registration) -> bool {
-    registration.counted_tasks > 0
+fn waits_for_tasks(known: &Known) -> bool {
+    let may_drain = known.ours().is_some() || !known.departure.cause.is_held();
+    may_drain && (known.stragglers().next().is_some() || known.registrations.iter().any(counts_tasks))
 }
 
-/// Whether Auto Scaling's lifecycle `state` is a wait on a termination hook. One into a warm pool may read as a launch's
-/// wait there, which only the event tells apart (Auto Scaling user guide, lifecycle hooks with a warm pool).
-#[must_use]
-pub fn waits_on_a_termination_hook(state: &str, cause: Cause) -> bool {
-    let to_warm_pool = matches!(cause, Cause::Termination { to_warm_pool: true });
-    matches!(state, "Terminating:Wait" | "Warmed:Terminating:Wait") || (to_warm_pool && state == "Warmed:Pending:Wait")
+fn counts_tasks(registration: &Registration) -> bool {
+    registration.counted_tasks > 0
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock;
-use crate::ids::{ClusterName, GroupName, InstanceId};
+use crate::ids::{ClusterName, GroupName, HookName, InstanceId};
 
 /// A Spot instance is taken this long after its notice (EC2 user guide, Spot interruption notices).
 pub const SPOT_NOTICE: Duration = Duration::from_secs(120);
@@ -26,10 +26,14 @@ pub struct Departure {
 pub struct Hints {
     /// Its Auto Scaling group.
     pub group: Option<GroupName>,
+    /// The hook of ours that holds it there.
+    pub hook: Option<HookName>,
     /// The cluster that the hook's NotificationMetadata names.
     pub cluster: Option<ClusterName>,
     /// When it was given.
     pub noticed_at: Option<Timestamp>,
+    /// Whether it was received before, so that its age says nothing of its way to us.
+    pub comes_again: bool,
 }
 
 /// How we know of a departure.
@@ -48,8 +52,8 @@ pub enum NoticedBy {
 pub enum Cause {
     /// Auto Scaling terminates it, and waits on a lifecycle hook until we are done.
     Termination {
-        /// Whether it goes to a warm pool instead of its end.
-        to_warm_pool: bool,
+        /// Where the instance goes then.
+        to: Destination,
     },
     /// EC2 takes the Spot instance back two minutes after the notice, and waits for nobody.
     SpotInterruption {
@@ -67,6 +71,17 @@ pub enum Cause {
     Maintenance,
 }
 
+/// Where a terminated instance goes, as the event's `Destination` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Destination {
+    /// To its end.
+    Ec2,
+    /// Back to its group's warm pool.
+    WarmPool,
+    /// Back to its group, with a new root volume.
+    AutoScalingGroup,
+}
+
 impl Cause {
     /// Whether Auto Scaling holds the termination until we are done; nothing holds Spot.
     #[must_use]
@@ -78,8 +93,9 @@ impl Cause {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Termination { to_warm_pool: false } => "termination",
-            Self::Termination { to_warm_pool: true } => "warm-pool",
+            Self::Termination { to: Destination::Ec2 } => "termination",
+            Self::Termination { to: Destination::WarmPool } => "warm-pool",
+            Self::Termination { to: Destination::AutoScalingGroup } => "root-volume",
             Self::SpotInterruption { .. } => "spot-interruption",
             Self::SpotHibernation { .. } => "spot-hibernation",
             Self::RebalanceRecommendation => "rebalance-recommendation",
@@ -103,6 +119,6 @@ impl Departure {
     /// An instance that Auto Scaling terminates for good.
     #[must_use]
     pub fn of_termination(instance: InstanceId, noticed_by: NoticedBy) -> Self {
-        Self { instance, cause: Cause::Termination { to_warm_pool: false }, noticed_by }
+        Self { instance, cause: Cause::Termination { to: Destination::Ec2 }, noticed_by }
     }
 }

@@ -1,16 +1,15 @@
-//! The end of an invocation: what the next one needs to know, and what people are told of what is left.
+//! The end of an invocation: what people are told of what is left.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attributes::{self, Occasion};
 use super::decide::{Outcome, Settled};
 use super::facts::log_drain;
 use super::known::{Known, Place};
 use super::report::{Drain, report};
 use super::tasks::Listings;
-use super::{Budget, Context, Drainee, act, explain, log_end, observe};
+use super::{Budget, Context, Drainee, explain, log_end, observe};
 use crate::aws::Calls;
 use crate::clock::between;
 
@@ -34,20 +33,13 @@ impl Drainee {
     }
 }
 
-/// What an unfinished drain leaves for the next invocation, and what people are told of the tasks that are left.
+/// Reads what people are told of the tasks that are left.
 pub(super) async fn hand_over<C: Calls>(
     context: &Context<'_, C>,
     drainees: &mut [Drainee],
     listings: &Listings,
     budget: Budget,
 ) {
-    if !context.config.policy.dry_run {
-        // Where an instance is may be known before whose it is.
-        let is_ours = |known: &Known| !known.departure.cause.is_held() || known.ours().is_some();
-        let unfinished = drainees.iter().filter(|d| d.settled.is_none() && is_ours(&d.known));
-        let changes = unfinished.flat_map(|d| attributes::changes(&d.known, Occasion::HandOver));
-        act::write_attributes(context.calls, &changes.collect::<Vec<_>>()).await;
-    }
     let now = context.clock.now();
     let unread = |drainee: &Drainee| {
         let told = budget.is_reported && drainee.is_open() || drainee.is_long(now);
@@ -100,8 +92,14 @@ fn what_it_waits_for(known: &Known) -> String {
         (_, Place::Registered) => "waiting for its tasks to stop",
         _ => "where it is registered is not known yet",
     };
+    let undated = known.departure.cause.is_held() && known.ours().is_some() && known.start.is_none();
+    let waiting = if undated {
+        format!("{waiting}; its time counts from this invocation, for none told when its termination began")
+    } else {
+        waiting.to_owned()
+    };
     let errors: Vec<_> = known.tries.errors().collect();
-    if errors.is_empty() { waiting.into() } else { format!("{waiting}, last: {}", errors.join("; ")) }
+    if errors.is_empty() { waiting } else { format!("{waiting}, last: {}", errors.join("; ")) }
 }
 
 /// Names what is left of drains that are long or were given up, and why.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::attributes::Attributes;
 use super::deadlines::older_than;
-use super::departure::{Cause, Departure, Hints};
+use super::departure::{Cause, Departure, Destination, Hints};
+use super::starts::Start;
 use super::tries::Tries;
-use crate::aws::{ContainerInstance, InstanceStatus, Task};
+use crate::aws::{AutoScalingInstance, ContainerInstance, InstanceStatus, Task};
 use crate::clock;
 use crate::config::{Overrides, Pace, Policy};
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, ServiceName, TaskArn};
@@ -18,8 +18,16 @@ use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, Service
 /// How far back a first look takes a heartbeat for due: as often as `reconcile` runs.
 const FIRST_LOOK_BACK: Duration = Duration::from_secs(60);
 
+/// An event tells when a termination began, unless it is older than this when it comes: it may be of an earlier one.
+const EVENT_TELLS_FOR: Duration = Duration::from_secs(60);
+
 /// A description may lag behind a change for as long: what reads ACTIVE later was set so by somebody.
 const SETTLES_WITHIN: Duration = Duration::from_secs(10);
+
+/// Since when a person has been draining a host by hand: an attribute of its container instance.
+pub const MAINTENANCE_SINCE: &str = "ecs-drainer.maintenance-since";
+/// What begins the name of every attribute that the drainer ever wrote.
+pub const OUR_ATTRIBUTES: &str = "ecs-drainer.";
 
 /// Two minutes leave no time to look as seldom as at a drain that may take an hour.
 const SPOT_LOOK_LONGEST: Duration = Duration::from_secs(5);
@@ -43,12 +51,18 @@ pub struct Known {
     pub searched: Vec<ClusterName>,
     /// Its registrations, when [`Place::Registered`].
     pub registrations: Vec<Registration>,
-    /// When its drain began: known once it was seen.
-    pub started_at: Option<Timestamp>,
+    /// When it began to leave, as far as Auto Scaling or an event tells.
+    pub start: Option<Start>,
+    /// Whether Auto Scaling was asked for that.
+    pub asked_start: bool,
+    /// Since when it has been DRAINING in all its registrations, as far as this invocation saw.
+    pub draining_since: Option<Timestamp>,
     /// When to look at it again.
     pub next_look: Timestamp,
     /// When a heartbeat was last sent; at first, since when one counts as due.
     pub heartbeat_at: Timestamp,
+    /// Whether our hook was over before, as far as a warm environment remembers, and another's holds it.
+    pub is_released: bool,
     /// Whether we set it DRAINING.
     pub began: bool,
     /// Whether somebody set it ACTIVE again, of a drain by hand: two people may differ.
@@ -59,8 +73,12 @@ pub struct Known {
     pub tries: Tries,
     /// When nobody looks at it, where that matters.
     pub unattended: Option<Unattended>,
-    /// Whether so many leave in one batch that it is better for everybody to look at them together with all others.
-    pub in_a_crowd: bool,
+    /// Whether AWS throttled a look at it: others need the account's reads more.
+    pub reads_are_throttled: bool,
+    /// Whether its event came in a batch, so that its report is read by none and `reconcile` may go on with it.
+    pub in_a_batch: bool,
+    /// Whether its event came in a full batch, so that `reconcile` waits for it, with all others of the account.
+    pub in_a_burst: bool,
 }
 
 /// A time in which nobody looks at an instance, for the invocation is over and the next has not begun.
@@ -105,12 +123,14 @@ pub struct Ours {
     pub group: GroupName,
     /// Our hooks on it; never empty.
     pub hooks: Vec<HookName>,
-    /// The shortest of their heartbeat timeouts.
-    pub heartbeat_timeout: Duration,
+    /// The shortest of their heartbeat timeouts; none where the hooks were not asked.
+    pub heartbeat_timeout: Option<Duration>,
     /// Whether the group has termination hooks that are not ours.
     pub others_hold_too: bool,
     /// Whether Auto Scaling calls the instance unhealthy.
     pub unhealthy: bool,
+    /// Whether its group keeps the instance running after an ABANDON; none where the group was not asked.
+    pub retains: Option<bool>,
     /// What our hooks' NotificationMetadata overrides.
     pub overrides: Overrides,
 }
@@ -143,8 +163,8 @@ pub struct Registration {
     pub counted_tasks: u32,
     /// Since when its agent has been seen disconnected, without a break.
     pub agent_lost_at: Option<Timestamp>,
-    /// Ours among its attributes.
-    pub attributes: Attributes,
+    /// Those of its attributes that the drainer's command wrote, or an earlier version. They decide nothing.
+    pub attributes: BTreeMap<String, String>,
     /// When all that was answered.
     pub read_at: Timestamp,
     /// Since when it has been seen DRAINING, without a break.
@@ -184,16 +204,30 @@ impl Known {
             located_at: now,
             searched: Vec::new(),
             registrations: Vec::new(),
-            started_at: None,
+            start: None,
+            asked_start: false,
+            draining_since: None,
             next_look: now,
             heartbeat_at: clock::before(now, FIRST_LOOK_BACK),
+            is_released: false,
             began: false,
             taken_back: false,
             heartbeats: 0,
             tries: Tries::default(),
             unattended: None,
-            in_a_crowd: false,
+            reads_are_throttled: false,
+            in_a_batch: false,
+            in_a_burst: false,
         }
+    }
+
+    /// An event told of it, and what else.
+    #[must_use]
+    pub fn told(departure: Departure, hints: Hints, now: Timestamp) -> Self {
+        let tells = |at: &Timestamp| !departure.cause.is_held() || !older_than(*at, EVENT_TELLS_FOR, now);
+        let at = hints.noticed_at.filter(tells);
+        let start = at.map(|at| Start { at: at.min(now), reason: None });
+        Self { hints, start, ..Self::new(departure, now) }
     }
 
     /// Our hold on its termination, if we have one.
@@ -251,10 +285,37 @@ impl Known {
         self.registrations.iter().any(|registration| registration.tasks.is_none())
     }
 
-    /// When its drain began, or would have.
+    /// When its drain began: with the termination or the notice, where there is one, or else with DRAINING. Where that is not
+    /// known, when this invocation met it.
     #[must_use]
     pub fn started(&self) -> Timestamp {
-        self.started_at.unwrap_or(self.met_at)
+        let start = self.start.as_ref().map(|start| start.at);
+        start.or(self.draining_since.filter(|_| !self.departure.cause.is_held())).unwrap_or(self.met_at)
+    }
+
+    /// Whether an instance whose lifecycle action is completed with ABANDON runs on; none where that is not known.
+    #[must_use]
+    pub fn runs_on_after_abandon(&self) -> Option<bool> {
+        match self.departure.cause {
+            Cause::Termination { to: Destination::WarmPool } => Some(true),
+            _ => self.ours()?.retains,
+        }
+    }
+
+    /// Why it leaves, in Auto Scaling's words, where they are known.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.start.as_ref()?.reason.as_deref()
+    }
+
+    /// Whether Auto Scaling's scaling activity is still to be asked when its termination began, and why.
+    #[must_use]
+    pub fn wants_start(&self) -> bool {
+        let is_held = self.departure.cause.is_held() && self.ours().is_some();
+        is_held
+            && !self.in_a_burst
+            && !self.asked_start
+            && self.start.as_ref().is_none_or(|start| start.reason.is_none())
     }
 
     /// The tasks known of it that are not STOPPED.
@@ -273,7 +334,7 @@ impl Known {
         self.located_at = now;
         self.registrations = registrations;
         self.searched.clear();
-        self.learn_start();
+        self.learn_draining();
     }
 
     /// Takes in what a container instance is now; one that is absent or INACTIVE is no registration any more, and
@@ -289,7 +350,7 @@ impl Known {
                 if let Some(registration) = self.registrations.iter_mut().find(|r| r.arn == *arn) {
                     registration.learn(found, read_at);
                 }
-                self.learn_start();
+                self.learn_draining();
             }
             None => self.registrations.retain(|registration| registration.arn != *arn),
         }
@@ -357,22 +418,17 @@ impl Known {
         }
     }
 
-    /// A drain begins when we first see DRAINING, unless an attribute says that it began before. What an attribute says
-    /// of a host that was ACTIVE is another drain's.
-    fn learn_start(&mut self) {
+    fn learn_draining(&mut self) {
         let by_hand = self.departure.cause == Cause::Maintenance;
         let active = |r: &&Registration| r.status == InstanceStatus::Active;
         if let Some(read_at) = self.registrations.iter().filter(active).map(|r| r.read_at).max() {
-            let settled_since = |started| older_than(started, SETTLES_WITHIN, read_at);
-            self.taken_back |= by_hand && self.started_at.is_some_and(settled_since);
-            self.started_at = None;
+            let settled_since = |since| older_than(since, SETTLES_WITHIN, read_at);
+            self.taken_back |= by_hand && self.draining_since.is_some_and(settled_since);
+            self.draining_since = None;
             return;
         }
-        // A person's deadline counts from when it was given.
-        let told = |r: &Registration| r.attributes.drain_started_at(r.read_at).filter(|_| !r.was_active && !by_hand);
         let draining = self.registrations.iter().filter(|r| r.status == InstanceStatus::Draining);
-        let since = draining.map(|r| told(r).unwrap_or(r.read_at)).min();
-        self.started_at = self.started_at.or(since);
+        self.draining_since = self.draining_since.or(draining.map(|r| r.read_at).min());
     }
 }
 
@@ -381,6 +437,22 @@ fn no_earlier(known: Option<&Task>, read: Task) -> Task {
     match known.filter(|known| known.is_leaving() && !read.is_leaving()) {
         Some(known) => known.clone(),
         None => read,
+    }
+}
+
+impl Ours {
+    /// As an event told of it, in a burst: its hooks were not asked.
+    #[must_use]
+    pub fn told(found: &AutoScalingInstance, hook: &HookName) -> Self {
+        Self {
+            group: found.group.clone(),
+            hooks: vec![hook.clone()],
+            heartbeat_timeout: None,
+            others_hold_too: false,
+            unhealthy: found.unhealthy,
+            retains: None,
+            overrides: Overrides::default(),
+        }
     }
 }
 
@@ -395,7 +467,7 @@ impl Registration {
             was_active: false,
             counted_tasks: 0,
             agent_lost_at: None,
-            attributes: Attributes::default(),
+            attributes: BTreeMap::new(),
             read_at,
             draining_since: None,
             tasks: None,
@@ -415,6 +487,12 @@ impl Registration {
         self.tasks().filter(|task| !task.is_leaving())
     }
 
+    /// Since when a person has been draining it by hand: the command writes that down, for people.
+    #[must_use]
+    pub fn maintenance_since(&self) -> Option<Timestamp> {
+        self.attributes.get(MAINTENANCE_SINCE)?.parse().ok()
+    }
+
     /// The owners of tasks that nobody has told to stop, of which it is not known whether they are daemons.
     #[must_use]
     pub fn unknown_services(&self) -> BTreeSet<ServiceName> {
@@ -425,14 +503,10 @@ impl Registration {
         self.status = found.status.clone();
         self.was_active |= found.status == InstanceStatus::Active;
         self.counted_tasks = found.running_tasks.saturating_add(found.pending_tasks);
-        self.attributes = Attributes::read(&found.attributes);
+        let ours = found.attributes.iter().filter(|(name, _)| name.starts_with(OUR_ATTRIBUTES));
+        self.attributes = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
         self.read_at = read_at;
-        self.agent_lost_at = if found.agent_connected {
-            None
-        } else {
-            let told = self.attributes.agent_lost_at(read_at).filter(|_| !self.was_active);
-            self.agent_lost_at.or(told).or(Some(read_at))
-        };
+        self.agent_lost_at = self.agent_lost_at.or(Some(read_at)).filter(|_| !found.agent_connected);
         let draining = found.status == InstanceStatus::Draining;
         self.draining_since = self.draining_since.or(Some(read_at)).filter(|_| draining);
         // There is a task that no list had.

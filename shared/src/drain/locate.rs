@@ -137,8 +137,13 @@ impl<'a> Search<'a> {
         !self.is_found(config) && self.silent.as_ref().is_none_or(|silent| silent.denied)
     }
 
+    /// Only a live registration ends a search: an agent that lost its state, or moved to another cluster, leaves one behind.
     fn is_found(&self, config: &Config) -> bool {
-        self.found.iter().any(|registration| config.watches(&registration.cluster))
+        self.watched(config).any(|registration| registration.agent_lost_at.is_none())
+    }
+
+    fn watched(&self, config: &Config) -> impl Iterator<Item = &Registration> {
+        self.found.iter().filter(|registration| config.watches(&registration.cluster))
     }
 
     fn unanswered(&mut self, error: &CallError, watched: bool) {
@@ -149,10 +154,11 @@ impl<'a> Search<'a> {
     }
 
     fn concluded(mut self, config: &Config, remembered: &Remembered) -> Located {
-        if self.is_found(config) {
+        let all_watched_told = self.silent.as_ref().is_none_or(|silent| !silent.watched);
+        if self.is_found(config) || (all_watched_told && self.watched(config).next().is_some()) {
             self.found.retain(|registration| config.watches(&registration.cluster));
-            if let Some(first) = self.found.first() {
-                remembered.remember_cluster_of(self.instance, self.group, &first.cluster);
+            if let Some(live) = self.found.iter().find(|registration| registration.agent_lost_at.is_none()) {
+                remembered.remember_cluster_of(self.instance, self.group, &live.cluster);
             }
             return Located::At(Place::Registered, self.found);
         }

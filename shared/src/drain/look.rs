@@ -16,10 +16,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// So many such rounds are enough.
 const FRUITLESS_ROUNDS_MAX: usize = 3;
 
-/// Reads of each what is not known yet: where it is registered, every task on it, and why those are there. What could not
+/// Reads of each what is not known yet: where it is registered, when its termination began, every task on it, and why
+/// those are there. What could not
 /// be read is left unknown, and [`Tries`](super::tries::Tries) say why.
 pub async fn look<C: Calls>(context: &Context<'_, C>, known: Vec<Known>, rng: &mut fastrand::Rng) -> Vec<Known> {
     let mut drainees: Vec<_> = locate(context, known, rng).await.into_iter().map(Drainee::new).collect();
+    let undated = those(&drainees, Known::wants_start);
+    let began = observe::starts(context, &drainees, &undated).await;
+    take_in(context, &mut drainees, began, rng);
     let (listings, mut fruitless) = (Listings::default(), 0);
     for _ in 0..ROUNDS_MAX {
         let unread = those(&drainees, Known::has_unread_tasks);

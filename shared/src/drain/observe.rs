@@ -6,20 +6,22 @@ use std::time::Duration;
 use super::attempt::{Attempt, Finding};
 use super::known::{HeldBy, Hold, Known, Ours, Registration};
 use super::locate::locate;
+use super::starts;
 use super::tasks::Listings;
 use super::tries::Try;
-use super::{Context, Drainee, decide, log_failure, tasks};
+use super::{Context, Drainee, lifecycle, log_failure, tasks};
 use crate::aws::batch::{self, few_at_once};
 use crate::aws::{AutoScalingInstance, CallError, Calls, ContainerInstance, LifecycleHook};
 use crate::config::{Config, Overrides};
-use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, InstanceId};
+use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId};
 
 /// The drains of `indexes`, each with its index.
 pub(super) fn chosen<'a>(drainees: &'a [Drainee], indexes: &'a [usize]) -> impl Iterator<Item = (usize, &'a Known)> {
     indexes.iter().filter_map(|index| Some((*index, &drainees.get(*index)?.known)))
 }
 
-/// Who holds each termination: the instances' states, then the hooks of the groups in which one waits.
+/// Who holds each termination: the instances' states, then the hooks of the groups in which one waits. In a burst the
+/// event's word is enough for the hooks: Auto Scaling shows that the instance waits, and all that follows is DRAINING.
 pub(super) async fn holds<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], indexes: &[usize]) -> Vec<Attempt> {
     let ids: Vec<_> = chosen(drainees, indexes).map(|(_, known)| known.departure.instance.clone()).collect();
     let answers = batch::auto_scaling_instances(context.calls, &ids).await;
@@ -30,9 +32,11 @@ pub(super) async fn holds<C: Calls>(context: &Context<'_, C>, drainees: &[Draine
 
     let waits = |known: &Known| {
         let found = instances.get(&known.departure.instance).copied();
-        found.filter(|found| decide::waits_on_a_termination_hook(&found.lifecycle_state, known.departure.cause))
+        found.filter(|found| lifecycle::waits(&found.lifecycle_state, known.departure.cause))
     };
-    let groups: BTreeSet<_> = chosen(drainees, indexes).filter_map(|(_, known)| Some(&waits(known)?.group)).collect();
+    let unasked = |known: &&Known| waits(known).is_some_and(|found| told_hook(known, found).is_none());
+    let waiting = chosen(drainees, indexes).map(|(_, known)| known).filter(unasked);
+    let groups: BTreeSet<_> = waiting.filter_map(|known| Some(&waits(known)?.group)).collect();
     let reads = groups.iter().map(|group| context.calls.describe_lifecycle_hooks(group));
     let hooks: BTreeMap<&GroupName, _> = groups.iter().copied().zip(few_at_once(reads).await).collect();
     hooks.values().filter_map(|answer| answer.as_ref().err()).for_each(|error| log_failure("reading the hooks", error));
@@ -49,13 +53,14 @@ pub(super) async fn holds<C: Calls>(context: &Context<'_, C>, drainees: &[Draine
                 let found = instances.get(&known.departure.instance);
                 HeldBy::Nobody { state: found.map(|found| found.lifecycle_state.clone()) }
             }
-            Some(found) => match hooks.get(&found.group) {
-                Some(Ok(hooks)) => held_by(found, hooks, context.config),
-                Some(Err(error)) => {
+            Some(found) => match (told_hook(known, found), hooks.get(&found.group)) {
+                (Some(hook), _) => HeldBy::Ours(Ours::told(found, hook)),
+                (None, Some(Ok(hooks))) => held_by(found, hooks, None, context.config),
+                (None, Some(Err(error))) => {
                     attempt.error = Some(error.to_string());
                     return attempt;
                 }
-                None => return attempt,
+                (None, None) => return attempt,
             },
         };
         attempt.findings.push(Finding::Held(Hold { read_at, by }));
@@ -64,7 +69,19 @@ pub(super) async fn holds<C: Calls>(context: &Context<'_, C>, drainees: &[Draine
     chosen(drainees, indexes).map(attempt).collect()
 }
 
-pub(super) fn held_by(found: &AutoScalingInstance, hooks: &[LifecycleHook], config: &Config) -> HeldBy {
+/// The hook that the event of a burst names, where Auto Scaling has the instance in the event's group.
+fn told_hook<'a>(known: &'a Known, found: &AutoScalingInstance) -> Option<&'a HookName> {
+    let hook = known.hints.hook.as_ref().filter(|_| known.in_a_burst)?;
+    (known.hints.group.as_ref() == Some(&found.group)).then_some(hook)
+}
+
+/// Who holds an instance that waits, by its group's hooks; and whether the group retains, where that is known.
+pub(super) fn held_by(
+    found: &AutoScalingInstance,
+    hooks: &[LifecycleHook],
+    retains: Option<bool>,
+    config: &Config,
+) -> HeldBy {
     let termination = || hooks.iter().filter(|hook| hook.on_termination);
     let ours: Vec<_> = termination().filter(|hook| config.hook_names.contains(&hook.name)).collect();
     let Some(heartbeat_timeout) = ours.iter().map(|hook| hook.heartbeat_timeout).min() else {
@@ -74,11 +91,43 @@ pub(super) fn held_by(found: &AutoScalingInstance, hooks: &[LifecycleHook], conf
     HeldBy::Ours(Ours {
         group: found.group.clone(),
         hooks: ours.iter().map(|hook| hook.name.clone()).collect(),
-        heartbeat_timeout: heartbeat_timeout.max(Duration::from_millis(1)),
+        heartbeat_timeout: Some(heartbeat_timeout.max(Duration::from_millis(1))),
         others_hold_too: termination().count() > ours.len(),
         unhealthy: found.unhealthy,
+        retains,
         overrides: metadata.map(Overrides::read).unwrap_or_default(),
     })
+}
+
+/// When the termination of each began, and why: one question for each group.
+pub(super) async fn starts<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &[Drainee],
+    indexes: &[usize],
+) -> Vec<Attempt> {
+    let mut groups: BTreeMap<&GroupName, Vec<(usize, InstanceId)>> = BTreeMap::new();
+    for (index, known) in chosen(drainees, indexes) {
+        if let Some(ours) = known.ours() {
+            groups.entry(&ours.group).or_default().push((index, known.departure.instance.clone()));
+        }
+    }
+    let wanted: Vec<(_, Vec<_>)> =
+        groups.iter().map(|(group, each)| (*group, each.iter().map(|(_, id)| id.clone()).collect())).collect();
+    let answers = few_at_once(wanted.iter().map(|(group, ids)| starts::starts(context, group, ids))).await;
+    let mut attempts = attempts(indexes, Try::Start);
+    for (each, answer) in groups.values().zip(answers) {
+        if let Err(error) = &answer {
+            log_failure("reading the scaling activities", error);
+        }
+        for (index, id) in each {
+            let Some(attempt) = attempts.get_mut(index) else { continue };
+            match &answer {
+                Ok(starts) => attempt.findings.push(Finding::Began(starts.get(id).cloned())),
+                Err(error) => attempt.error = Some(error.to_string()),
+            }
+        }
+    }
+    attempts.into_values().collect()
 }
 
 /// Where each is registered.
@@ -171,7 +220,7 @@ pub(super) fn take_container_instances(
         log_failure("container instances: a request", &unknown.error);
         for index in unknown.keys.iter().filter_map(|arn| owners.get(arn)).flatten() {
             if let Some(attempt) = attempts.get_mut(index) {
-                attempt.error = Some(unknown.error.to_string());
+                attempt.fail(&unknown.error);
             }
         }
     }

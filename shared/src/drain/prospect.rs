@@ -45,7 +45,7 @@ impl Prospect {
         now: Timestamp,
     ) -> Self {
         let Straggler { task: arn, group, owner, last_status, why, protected_until } =
-            Straggler::of(task, registration, remembered, now);
+            Straggler::of(task, registration, remembered, now, now);
         let service = task.service().and_then(|name| remembered.service(&registration.cluster, &name, now));
         let (blocks, what) = if registration.agent_lost_at.is_some() {
             (Some(true), why)
@@ -71,7 +71,9 @@ fn prospect_of_service(service: Option<&Service>) -> (Option<bool>, String) {
     let Some(service) = service else {
         return (None, "its service could not be asked whether it may move it".to_owned());
     };
-    let kept = why_kept(service);
+    // Its host does not drain yet: what it told before the newest event may have been of another deployment.
+    let newest = service.events.first().map_or(Timestamp::MAX, |(at, _)| *at);
+    let kept = why_kept(service, newest);
     if kept != NOT_STOPPED_YET {
         return (Some(true), kept);
     }
@@ -118,6 +120,7 @@ mod tests {
             stopping_at: None,
             stopped_at: None,
             stopped_reason: String::new(),
+            is_managed: false,
         }
     }
 
@@ -137,7 +140,7 @@ mod tests {
             desired: 2,
             minimum_healthy_percent: Some(minimum),
             maximum_percent: Some(maximum),
-            newest_event: newest_event.map(ToOwned::to_owned),
+            events: newest_event.map(|event| (now(), event.to_owned())).into_iter().collect(),
         })
     }
 

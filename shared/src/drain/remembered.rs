@@ -17,9 +17,13 @@ const EXPLANATION_VALID_FOR: Duration = Duration::from_secs(300);
 /// One for tasks that should run and one for those that should not.
 const TASK_PAGES_LEAST: usize = 2;
 
-/// Where groups and instances were found, and how large clusters are.
+/// A completion is tried once more after so long, though our hook was over before: it does no harm.
+const RELEASED_VALID_FOR: Duration = Duration::from_secs(3600);
+
+/// Where groups and instances were found, how large clusters are, and what else spares a request.
 #[derive(Debug, Default)]
 pub struct Remembered {
+    released: Memory<InstanceId, Released>,
     groups: Memory<GroupName, ClusterName>,
     instances: Memory<InstanceId, ClusterName>,
     task_pages: Memory<ClusterName, usize>,
@@ -40,6 +44,19 @@ impl Remembered {
             Some(group) => self.groups.put(group, cluster.clone()),
             None => self.instances.put(instance, cluster.clone()),
         }
+    }
+
+    /// Whether our lifecycle action on this termination was over not long ago, though another's hook still holds the
+    /// instance. Of an instance that comes back, a later termination began at another time.
+    #[must_use]
+    pub fn is_released(&self, instance: &InstanceId, began_at: Timestamp, now: Timestamp) -> bool {
+        let released = self.released.get(instance).filter(|released| released.began_at == began_at);
+        released.is_some_and(|released| !older_than(released.at, RELEASED_VALID_FOR, now))
+    }
+
+    /// Our lifecycle action is over.
+    pub fn remember_release(&self, instance: &InstanceId, began_at: Timestamp, at: Timestamp) {
+        self.released.put(instance, Released { began_at, at });
     }
 
     /// How many pages the lists of a cluster's tasks take, as far as is known.
@@ -96,6 +113,15 @@ impl Remembered {
     pub fn remember_task_pages(&self, cluster: &ClusterName, pages: usize) {
         self.task_pages.put(cluster, pages);
     }
+}
+
+/// A lifecycle action of ours that was over.
+#[derive(Debug, Clone, Copy)]
+struct Released {
+    /// When the termination began.
+    began_at: Timestamp,
+    /// When it was found to be over.
+    at: Timestamp,
 }
 
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::straggler::Straggler;
 use super::tries::Try;
 use crate::aws::Task;
 use crate::clock::between;
-use crate::config::Policy;
+use crate::config::{OnDrainTimeout, Policy};
 use crate::ids::{ClusterName, InstanceId};
 
 /// Tasks named in one report: a host runs at most about this many, and an answer must stay small.
@@ -51,6 +51,9 @@ pub struct Drain {
     pub remaining: Vec<Straggler>,
     /// The outcome in a sentence.
     pub detail: String,
+    /// Why the instance leaves, in Auto Scaling's words, where they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// For the metrics.
     #[serde(skip)]
     pub measures: Measures,
@@ -97,6 +100,7 @@ pub fn ignored(instance: Option<InstanceId>, why: String) -> Drain {
         tasks_stopped: 0,
         remaining: Vec::new(),
         detail: why,
+        reason: None,
         measures: Measures::default(),
     }
 }
@@ -110,9 +114,13 @@ pub fn report(known: &Known, settled: Settled, policy: &Policy, remembered: &Rem
         found_by_scan: known.departure.noticed_by == NoticedBy::Scan,
         began: known.began,
         heartbeats: known.heartbeats,
-        event_age: known.hints.noticed_at.map(|noticed_at| between(noticed_at, known.met_at)),
+        event_age: known
+            .hints
+            .noticed_at
+            .filter(|_| !known.hints.comes_again)
+            .map(|noticed_at| between(noticed_at, known.met_at)),
         told_to_stop: known.tasks().filter(stopped).filter(|task| task.stopped_reason.starts_with(STOP_REASON)).count(),
-        left_running: left_running(known, settled.outcome),
+        left_running: left_running(known, settled.outcome, policy),
         trouble: trouble(known, settled.outcome, policy, now),
     };
     Drain {
@@ -123,6 +131,7 @@ pub fn report(known: &Known, settled: Settled, policy: &Policy, remembered: &Rem
         tasks_stopped: known.tasks().filter(stopped).count(),
         remaining: stragglers(known, remembered, now).take(REMAINING_MAX).collect(),
         detail: settled.detail,
+        reason: known.reason().map(ToOwned::to_owned),
         measures,
     }
 }
@@ -136,13 +145,15 @@ pub(super) fn stragglers<'a>(
     let each =
         known.registrations.iter().flat_map(|registration| registration.tasks().map(move |it| (registration, it)));
     let unstopped = each.filter(|(_, task)| !task.is_stopped());
-    unstopped.map(move |(registration, task)| Straggler::of(task, registration, remembered, now))
+    unstopped.map(move |(registration, task)| Straggler::of(task, registration, remembered, known.started(), now))
 }
 
 /// Tasks whose host goes: a hook that this invocation kept, and that is over, counts too.
-fn left_running(known: &Known, outcome: Outcome) -> usize {
+fn left_running(known: &Known, outcome: Outcome, policy: &Policy) -> usize {
+    let abandoned = policy.on_drain_timeout == OnDrainTimeout::Abandon;
     let is_over = match outcome {
-        Outcome::TimedOut | Outcome::HostGone => true,
+        Outcome::TimedOut => !(abandoned && known.runs_on_after_abandon() == Some(true)),
+        Outcome::HostGone => true,
         Outcome::AlreadyReleased => known.began || known.heartbeats > 0,
         _ => false,
     };

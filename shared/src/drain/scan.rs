@@ -7,21 +7,20 @@ use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use thiserror::Error;
 
-use super::decide::waits_on_a_termination_hook;
-use super::departure::{Cause, Departure, NoticedBy};
+use super::departure::{Cause, Departure, Destination, NoticedBy};
 use super::facts::log_drain;
 use super::known::{Hold, Known};
+use super::lifecycle::{Meaning, meaning};
+use super::starts::starts;
 use super::tries::backoff;
 use super::{Budget, Context, chain, log_failure, observe};
-use crate::aws::batch::{PAGES_MAX, few_at_once};
-use crate::aws::{AutoScalingInstance, CallError, Calls, ErrorClass, LifecycleHook};
+use crate::aws::batch::{PAGES_MAX, few_at_once, warm_pool};
+use crate::aws::{AutoScalingGroup, AutoScalingInstance, CallError, Calls, ErrorClass};
 use crate::clock::after;
 use crate::ids::GroupName;
 
-/// One group whose hooks cannot be read holds up all the others for so long at most.
-const HOOKS_PATIENCE: Duration = Duration::from_secs(10);
-/// A scan cannot see into warm pools: their instances are listed elsewhere (Auto Scaling user guide, warm pools).
-const TERMINATION: Cause = Cause::Termination { to_warm_pool: false };
+/// One group whose hooks or warm pool cannot be read holds up all the others for so long at most.
+const GROUP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The scan failed, so that nobody knows who waits. The next one comes within a minute.
 #[derive(Debug, Error)]
@@ -36,8 +35,8 @@ impl From<ScanError> for Diagnostic {
 
 /// Every instance that waits on a termination hook, in a group that has one of ours.
 ///
-/// One request per page of groups, and one for each group in which an instance waits. Of a page only the waiting
-/// instances are kept: an account may hold tens of thousands that are not. What fails is tried again until the `budget`
+/// One request per page of groups, one for each group with instances in a warm pool, and one for each group in which an
+/// instance waits. Of a page only the waiting instances are kept: an account may hold tens of thousands that are not. What fails is tried again until the `budget`
 /// ends: the next scan is a minute away, and a hook may not be.
 ///
 /// # Errors
@@ -50,8 +49,7 @@ pub async fn departures<C: Calls>(
 ) -> Result<Vec<Known>, ScanError> {
     let mut departures = Vec::new();
     for group in waiting(context, budget, rng).await? {
-        let ours = group.into_iter().flatten().filter(|known| known.ours().is_some());
-        departures.extend(ours.inspect(|known| log_drain!(info, known, known.met_at, "found waiting")));
+        departures.extend(group.into_iter().flatten().filter(|known| known.ours().is_some()));
     }
     Ok(departures)
 }
@@ -66,47 +64,115 @@ pub async fn waiting<C: Calls>(
     budget: Budget,
     rng: &mut fastrand::Rng,
 ) -> Result<Vec<Result<Vec<Known>, CallError>>, ScanError> {
-    let waiting = waiting_by_group(context, budget, rng).await?;
-    let until = budget.hand_over_at.min(after(context.clock.now(), HOOKS_PATIENCE));
-    let seeds: Vec<_> = waiting.keys().map(|_| rng.u64(..)).collect();
-    let reads = waiting.keys().zip(seeds).map(|(group, seed)| async move {
-        let read = async || context.calls.describe_lifecycle_hooks(group).await;
-        patiently(context, until, &mut fastrand::Rng::with_seed(seed), "reading the hooks of a group", read).await
+    let groups = groups_that_wait(context, budget, rng).await?;
+    let until = budget.hand_over_at.min(after(context.clock.now(), GROUP_PATIENCE));
+    let seeds: Vec<_> = groups.iter().map(|_| rng.u64(..)).collect();
+    let reads = groups.into_iter().zip(seeds).map(|(group, seed)| async move {
+        waiting_in(context, group, until, &mut fastrand::Rng::with_seed(seed)).await
     });
-    let hooks = few_at_once(reads).await;
-    let now = context.clock.now();
-    let known = |instance: &AutoScalingInstance, hooks: &[LifecycleHook]| {
-        let departure = Departure::of_termination(instance.instance.clone(), NoticedBy::Scan);
-        let by = observe::held_by(instance, hooks, context.config);
-        Known { hold: Some(Hold { read_at: now, by }), ..Known::new(departure, now) }
-    };
-    let of_group = |(instances, hooks): (Vec<_>, Result<Vec<_>, _>)| {
-        hooks.map(|hooks| instances.iter().map(|instance| known(instance, &hooks)).collect())
-    };
-    Ok(waiting.into_values().zip(hooks).map(of_group).collect())
+    Ok(few_at_once(reads).await)
 }
 
-async fn waiting_by_group<C: Calls>(
+/// A group, and those of its instances that wait, or may wait in its warm pool.
+struct Group {
+    name: GroupName,
+    retains: bool,
+    has_warm_pool: bool,
+    waiting: Vec<AutoScalingInstance>,
+}
+
+async fn groups_that_wait<C: Calls>(
     context: &Context<'_, C>,
     budget: Budget,
     rng: &mut fastrand::Rng,
-) -> Result<BTreeMap<GroupName, Vec<AutoScalingInstance>>, CallError> {
-    let mut waiting: BTreeMap<GroupName, Vec<AutoScalingInstance>> = BTreeMap::new();
+) -> Result<Vec<Group>, CallError> {
+    let mut groups = Vec::new();
     let mut token: Option<String> = None;
     for _ in 0..PAGES_MAX {
         let read = async || context.calls.describe_auto_scaling_groups(token.clone()).await;
         let page = patiently(context, budget.hand_over_at, rng, "reading the groups", read).await?;
-        let waits = |it: &AutoScalingInstance| waits_on_a_termination_hook(&it.lifecycle_state, TERMINATION);
-        for instance in page.items.into_iter().filter(waits) {
-            waiting.entry(instance.group.clone()).or_default().push(instance);
+        for AutoScalingGroup { name, instances, warm_pool_size, retains } in page.items {
+            let waiting: Vec<_> = instances.into_iter().filter(may_wait).collect();
+            let has_warm_pool = warm_pool_size > 0;
+            if has_warm_pool || !waiting.is_empty() {
+                groups.push(Group { name, retains, has_warm_pool, waiting });
+            }
         }
         token = page.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
-            return Ok(waiting);
+            return Ok(groups);
         }
     }
     let what = format!("more than {PAGES_MAX} pages");
     Err(CallError::Incomplete { operation: "DescribeAutoScalingGroups", what })
+}
+
+fn may_wait(instance: &AutoScalingInstance) -> bool {
+    matches!(meaning(&instance.lifecycle_state), Meaning::Waits(_) | Meaning::WaitsInWarmPool)
+}
+
+/// The group's warm pool is listed apart, and its hooks are asked for only where an instance waits.
+async fn waiting_in<C: Calls>(
+    context: &Context<'_, C>,
+    mut group: Group,
+    until: Timestamp,
+    rng: &mut fastrand::Rng,
+) -> Result<Vec<Known>, CallError> {
+    let name = &group.name;
+    if group.has_warm_pool {
+        let read = async || warm_pool(context.calls, name).await;
+        // Logged where it failed; those that wait in the group itself are none the worse for it.
+        let pool = patiently(context, until, rng, "reading a warm pool", read).await.unwrap_or_default();
+        group.waiting.extend(pool.into_iter().filter(may_wait));
+    }
+    if group.waiting.is_empty() {
+        return Ok(Vec::new());
+    }
+    let read = async || context.calls.describe_lifecycle_hooks(name).await;
+    let hooks = patiently(context, until, rng, "reading the hooks of a group", read).await?;
+    let now = context.clock.now();
+    let known = |instance: &AutoScalingInstance, to: Destination| {
+        let (instance_id, cause) = (instance.instance.clone(), Cause::Termination { to });
+        let departure = Departure { instance: instance_id, cause, noticed_by: NoticedBy::Scan };
+        let by = observe::held_by(instance, &hooks, Some(group.retains), context.config);
+        Known { hold: Some(Hold { read_at: now, by }), ..Known::new(departure, now) }
+    };
+    let (mut waiting, mut in_pool) = (Vec::new(), Vec::new());
+    for instance in &group.waiting {
+        match meaning(&instance.lifecycle_state) {
+            Meaning::Waits(to) => waiting.push(known(instance, to)),
+            _ => in_pool.push(known(instance, Destination::WarmPool)),
+        }
+    }
+    in_pool.retain(|known| known.ours().is_some());
+    if !in_pool.is_empty() {
+        waiting.extend(returning(context, name, in_pool).await);
+    }
+    Ok(waiting)
+}
+
+/// Of those that wait in a warm pool, the ones that return to it: a launch waits there, too, and only a scaling activity
+/// tells which. What cannot be told is left to its event.
+async fn returning<C: Calls>(context: &Context<'_, C>, group: &GroupName, in_pool: Vec<Known>) -> Vec<Known> {
+    let ids: Vec<_> = in_pool.iter().map(|known| known.departure.instance.clone()).collect();
+    let starts = match starts(context, group, &ids).await {
+        Ok(starts) => starts,
+        Err(error) => {
+            log_failure("reading the scaling activities", &error);
+            BTreeMap::new()
+        }
+    };
+    let (return_of, now) = (|known: &Known| starts.get(&known.departure.instance), context.clock.now());
+    let (returning, others): (Vec<_>, Vec<_>) = in_pool.into_iter().partition(|known| return_of(known).is_some());
+    for known in &others {
+        log_drain!(
+            info,
+            known,
+            now,
+            "waits in its warm pool; no scaling activity says that it returns there, so its event tells"
+        );
+    }
+    returning.into_iter().map(|known| Known { start: return_of(&known).cloned(), ..known }).collect()
 }
 
 /// Tries again what fails, for as long as another try would begin before `until`.

@@ -30,7 +30,7 @@ pub struct Standing {
     pub status: Option<String>,
     /// Why it is drained.
     pub cause: Reason,
-    /// Since when, where anybody wrote that down.
+    /// Since when, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// Tasks that have not stopped; none before they were read.
@@ -38,6 +38,9 @@ pub struct Standing {
     pub tasks_left: Option<usize>,
     /// Each of them.
     pub remaining: Vec<Straggler>,
+    /// Why it leaves, in Auto Scaling's words, where they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// When its patience ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
@@ -101,14 +104,14 @@ impl Next {
 /// Where the drain of an instance stands at `now`. `policy` is the one of its group, [`Known::policy`].
 #[must_use]
 pub fn standing(known: &Known, policy: &Policy, remembered: &Remembered, now: Timestamp) -> Standing {
-    let since = since(known, now);
+    let since = since(known);
     let tasks_left = if known.has_unread_tasks() { None } else { known.remaining_tasks() };
     let cause = reason(known);
     let held = cause == Reason::Termination;
     // The flags of a drain by hand are written nowhere.
     let told = held || known.departure.noticed_by == NoticedBy::Person;
     let deadlines = since.filter(|_| told);
-    let deadlines = deadlines.map(|since| deadlines_of(&Known { started_at: Some(since), ..known.clone() }, policy));
+    let deadlines = deadlines.map(|_| deadlines_of(known, policy));
     let deadline = deadlines.map(|it| it.stop_at).filter(|stop_at| *stop_at < Timestamp::MAX);
     Standing {
         instance_id: known.departure.instance.clone(),
@@ -119,6 +122,7 @@ pub fn standing(known: &Known, policy: &Policy, remembered: &Remembered, now: Ti
         since,
         tasks_left,
         remaining: stragglers(known, remembered, now).collect(),
+        reason: known.reason().map(ToOwned::to_owned),
         deadline,
         next: next(known, cause, deadlines, now),
         failures: known.tries.errors().map(ToOwned::to_owned).collect(),
@@ -127,7 +131,7 @@ pub fn standing(known: &Known, policy: &Policy, remembered: &Remembered, now: Ti
 }
 
 fn reason(known: &Known) -> Reason {
-    let by_hand = |r: &Registration| r.attributes.maintenance_since().is_some();
+    let by_hand = |r: &Registration| r.maintenance_since().is_some();
     match (&known.hold, known.departure.cause) {
         (Some(hold), Cause::Termination { .. }) if matches!(hold.by, HeldBy::Others { .. }) => {
             Reason::OthersTermination
@@ -142,15 +146,14 @@ fn reason(known: &Known) -> Reason {
     }
 }
 
-/// What is written down, or was seen to begin.
-fn since(known: &Known, now: Timestamp) -> Option<Timestamp> {
-    let of = |r: &Registration| match known.departure.cause {
-        Cause::Maintenance => r.attributes.maintenance_since(),
-        _ => r.attributes.drain_started_at(now),
-    };
+/// What Auto Scaling tells, a person's command wrote down, or was seen to begin.
+fn since(known: &Known) -> Option<Timestamp> {
+    if known.departure.cause.is_held() {
+        return known.start.as_ref().map(|start| start.at);
+    }
     let draining = known.registrations.iter().filter(|r| r.status == InstanceStatus::Draining);
-    let begun = known.started_at.filter(|_| known.began);
-    begun.or_else(|| draining.filter_map(of).min())
+    let begun = known.draining_since.filter(|_| known.began);
+    begun.or_else(|| draining.filter_map(Registration::maintenance_since).min())
 }
 
 fn next(known: &Known, cause: Reason, deadlines: Option<Deadlines>, now: Timestamp) -> Next {
@@ -182,9 +185,7 @@ fn next(known: &Known, cause: Reason, deadlines: Option<Deadlines>, now: Timesta
     }
     let Some(Deadlines { stop_at, give_up_at, then }) = deadlines else {
         return Next::whenever(match cause {
-            Reason::Termination => {
-                "its tasks stop, then it is released; when its drain began is written down within a minute"
-            }
+            Reason::Termination => "its tasks stop, then it is released; when its termination began could not be read",
             Reason::Maintenance => "its tasks stop; how long somebody waits for that only they know",
             Reason::OthersTermination | Reason::Unknown => "its tasks stop; who waits for that nobody wrote down",
         });

@@ -61,9 +61,15 @@ impl Owner {
 }
 
 impl Straggler {
-    /// What is known of a registration's task.
+    /// What is known of a registration's task, of a drain that began at `started`.
     #[must_use]
-    pub fn of(task: &Task, registration: &Registration, remembered: &Remembered, now: Timestamp) -> Self {
+    pub fn of(
+        task: &Task,
+        registration: &Registration,
+        remembered: &Remembered,
+        started: Timestamp,
+        now: Timestamp,
+    ) -> Self {
         let service = task.service().and_then(|name| remembered.service(&registration.cluster, &name, now));
         let told = task.service().and_then(|name| registration.daemons.get(&name)).copied();
         let is_daemon = told.or(service.as_ref().map(|service| service.is_daemon)).unwrap_or(false);
@@ -77,13 +83,20 @@ impl Straggler {
             group: task.group.clone(),
             owner,
             last_status: task.last_status.clone(),
-            why: why(task, registration, owner, service.as_ref(), now),
+            why: why(task, registration, owner, service.as_ref(), started, now),
             protected_until: remembered.protected_until(&task.arn, now),
         }
     }
 }
 
-fn why(task: &Task, registration: &Registration, owner: Owner, service: Option<&Service>, now: Timestamp) -> String {
+fn why(
+    task: &Task,
+    registration: &Registration,
+    owner: Owner,
+    service: Option<&Service>,
+    started: Timestamp,
+    now: Timestamp,
+) -> String {
     let ago = |at: Timestamp| between(at, now).as_secs();
     if let Some(since) = registration.agent_lost_at {
         return format!(
@@ -94,21 +107,26 @@ fn why(task: &Task, registration: &Registration, owner: Owner, service: Option<&
     let since = task.stopping_at.map(|at| format!(", for {} s", ago(at))).unwrap_or_default();
     match (task.last_status.as_str(), task.is_leaving(), owner) {
         ("DEACTIVATING", ..) => format!("leaving its load balancer{since}"),
-        (_, true, _) => {
-            format!("stopping{since}; killed when its stopTimeout is over, 30 s unless its task definition says")
-        }
+        // Recorded: 23 to 35 s from the end of the containers to STOPPED, on Fargate.
+        ("DEPROVISIONING", ..) => "its containers have ended; ECS still cleans up after it".to_owned(),
+        // Recorded: containers with dependsOn get SIGTERM one after the other.
+        (_, true, _) => format!(
+            "stopping{since}; killed when its stopTimeout is over, 30 s unless its task definition says: with dependsOn \
+             the sum of its containers'"
+        ),
         (_, false, Owner::Standalone) => "no service owns it, and draining does not stop such tasks".to_owned(),
         (_, false, Owner::Daemon) => "a daemon, which ECS stops when all other tasks of the host have".to_owned(),
         (_, false, Owner::Service) => match service {
-            Some(service) => why_kept(service),
+            Some(service) => why_kept(service, started),
             None => NOT_STOPPED_YET.to_owned(),
         },
     }
 }
 
-/// Why a service keeps a task on a draining host.
-pub(super) fn why_kept(service: &Service) -> String {
-    if let Some(event) = service.newest_event.as_ref().filter(|event| event.contains(UNPLACED)) {
+/// Why a service keeps a task on a draining host, by what it told from `since` on. Events of other kinds come between.
+pub(super) fn why_kept(service: &Service, since: Timestamp) -> String {
+    let mut told = service.events.iter().filter(|(at, _)| *at >= since);
+    if let Some((_, event)) = told.find(|(_, event)| event.contains(UNPLACED)) {
         let quoted: String = event.chars().take(QUOTED_CHARACTERS_MAX).collect();
         return format!("its service finds no room for another: {quoted}");
     }
@@ -174,6 +192,7 @@ mod tests {
             stopping_at: (desired_status == "STOPPED").then(|| ago(7)),
             stopped_at: None,
             stopped_reason: String::new(),
+            is_managed: false,
         }
     }
 
@@ -184,7 +203,7 @@ mod tests {
             desired: 2,
             minimum_healthy_percent: Some(minimum),
             maximum_percent: Some(maximum),
-            newest_event: event.map(ToOwned::to_owned),
+            events: event.map(|event| (ago(20), event.to_owned())).into_iter().collect(),
         }
     }
 
@@ -193,7 +212,7 @@ mod tests {
         if let Some(service) = service {
             remembered.remember_service(&cluster(), &"web".into(), Some(service), now());
         }
-        Straggler::of(task, &registration(true), &remembered, now())
+        Straggler::of(task, &registration(true), &remembered, ago(60), now())
     }
 
     #[test]
@@ -206,11 +225,16 @@ mod tests {
             why("DEACTIVATING", "STOPPED", "service:web"),
             (Owner::Service, "leaving its load balancer, for 7 s".into())
         );
-        let (owner, stopping) = why("STOPPING", "STOPPED", "family:job");
-        assert!(
-            owner == Owner::Standalone && stopping.starts_with("stopping, for 7 s; killed when its stopTimeout"),
-            "{stopping}"
-        );
+        for stopping in ["RUNNING", "STOPPING", "PENDING"] {
+            let (owner, why) = why(stopping, "STOPPED", "family:job");
+            assert!(
+                owner == Owner::Standalone && why.starts_with("stopping, for 7 s; killed when its stopTimeout"),
+                "{why}"
+            );
+            assert!(why.ends_with("with dependsOn the sum of its containers'"), "{why}");
+        }
+        let deprovisioning = why("DEPROVISIONING", "STOPPED", "family:job").1;
+        assert_eq!(deprovisioning, "its containers have ended; ECS still cleans up after it", "nothing is killed");
         assert!(why("RUNNING", "RUNNING", "family:job").1.starts_with("no service owns it"));
         assert_eq!(why("RUNNING", "RUNNING", "service:web").1, "its service has not stopped it yet");
     }
@@ -242,11 +266,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_service_told_since_the_drain_began_is_the_reason_whatever_it_told_after() {
+        let runs = task("RUNNING", "RUNNING", "service:web");
+        let unable = "(service web) was unable to place a task because no container instance met all of them.";
+        let why = |events: &[(u64, &str)]| {
+            let events = events.iter().map(|(seconds, event)| (ago(*seconds), (*event).to_owned())).collect();
+            told(&runs, Some(Service { events, ..service(100, 200, None) })).why
+        };
+        let steady = "(service web) has reached a steady state.";
+        let finds_no_room = format!("its service finds no room for another: {unable}");
+        assert_eq!(
+            why(&[(5, steady), (10, "(service web) has stopped 1 running tasks."), (59, unable)]),
+            finds_no_room
+        );
+        assert_eq!(why(&[(5, steady), (61, unable)]), "its service has not stopped it yet", "before it began");
+    }
+
+    #[test]
     fn an_agent_that_is_lost_is_the_reason_whatever_the_task_says() {
         let told = Straggler::of(
             &task("RUNNING", "STOPPED", "service:web"),
             &registration(false),
             &Remembered::default(),
+            ago(60),
             now(),
         );
         assert!(told.why.contains("agent is disconnected, for 12 s at least"), "{}", told.why);
@@ -258,7 +300,7 @@ mod tests {
         let until = crate::clock::after(now(), Duration::from_secs(900));
         remembered.remember_protection(&"arn:1".into(), Some(until), ago(10));
         let runs = task("RUNNING", "RUNNING", "service:web");
-        let of = |at| Straggler::of(&runs, &registration(true), &remembered, at);
+        let of = |at| Straggler::of(&runs, &registration(true), &remembered, ago(60), at);
         assert_eq!(of(now()).protected_until, Some(until));
         assert_eq!(of(now()).why, "its service has not stopped it yet", "it is not blamed");
         assert_eq!(of(crate::clock::after(now(), Duration::from_secs(600))).protected_until, None);

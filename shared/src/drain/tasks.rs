@@ -129,6 +129,7 @@ pub(super) async fn every<C: Calls>(
 
     let errors = listings.describe(context, &units).await;
     for (unit, listed) in units {
+        let throttled = listed.is_throttled();
         let (error, progressed) = match listed {
             Listed::Failed { error, progressed } => {
                 log_failure("listing tasks", &error);
@@ -142,6 +143,7 @@ pub(super) async fn every<C: Calls>(
                 for (index, _) in unit.asked {
                     let attempt = attempts.entry(index).or_insert_with(|| Attempt::new(index, Try::Tasks));
                     (attempt.error, attempt.progressed) = (Some(error.clone()), progressed);
+                    attempt.throttled = throttled;
                 }
             }
             None => {
@@ -401,7 +403,7 @@ pub(super) async fn stragglers<C: Calls>(
             let Some(attempt) = attempts.get_mut(&index) else { continue };
             let mine: Vec<_> = unstopped(registration).map(|task| &task.arn).collect();
             if let Some(error) = mine.iter().find_map(|arn| errors.get(arn)) {
-                attempt.error = Some(error.to_string());
+                attempt.fail(error);
                 continue;
             }
             let (arn, absent) = (registration.arn.clone(), answers.absent.iter().filter(|arn| mine.contains(arn)));

@@ -29,8 +29,8 @@ pub enum Try {
     Complete,
     /// Keeping it alive.
     Heartbeat,
-    /// Writing attributes.
-    Remember,
+    /// Reading when its termination began, and why.
+    Start,
 }
 
 /// Failures since the last success, of each.

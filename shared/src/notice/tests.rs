@@ -30,7 +30,7 @@ fn terminating() -> Notice {
         instance: InstanceId::parse("i-1234567890abcdef0").unwrap(),
         group: "my-asg".into(),
         hook: "ecs-drainer".into(),
-        to_warm_pool: false,
+        to: Destination::Ec2,
         cluster: None,
         noticed_at: "2026-01-15T20:06:18Z".parse().ok(),
     })
@@ -75,17 +75,27 @@ fn the_hooks_metadata_says_where_to_look_first_and_may_be_anything() {
         let Ok(Notice::Terminating(notice)) = read(&event, None) else { panic!("{event}") };
         notice.cluster
     };
-    assert_eq!(cluster(json!(r#"{"cluster":"prod"}"#)), ClusterName::parse("prod"));
-    for other in [json!("prod"), json!(r#"{"cluster":7}"#), json!({"cluster": "prod"}), Value::Null, json!(7)] {
+    for metadata in [json!(r#"{"cluster":"prod"}"#), json!({"cluster": "prod"})] {
+        assert_eq!(cluster(metadata), ClusterName::parse("prod"));
+    }
+    for other in [json!("prod"), json!(r#"{"cluster":7}"#), json!({"cluster": [1]}), Value::Null, json!(7)] {
         assert_eq!(cluster(other.clone()), None, "{other}");
     }
 }
 
 #[test]
-fn a_warm_pool_is_told_apart() {
-    let mut event = event();
-    event["detail"]["Destination"] = json!("WarmPool");
-    assert!(matches!(read(&event, None), Ok(Notice::Terminating(t)) if t.to_warm_pool));
+fn where_the_instance_goes_is_told_apart() {
+    let to = |action: &str, destination: &str| {
+        let mut event = event();
+        event["detail"]["Action"] = json!(action);
+        event["detail"]["Destination"] = json!(destination);
+        let Ok(Notice::Terminating(notice)) = read(&event, None) else { panic!("{event}") };
+        notice.to
+    };
+    assert_eq!(to("Terminate", "EC2"), Destination::Ec2);
+    assert_eq!(to("Terminate", "WarmPool"), Destination::WarmPool);
+    assert_eq!(to("ReplaceRootVolume", "AutoScalingGroup"), Destination::AutoScalingGroup);
+    assert_eq!(to("SomethingNew", "Elsewhere"), Destination::Ec2, "what AWS adds terminates, as far as can be told");
 }
 
 #[test]

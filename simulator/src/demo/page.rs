@@ -82,7 +82,8 @@ impl Recording {
                     if !tasks.contains_key(&change.task) {
                         came.insert(&change.task);
                     }
-                    tasks.insert(change.task.clone(), change.to);
+                    let status = if tell::ends(change) { LastStatus::Stopping } else { change.to };
+                    tasks.insert(change.task.clone(), status);
                     tasks.retain(|_, status| *status != LastStatus::Stopped);
                 }
                 What::Killed(killed) if killed.instance_id == id => {
@@ -140,10 +141,12 @@ fn mark(what: &What, id: &str, world: &World) -> Option<(&'static str, String)> 
         What::Interrupted { instance_id, .. } if instance_id == id => {
             Some(("notice", "EC2 gives notice that it takes this Spot instance".to_owned()))
         }
-        What::Host { instance_id, state: Some(state) } if instance_id == id && state == "Terminating:Wait" => {
+        _ if tell::begins_to_leave(what) == Some(id) => {
             Some(("notice", "Auto Scaling is about to terminate it, and waits".to_owned()))
         }
-        What::Host { instance_id, state: None } if instance_id == id => Some(("gone", "the host is gone".to_owned())),
+        What::Host { instance_id, state: None, .. } if instance_id == id => {
+            Some(("gone", "the host is gone".to_owned()))
+        }
         What::Released(it) if it.instance_id == id => {
             Some(("released", format!("released {}", running(it.unstopped.len()))))
         }

@@ -117,10 +117,9 @@ pub(crate) fn told(news: &News, world: &World, leaving: &[String]) -> Vec<Line> 
         | What::Host { state: None, .. } => {
             vec![tell::line(&news.what, world)]
         }
-        What::Host { instance_id, state: Some(state) } if state == "Terminating:Wait" => {
-            vec![lined("NOTICE", format!("Auto Scaling is about to terminate {instance_id}"))]
-        }
-        What::Host { .. } => Vec::new(),
+        What::Host { .. } => (tell::begins_to_leave(&news.what).into_iter())
+            .map(|instance_id| lined("NOTICE", format!("Auto Scaling is about to terminate {instance_id}")))
+            .collect(),
     }
 }
 
@@ -149,9 +148,10 @@ fn of_change(change: &TaskChange, world: &World, leaving: &[String]) -> Option<L
     let line = tell::line(&What::Change(change.clone()), world);
     let on_leaving = leaving.contains(&change.instance_id);
     match change.to {
+        _ if tell::ends(change) => on_leaving.then_some(line),
         LastStatus::Provisioning if change.from == change.to => Some(Line { word: "REPLACEMENT".to_owned(), ..line }),
+        LastStatus::Deactivating if on_leaving => Some(line),
         LastStatus::Running => Some(line),
-        LastStatus::Deactivating | LastStatus::Stopping if on_leaving => Some(line),
         LastStatus::Stopped if on_leaving && !was_killed(world, &change.task) => Some(line),
         _ => None,
     }
@@ -170,12 +170,12 @@ pub(crate) fn progress(world: &World, leaving: &[String]) -> (usize, usize) {
 
 /// Whether nothing more comes, when the function has answered or there is none.
 pub(crate) fn is_over(world: &World, leaving: &[String], drained: bool) -> bool {
-    let state = |id: &String| world.lifecycle_state(id);
-    if drained && leaving.iter().any(|id| state(id) == Some("Terminating:Wait")) {
+    let waits = |id: &String| world.host(id).is_some_and(|host| host.waits_on().next().is_some());
+    if drained && leaving.iter().any(waits) {
         return true;
     }
     let quiet = world.next_change().is_none_or(|at| at > world.now() + QUIET);
-    quiet && leaving.iter().all(|id| state(id).is_none())
+    quiet && leaving.iter().all(|id| world.lifecycle_state(id).is_none())
 }
 
 /// Breaks a text into lines.

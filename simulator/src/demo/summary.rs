@@ -55,7 +55,7 @@ pub(crate) fn summary(world: &World, leaving: &[String], outcome: Option<&Outcom
     let served = outcome.is_some_and(is_served);
     let success = served && !leaving.is_empty() && leaving.iter().all(released) && unstopped == 0 && killed == 0;
     let waiting: Vec<&str> = (leaving.iter().map(String::as_str))
-        .filter(|id| world.lifecycle_state(id) == Some("Terminating:Wait"))
+        .filter(|id| world.host(id).is_some_and(|host| host.waits_on().next().is_some()))
         .collect();
     let (hosts, them) = if leaving.len() == 1 { ("the host was", "it") } else { ("the hosts were", "them") };
     let gone = if by_spot { "taken" } else { "released" };

@@ -162,3 +162,24 @@ async fn a_queue_feeds_a_function_and_what_fails_comes_again_until_it_is_a_dead_
     assert_eq!(invocations.len(), 5, "{invocations:#?}");
     assert_eq!(source.dead_letters(), ["fail", "exit"]);
 }
+
+#[tokio::test]
+async fn a_fleet_has_an_environment_for_each_invocation_at_a_time_and_uses_them_again() {
+    let queue = QueueSpec {
+        visibility_timeout: Duration::from_secs(30),
+        max_receive_count: 2,
+        batch_size: 10,
+        batch_window: Duration::ZERO,
+    };
+    for (concurrency, environments) in [(pollers::MAX_CONCURRENCY, 3), (2, 2)] {
+        let fleet = Fleet::new(|| Function::start(spec()));
+        let source = EventSource::new(queue).with_maximum_concurrency(concurrency);
+        for _ in 0..2 {
+            (0..3).for_each(|_| source.send("answer".to_owned()));
+            let invocations = source.feed_fleet(&fleet).await;
+            assert_eq!(invocations.len(), 3, "five pollers share three messages: {invocations:#?}");
+            assert_eq!((fleet.functions().len(), fleet.running()), (environments, 0));
+        }
+        assert_eq!(source.dead_letters(), [""; 0]);
+    }
+}

@@ -1,9 +1,15 @@
 //! The JSON 1.1 protocol of ECS and EventBridge.
 
+use std::io;
+
 use bytes::Bytes;
 use hyper::Request as HttpRequest;
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{
+    Map, Value, json,
+    ser::{Formatter, Serializer},
+};
 
 use crate::world::{ApiError, Operation, Request, Response, Service};
 
@@ -45,11 +51,13 @@ fn operation(target: &str) -> Option<Operation> {
 
 /// Writes an answer.
 pub(super) fn encode(operation: Operation, response: &Response) -> String {
-    match operation.service() {
+    let content = match operation.service() {
         Service::EventBridge => event_bridge::content(response),
         _ => ecs::content(operation, response),
-    }
-    .to_string()
+    };
+    let mut bytes = Vec::new();
+    let written = content.serialize(&mut Serializer::with_formatter(&mut bytes, WithExponents));
+    written.ok().and_then(|()| String::from_utf8(bytes).ok()).unwrap_or_default()
 }
 
 /// Writes an error.
@@ -65,7 +73,17 @@ fn present(value: Value) -> Value {
     }
 }
 
-/// Epoch seconds with their fraction.
+/// Epoch seconds, to the millisecond.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of this era fit")]
 fn seconds(at: Timestamp) -> f64 {
-    at.as_duration().as_secs_f64()
+    at.as_millisecond() as f64 / 1_000.0
+}
+
+/// Times have an exponent, and nothing but times has a fraction. Recorded.
+struct WithExponents;
+
+impl Formatter for WithExponents {
+    fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        write!(writer, "{value:E}")
+    }
 }

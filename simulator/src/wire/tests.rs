@@ -1,5 +1,6 @@
 //! Both protocols over a real socket.
 
+mod auto_scaling;
 mod stack;
 
 use http_body_util::BodyExt;
@@ -166,7 +167,7 @@ async fn ecs_stops_a_task_and_describes_it() {
     assert!(job.get("startedBy").is_none(), "absent, not null");
     let request = json!({ "cluster": "prod", "task": job["taskArn"], "reason": "test" });
     let (_, stopped) = ecs(&simulator, "StopTask", request).await;
-    assert_eq!(stopped["task"]["lastStatus"], "STOPPING");
+    assert_eq!(stopped["task"]["lastStatus"], "RUNNING", "until its containers have ended");
     assert_eq!(stopped["task"]["desiredStatus"], "STOPPED");
     assert_eq!(stopped["task"]["stopCode"], "UserInitiated");
 }
@@ -247,7 +248,7 @@ async fn auto_scaling_answers_in_xml() {
         <DescribeAutoScalingInstancesResult><AutoScalingInstances><member>\
         <AutoScalingGroupName>my-asg</AutoScalingGroupName><InstanceId>i-1234567890abcdef0</InstanceId>";
     assert!(xml.starts_with(expected), "{xml}");
-    assert!(xml.contains("<LifecycleState>Terminating:Wait</LifecycleState>"));
+    assert!(xml.contains("<LifecycleState>Terminating</LifecycleState>"), "{xml}");
     let body = "Action=DescribeLifecycleHooks&AutoScalingGroupName=my-asg";
     let (_, xml) = auto_scaling(&simulator, body).await;
     assert!(xml.contains("<NotificationMetadata>{&quot;cluster&quot;:&quot;prod&quot;}</NotificationMetadata>"));
@@ -321,4 +322,47 @@ async fn who_asks_is_the_access_key_and_a_large_body_is_refused() {
 async fn waiting_ends_when_its_time_is_over() {
     let simulator = simulator();
     assert!(!simulator.wait_for(Duration::from_millis(30), |_| false).await);
+}
+
+#[tokio::test]
+async fn ecs_writes_times_with_an_exponent() {
+    let simulator = simulator();
+    let (_, listed) = ecs(&simulator, "ListTasks", json!({ "cluster": "prod" })).await;
+    let request = json!({ "cluster": "prod", "tasks": listed["taskArns"] });
+    let (_, body) = send(&simulator, Some(&of_ecs("DescribeTasks")), request.to_string()).await.unwrap();
+    let (_, after) = body.split_once("\"createdAt\":").unwrap();
+    let time = after.split([',', '}']).next().unwrap();
+    assert!(time.starts_with("1.7") && time.ends_with("E9"), "{time}");
+    assert!(time.parse::<f64>().unwrap() > 1.7e9, "{time}");
+    assert!(body.contains("\"failures\":[]"), "it is always there: {body}");
+}
+
+#[tokio::test]
+async fn ecs_answers_with_the_container_instance_already_draining_and_of_a_higher_version() {
+    let simulator = simulator();
+    let (_, listed) = ecs(&simulator, "ListContainerInstances", json!({ "cluster": "prod" })).await;
+    let named = json!({ "cluster": "prod", "containerInstances": [listed["containerInstanceArns"][0]] });
+    let (_, before) = ecs(&simulator, "DescribeContainerInstances", named.clone()).await;
+    let mut request = named;
+    request["status"] = json!("DRAINING");
+    let (_, answer) = ecs(&simulator, "UpdateContainerInstancesState", request).await;
+    let (before, after) = (&before["containerInstances"][0], &answer["containerInstances"][0]);
+    assert_eq!((before["status"].as_str(), after["status"].as_str()), (Some("ACTIVE"), Some("DRAINING")));
+    assert_eq!(after["version"].as_i64().unwrap(), before["version"].as_i64().unwrap() + 1);
+    assert_eq!(answer["failures"], json!([]));
+    for member in ["agentConnected", "runningTasksCount", "pendingTasksCount", "attributes", "versionInfo"] {
+        assert_eq!(after[member], before[member], "{member}");
+    }
+}
+
+#[tokio::test]
+async fn ecs_refuses_in_the_words_that_were_recorded() {
+    let simulator = simulator();
+    let (status, error) = ecs(&simulator, "ListTasks", json!({ "cluster": "none" })).await;
+    let (code, message) = (error["__type"].as_str(), error["message"].as_str());
+    assert_eq!((status, code, message), (400, Some("ClusterNotFoundException"), Some("Cluster not found.")));
+    let (status, error) = ecs(&simulator, "ListTasks", json!({ "cluster": "prod", "maxResults": 101 })).await;
+    let (code, message) = (error["__type"].as_str(), error["message"].as_str());
+    let expected = (400, Some("InvalidParameterException"), Some("Max results can not be greater than 100"));
+    assert_eq!((status, code, message), expected);
 }

@@ -105,7 +105,9 @@ impl World {
             Request::ListClusters { .. }
             | Request::DescribeAutoScalingInstances { .. }
             | Request::DescribeAutoScalingGroups { .. }
-            | Request::DescribeLifecycleHooks { .. } => access(everything, Vec::new()),
+            | Request::DescribeLifecycleHooks { .. }
+            | Request::DescribeScalingActivities { .. }
+            | Request::DescribeWarmPool { .. } => access(everything, Vec::new()),
         }
     }
 
@@ -162,7 +164,13 @@ mod tests {
     #[test]
     fn clusters_providers_and_hooks_have_resources() {
         let mut world = World::new(Timestamp::UNIX_EPOCH, Settings::default());
-        world.add_group(super::super::GroupSpec { name: "my-asg".to_owned(), hooks: Vec::new() }).unwrap();
+        world
+            .add_group(super::super::GroupSpec {
+                name: "my-asg".to_owned(),
+                hooks: Vec::new(),
+                ..super::super::GroupSpec::default()
+            })
+            .unwrap();
         world.tag_group("my-asg", "team", "web");
         let names = |names: &[&str]| names.iter().copied().map(str::to_owned).collect::<Vec<_>>();
         let providers = |named: &[&str]| Request::DescribeCapacityProviders {
@@ -184,6 +192,19 @@ mod tests {
             let accesses = world.accesses(&request);
             assert!(accesses.iter().all(|access| access.action == action), "{accesses:?}");
             assert_eq!(accesses.into_iter().map(|access| access.resource).collect::<Vec<_>>(), resources);
+        }
+        for request in [
+            Request::DescribeScalingActivities {
+                group: Some("my-asg".to_owned()),
+                start_time_lower_bound: None,
+                max_records: None,
+                next_token: None,
+            },
+            Request::DescribeWarmPool { group: "my-asg".to_owned(), max_records: None, next_token: None },
+        ] {
+            let [access] = world.accesses(&request).try_into().unwrap();
+            assert_eq!(access.resource, "*");
+            assert_eq!(access.action, format!("autoscaling:{}", request.operation()));
         }
         let delete = Request::DeleteLifecycleHook { group: "my-asg".to_owned(), hook: "ours".to_owned() };
         let [access] = world.accesses(&delete).try_into().unwrap();

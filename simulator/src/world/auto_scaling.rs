@@ -2,8 +2,9 @@
 
 use super::{
     ApiError, AutoScalingGroup, AutoScalingInstance, Host, LifecycleHook, Request, Response, World,
+    actions::{ActionName, global_timeout},
     hooks::no_group,
-    lifecycle::{ActionName, Group, global_timeout},
+    lifecycle::Group,
     pages::{Cut, Page, cut},
 };
 
@@ -18,6 +19,7 @@ const MAX_HOOK_NAMES: usize = 50;
 
 // Where the made-up instances of a world stand.
 const ZONE_SUFFIX: &str = "a";
+const ZONE_NUMBER: &str = "az1";
 
 impl World {
     pub(super) fn serve_auto_scaling(&mut self, request: &Request) -> Result<Response, ApiError> {
@@ -29,6 +31,13 @@ impl World {
                 self.describe_groups(names, *max_records, next_token.as_deref())
             }
             Request::DescribeLifecycleHooks { group, hook_names } => self.describe_hooks(group, hook_names),
+            Request::DescribeScalingActivities { group, start_time_lower_bound, max_records, next_token } => {
+                let (group, token) = (group.as_deref(), next_token.as_deref());
+                self.describe_activities(group, *start_time_lower_bound, *max_records, token)
+            }
+            Request::DescribeWarmPool { group, max_records, next_token } => {
+                self.describe_warm_pool(group, *max_records, next_token.as_deref())
+            }
             Request::PutLifecycleHook { .. } => self.put_hook(request),
             Request::DeleteLifecycleHook { group, hook } => self.delete_hook(group, hook),
             Request::CompleteLifecycleAction { group, hook, instance_id, token, result } => {
@@ -102,31 +111,43 @@ impl World {
                 heartbeat_timeout: hook.heartbeat_timeout.as_secs(),
                 global_timeout: global_timeout(hook.heartbeat_timeout).as_secs(),
                 default_result: hook.default_result.as_str().to_owned(),
+                notification_target: hook.notification_target.clone(),
             }
         });
         Ok(Response::LifecycleHooks(hooks.collect()))
     }
 
     fn described_group(&self, group: &Group) -> AutoScalingGroup {
+        let members = || self.hosts.values().filter(|host| host.group.as_deref() == Some(&group.name));
         AutoScalingGroup {
             name: group.name.clone(),
             arn: group.arn.clone(),
             created_at: group.created_at,
             availability_zone: self.zone(),
-            instances: (self.hosts.values())
-                .filter(|host| host.group.as_deref() == Some(&group.name))
+            availability_zone_id: self.zone_id(),
+            service_linked_role_arn: format!(
+                "arn:{}:iam::{}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+                self.settings.partition, self.settings.account
+            ),
+            // Recorded: those in the warm pool are left out here.
+            instances: members()
+                .filter(|host| !host.is_in_warm_pool())
                 .filter_map(|host| self.described(host))
                 .collect(),
+            warm_pool_size: group.warm_pool.map(|_| members().filter(|host| host.is_in_warm_pool()).count()),
+            warm_pool_configuration: group.warm_pool,
+            terminate_hook_abandon: if group.retains_on_abandon { "retain" } else { "terminate" },
             tags: self.group_tags.get(&group.name).cloned().unwrap_or_default().into_iter().collect(),
         }
     }
 
-    fn described(&self, host: &Host) -> Option<AutoScalingInstance> {
+    pub(super) fn described(&self, host: &Host) -> Option<AutoScalingInstance> {
         Some(AutoScalingInstance {
             instance_id: host.instance_id.clone(),
             group: host.group.clone()?,
             availability_zone: self.zone(),
             lifecycle_state: host.lifecycle_state()?.to_owned(),
+            availability_zone_id: self.zone_id(),
             health_status: host.health.clone(),
         })
     }
@@ -135,7 +156,17 @@ impl World {
         format!("{}{ZONE_SUFFIX}", self.settings.region)
     }
 
-    fn auto_scaling_page<T>(
+    /// Auto Scaling's other name of the zone, `usw2-az1`.
+    pub(super) fn zone_id(&self) -> String {
+        let parts = self.settings.region.split('-');
+        let short: String = parts
+            .enumerate()
+            .map(|(at, part)| part.get(..if at == 0 { part.len() } else { 1 }).unwrap_or(part))
+            .collect();
+        format!("{short}-{ZONE_NUMBER}")
+    }
+
+    pub(super) fn auto_scaling_page<T>(
         &self,
         items: impl IntoIterator<Item = (String, T)>,
         list: &str,
@@ -162,7 +193,7 @@ fn action_name<'a>(
     ActionName { group, hook, instance_id: instance_id.as_deref(), token: token.as_deref() }
 }
 
-fn records(wanted: Option<i32>, default: usize, most: usize) -> Result<usize, ApiError> {
+pub(super) fn records(wanted: Option<i32>, default: usize, most: usize) -> Result<usize, ApiError> {
     let Some(wanted) = wanted else {
         return Ok(default);
     };

@@ -1,7 +1,5 @@
 //! Building a world: what is there when a story begins.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{
     DesiredStatus, Due, Group, GroupSpec, Host, HostSpec, LastStatus, Owner, ServiceKind, ServiceSpec, Task,
     TaskChange, TaskSpec, World, WorldError, exists, later,
@@ -33,6 +31,8 @@ impl World {
             created_at: self.a_while_ago(),
             hooks: (spec.hooks.into_iter()).map(|hook| (hook.name.clone(), hook)).collect(),
             name: spec.name.clone(),
+            warm_pool: spec.warm_pool,
+            retains_on_abandon: spec.retains_on_abandon,
         };
         self.groups.insert(spec.name, group);
         Ok(())
@@ -54,17 +54,7 @@ impl World {
             Some(id) => id,
             None => format!("i-{}", self.made_up_hex(17)),
         };
-        self.insert_host(Host {
-            instance_id: instance_id.clone(),
-            slots: spec.slots,
-            group: spec.group,
-            health: "Healthy".to_owned(),
-            powered: true,
-            interrupted_at: None,
-            lifecycle_state: "InService",
-            registrations: BTreeSet::new(),
-            actions: BTreeMap::new(),
-        })?;
+        self.insert_host(Host::new(&instance_id, spec.slots, spec.group))?;
         if let Some(cluster) = spec.cluster {
             let since = self.a_while_ago();
             self.register_since(&instance_id, &cluster, since, spec.agent_connected)?;
@@ -122,6 +112,8 @@ impl World {
             deregistration: None,
             stop_task_waits_for_deregistration: false,
             finishes_after: spec.finishes_after,
+            exit_noticed_after: self.settings.exit_noticed_after,
+            deprovisioning: self.settings.deprovisioning,
         };
         let owner = Owner::Standalone { family: spec.family };
         let running = spec.start_time.is_zero();
@@ -139,7 +131,7 @@ impl World {
         running: bool,
     ) -> Option<String> {
         let state = self.clusters.get(cluster)?.services.get(service)?;
-        let (owner, timing, protected_for) = (state.owner(), state.timing(), state.protected_for());
+        let (owner, timing, protected_for) = (state.owner(), state.timing(&self.settings), state.protected_for());
         let task = self.insert_task(container_instance, owner, timing, running)?;
         let state = (self.clusters.get_mut(cluster)?.services).get_mut(service)?;
         state.tasks.insert(task.clone());
@@ -188,11 +180,13 @@ impl World {
             created_at: since,
             started_at: running.then_some(since),
             stopping_at: None,
+            execution_stopped_at: None,
             stopped_at: None,
             stop_code: None,
             stopped_reason: None,
             version: 1,
             timing,
+            told_to_end_at: None,
             next_step: None,
             waits_for_agent: false,
             protected_until: None,
@@ -205,6 +199,7 @@ impl World {
                 instance_id,
                 from: status,
                 to: status,
+                desired: DesiredStatus::Running,
             });
         }
         self.tasks.insert(id.clone(), task);
@@ -215,7 +210,7 @@ impl World {
 
     fn registration_in(&self, instance_id: &str, cluster: &str) -> Result<String, WorldError> {
         self.registrations(instance_id)
-            .find(|instance| instance.cluster == cluster && instance.status != "INACTIVE")
+            .find(|instance| instance.cluster == cluster && instance.status != "INACTIVE" && !instance.left_behind)
             .map(|instance| instance.id.clone())
             .ok_or_else(|| unknown("container instance of host", instance_id))
     }

@@ -13,6 +13,8 @@ pub(super) struct CapacityProvider {
     pub(super) cluster: String,
     pub(super) group_arn: String,
     pub(super) managed_draining: bool,
+    /// Of ECS Managed Instances, and then without a group: its capacityOptionType.
+    pub(super) managed_instances: Option<&'static str>,
 }
 
 impl World {
@@ -39,8 +41,30 @@ impl World {
             cluster: spec.cluster,
             group_arn: group.arn.clone(),
             managed_draining: spec.managed_draining,
+            managed_instances: None,
         };
         self.capacity_providers.insert(spec.name, provider);
+        Ok(())
+    }
+
+    /// Makes a capacity provider of ECS Managed Instances, On-Demand or Spot, and gives it to a cluster. Its hosts are not
+    /// modelled.
+    pub fn add_managed_instances(&mut self, name: &str, cluster: &str, spot: bool) -> Result<(), WorldError> {
+        if self.capacity_providers.contains_key(name) {
+            return Err(exists("capacity provider", name));
+        }
+        if !self.clusters.contains_key(cluster) {
+            return Err(unknown("cluster", cluster));
+        }
+        let provider = CapacityProvider {
+            arn: self.arn("ecs", &format!("capacity-provider/{name}")),
+            name: name.to_owned(),
+            cluster: cluster.to_owned(),
+            group_arn: String::new(),
+            managed_draining: false,
+            managed_instances: Some(if spot { "SPOT" } else { "ON_DEMAND" }),
+        };
+        self.capacity_providers.insert(name.to_owned(), provider);
         Ok(())
     }
 }

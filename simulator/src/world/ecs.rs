@@ -245,6 +245,11 @@ impl World {
         Ok(Response::Services { services, failures })
     }
 
+    // ECS API reference, Task.launchType.
+    fn launch_type(&self, instance_id: &str) -> &'static str {
+        if self.hosts.get(instance_id).is_some_and(|host| host.is_managed) { "MANAGED_INSTANCES" } else { "EC2" }
+    }
+
     fn describe_task(&self, task: &Task) -> TaskDescription {
         let family = match &task.owner {
             super::Owner::Service { name, .. } => name,
@@ -262,11 +267,13 @@ impl World {
                 super::Owner::Service { deployment, .. } => Some(deployment.clone()),
                 super::Owner::Standalone { .. } => None,
             },
+            launch_type: self.launch_type(&task.instance_id),
             last_status: task.last_status,
             desired_status: task.desired_status,
             created_at: task.created_at,
             started_at: task.started_at,
             stopping_at: task.stopping_at,
+            execution_stopped_at: task.execution_stopped_at,
             stopped_at: task.stopped_at,
             stopped_reason: task.stopped_reason.clone(),
             stop_code: task.stop_code.clone(),
@@ -307,6 +314,11 @@ impl World {
     ) -> Result<Response, ApiError> {
         let size = match max_results {
             None => MAX_PAGE,
+            // Recorded.
+            Some(max) if usize::try_from(max).is_ok_and(|max| max > MAX_PAGE) => {
+                let message = format!("Max results can not be greater than {MAX_PAGE}");
+                return Err(ApiError::invalid_parameter(message));
+            }
             Some(max) => usize::try_from(max)
                 .ok()
                 .filter(|max| (1..=MAX_PAGE).contains(max))

@@ -9,20 +9,24 @@ const MAX_EVENTS: usize = 100;
 
 /// The events of a service, the newest first.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Events(VecDeque<ServiceEvent>);
+pub(super) struct Events {
+    newest_first: VecDeque<ServiceEvent>,
+    /// Whether it found no room, and why, since it was steady.
+    unplaced: Option<String>,
+}
 
 impl Events {
     pub(super) fn to_vec(&self) -> Vec<ServiceEvent> {
-        self.0.iter().cloned().collect()
+        self.newest_first.iter().cloned().collect()
     }
 
     fn push(&mut self, event: ServiceEvent) {
-        self.0.push_front(event);
-        self.0.truncate(MAX_EVENTS);
+        self.newest_first.push_front(event);
+        self.newest_first.truncate(MAX_EVENTS);
     }
 
     fn newest_is(&self, message: &str) -> bool {
-        self.0.front().is_some_and(|newest| newest.message == message)
+        self.newest_first.front().is_some_and(|newest| newest.message == message)
     }
 }
 
@@ -46,13 +50,42 @@ impl World {
             "(service {service}) was unable to place a task because no container instance met all of its requirements. \
              {why} For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
         );
-        self.tell(cluster, service, message);
+        let Some(state) = self.clusters.get_mut(cluster).and_then(|it| it.services.get_mut(service)) else {
+            return;
+        };
+        // ECS repeats it, but rarely: not at all here while nothing has changed, whatever else was told meanwhile.
+        if state.events.unplaced.as_ref() != Some(&message) {
+            state.events.unplaced = Some(message.clone());
+            self.tell(cluster, service, message);
+        }
+    }
+
+    /// A service has placed tasks. The words are recorded.
+    pub(super) fn tell_of_started(&mut self, cluster: &str, service: &str, tasks: &[String]) {
+        if !tasks.is_empty() {
+            let (count, tasks) = (tasks.len(), named(tasks));
+            self.tell(cluster, service, format!("(service {service}) has started {count} tasks:{tasks}."));
+        }
+    }
+
+    /// A service has begun to stop tasks. The words are recorded.
+    pub(super) fn tell_of_stopped(&mut self, cluster: &str, service: &str, running: &[String], pending: usize) {
+        if pending > 0 {
+            self.tell(cluster, service, format!("(service {service}) stopped {pending} pending tasks."));
+        }
+        if !running.is_empty() {
+            let (count, tasks) = (running.len(), named(running));
+            self.tell(cluster, service, format!("(service {service}) has stopped {count} running tasks:{tasks}."));
+        }
     }
 
     /// A service is as it should be.
     // ECS developer guide, "Amazon ECS service event messages": "healthy and at the desired number of tasks".
     pub(super) fn tell_if_steady(&mut self, cluster: &str, service: &str) {
         if self.is_steady(cluster, service) {
+            if let Some(state) = self.clusters.get_mut(cluster).and_then(|it| it.services.get_mut(service)) {
+                state.events.unplaced = None;
+            }
             self.tell(cluster, service, format!("(service {service}) has reached a steady state."));
         }
     }
@@ -92,4 +125,9 @@ impl World {
         self.service_events += 1;
         state.events.push(ServiceEvent { id, created_at, message });
     }
+}
+
+/// As ECS tells of tasks: ` (task ID)` for each.
+fn named(tasks: &[String]) -> String {
+    tasks.iter().map(|id| format!(" (task {id})")).collect()
 }

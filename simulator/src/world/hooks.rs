@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ActionResult, ApiError, HookSpec, Request, Response, Transition, World, lifecycle::Group};
+use super::{
+    ActionResult, ApiError, HookSpec, Request, Response, Transition, World, actions::Ending, lifecycle::Group,
+};
 
 // Auto Scaling API reference, PutLifecycleHook: "the range is from 30 to 7200 seconds. The default value is 3600 seconds".
 const MIN_HEARTBEAT_TIMEOUT: i32 = 30;
@@ -40,12 +42,10 @@ impl World {
         let mut put = match (existing, transition) {
             (Some(existing), _) => existing.clone(),
             (None, Some(transition)) => HookSpec {
-                name: hook.clone(),
                 transition,
-                heartbeat_timeout: DEFAULT_HEARTBEAT_TIMEOUT,
-                notification_metadata: None,
                 // Auto Scaling API reference, PutLifecycleHook: "The default value is ABANDON."
                 default_result: ActionResult::Abandon,
+                ..HookSpec::terminating(hook, DEFAULT_HEARTBEAT_TIMEOUT)
             },
             (None, None) => {
                 return Err(ApiError::validation("LifecycleTransition is required for a new lifecycle hook"));
@@ -74,17 +74,21 @@ impl World {
     pub(super) fn delete_hook(&mut self, group: &str, hook: &str) -> Result<Response, ApiError> {
         check_name(hook)?;
         // Auto Scaling API reference, Common Error Types: ValidationError. The message is not documented.
-        if self.group_mut(group)?.hooks.remove(hook).is_none() {
+        let Some(deleted) = self.group_mut(group)?.hooks.remove(hook) else {
             return Err(ApiError::validation(format!("No lifecycle hook {hook} in Auto Scaling group {group}")));
-        }
+        };
         // Auto Scaling API reference, DeleteLifecycleHook: "any outstanding lifecycle actions […] are completed first
-        // (ABANDON for launching instances, CONTINUE for terminating instances)". Launches are not modelled.
+        // (ABANDON for launching instances, CONTINUE for terminating instances)".
+        let result = match deleted.transition {
+            Transition::Launching => ActionResult::Abandon,
+            Transition::Terminating => ActionResult::Continue,
+        };
         let waiting: Vec<String> = (self.hosts.values())
             .filter(|host| host.group.as_deref() == Some(group) && host.actions.contains_key(hook))
             .map(|host| host.instance_id.clone())
             .collect();
         for instance_id in waiting {
-            self.end_action(&instance_id, hook, ActionResult::Continue);
+            self.end_action(&instance_id, hook, Ending { result, timed_out: false });
         }
         Ok(Response::Done)
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    LastStatus, World, WorldError, exists, lifecycle::Action, response::ContainerInstanceDescription,
-    task::RUNNING_ALREADY, unknown,
+    LastStatus, World, WorldError, actions::Action, exists, response::ContainerInstanceDescription,
+    task::RUNNING_ALREADY, unknown, way::Journey,
 };
 
 /// An EC2 host.
@@ -24,18 +24,42 @@ pub struct Host {
     pub powered: bool,
     /// When EC2 gave notice of its interruption.
     pub interrupted_at: Option<Timestamp>,
+    pub(super) is_managed: bool,
     pub(super) lifecycle_state: &'static str,
+    pub(super) journey: Option<Journey>,
     pub(super) registrations: BTreeSet<String>,
     pub(super) actions: BTreeMap<String, Action>,
 }
 
 impl Host {
+    /// One that runs and, in a group, is in service.
+    pub(super) fn new(instance_id: &str, slots: usize, group: Option<String>) -> Host {
+        Host {
+            instance_id: instance_id.to_owned(),
+            slots,
+            group,
+            health: "Healthy".to_owned(),
+            powered: true,
+            interrupted_at: None,
+            is_managed: false,
+            lifecycle_state: "InService",
+            journey: None,
+            registrations: BTreeSet::new(),
+            actions: BTreeMap::new(),
+        }
+    }
+
+    /// Whether Auto Scaling counts it to the warm pool of its group.
+    pub(super) fn is_in_warm_pool(&self) -> bool {
+        self.lifecycle_state().is_some_and(|state| state.starts_with("Warmed:"))
+    }
+
     /// What Auto Scaling says of it; `None` outside of a group.
     pub fn lifecycle_state(&self) -> Option<&str> {
         self.group.is_some().then_some(self.lifecycle_state)
     }
 
-    /// The termination hooks it waits on.
+    /// The lifecycle hooks it waits on, from the begin of their actions.
     pub fn waits_on(&self) -> impl Iterator<Item = &str> {
         self.actions.keys().map(String::as_str)
     }
@@ -62,6 +86,8 @@ pub struct ContainerInstance {
     pub attributes: BTreeMap<String, Option<String>>,
     /// Counts its changes.
     pub version: i64,
+    /// Whether the host's root volume was replaced since: its agent never connects again, and its tasks are dead.
+    pub left_behind: bool,
     pub(super) tasks: BTreeSet<String>,
     /// What it was before, each with the time it ended, as far as lists that lag still tell.
     earlier_statuses: Vec<(Timestamp, String)>,
@@ -73,7 +99,7 @@ impl ContainerInstance {
     }
 }
 
-/// A task that was not STOPPED when its host went away.
+/// A task whose containers had not ended when its host went away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Killed {
     /// The task's ARN.
@@ -92,6 +118,13 @@ impl World {
         self.register_since(instance_id, cluster, self.now, true)
     }
 
+    /// A host becomes one of ECS Managed Instances: what is known of it by its tasks' launch type.
+    pub fn manage(&mut self, instance_id: &str) -> Result<(), WorldError> {
+        let host = self.hosts.get_mut(instance_id);
+        host.ok_or_else(|| unknown("host", instance_id))?.is_managed = true;
+        Ok(())
+    }
+
     /// The container agents of a host connect or disconnect.
     pub fn set_agent_connected(&mut self, instance_id: &str, connected: bool) -> Result<(), WorldError> {
         self.running_host(instance_id)?;
@@ -99,7 +132,7 @@ impl World {
             let Some(instance) = self.container_instances.get_mut(&id) else {
                 continue;
             };
-            if instance.status == "INACTIVE" {
+            if instance.status == "INACTIVE" || instance.left_behind {
                 continue;
             }
             instance.agent_connected = connected;
@@ -195,6 +228,7 @@ impl World {
             registered_at: since,
             attributes: BTreeMap::new(),
             version: 1,
+            left_behind: false,
             tasks: BTreeSet::new(),
             earlier_statuses: Vec::new(),
         };
@@ -237,23 +271,17 @@ impl World {
 
     /// The host is gone: what was not STOPPED is killed, Auto Scaling forgets it, ECS notices if its agent was there to be missed.
     pub(super) fn go_away(&mut self, instance_id: &str) {
-        let at = self.now;
-        let Some(host) = self.hosts.get_mut(instance_id).filter(|host| host.powered) else {
+        // One in a warm pool may be without power already.
+        let Some(host) = self.hosts.get_mut(instance_id).filter(|host| host.powered || host.group.is_some()) else {
             return;
         };
-        host.powered = false;
+        let ran = std::mem::replace(&mut host.powered, false);
         host.group = None;
         self.end_actions(instance_id);
-        let killed: Vec<Killed> = (self.tasks_on(instance_id).into_iter())
-            .filter(|task| task.last_status != LastStatus::Stopped)
-            .map(|task| Killed {
-                task: task.arn.clone(),
-                instance_id: instance_id.to_owned(),
-                at,
-                last_status: task.last_status,
-            })
-            .collect();
-        self.killed.extend(killed);
+        self.end_journey(instance_id);
+        if ran {
+            self.kill_tasks(instance_id);
+        }
         for id in self.registration_ids(instance_id) {
             // ECS API reference, DeregisterContainerInstance: a terminated instance is deregistered automatically, one with a disconnected agent is not.
             let noticed = (self.container_instances.get(&id))
@@ -263,6 +291,52 @@ impl World {
                 self.end_tasks(&id);
             }
         }
+    }
+
+    /// The host stops and may start again: what was not STOPPED is killed, and ECS notices if its agent was there to be missed.
+    pub(super) fn stop_host(&mut self, instance_id: &str) {
+        if let Some(host) = self.hosts.get_mut(instance_id) {
+            host.powered = false;
+        }
+        self.kill_tasks(instance_id);
+        for id in self.registration_ids(instance_id) {
+            let Some(instance) = self.container_instances.get_mut(&id).filter(|instance| instance.agent_connected)
+            else {
+                continue;
+            };
+            instance.agent_connected = false;
+            instance.version += 1;
+            self.end_tasks(&id);
+            self.want_scheduler_of(&id);
+        }
+    }
+
+    /// A host that was stopped starts: its agent connects again, and tells that what was on it has ended.
+    pub(super) fn start_host(&mut self, instance_id: &str) -> Result<(), WorldError> {
+        if let Some(host) = self.hosts.get_mut(instance_id) {
+            host.powered = true;
+        }
+        for id in self.registration_ids(instance_id) {
+            if self.container_instances.get(&id).is_some_and(|instance| !instance.left_behind) {
+                self.end_tasks(&id);
+            }
+        }
+        self.set_agent_connected(instance_id, true)
+    }
+
+    /// What is not STOPPED on a host is dead.
+    pub(super) fn kill_tasks(&mut self, instance_id: &str) {
+        let at = self.now;
+        let killed: Vec<Killed> = (self.tasks_on(instance_id).into_iter())
+            .filter(|task| !task.has_ended())
+            .map(|task| Killed {
+                task: task.arn.clone(),
+                instance_id: instance_id.to_owned(),
+                at,
+                last_status: task.last_status,
+            })
+            .collect();
+        self.killed.extend(killed);
     }
 
     fn become_inactive(&mut self, container_instance: &str) {
@@ -288,11 +362,11 @@ impl World {
         (self.hosts.get(instance_id)).filter(|host| host.powered).ok_or_else(|| unknown("running host", instance_id))
     }
 
-    fn registration_ids(&self, instance_id: &str) -> Vec<String> {
+    pub(super) fn registration_ids(&self, instance_id: &str) -> Vec<String> {
         (self.hosts.get(instance_id)).map(|host| host.registrations.iter().cloned().collect()).unwrap_or_default()
     }
 
-    fn want_scheduler_of(&mut self, container_instance: &str) {
+    pub(super) fn want_scheduler_of(&mut self, container_instance: &str) {
         let cluster = (self.container_instances.get(container_instance)).map(|instance| instance.cluster.clone());
         if let Some(cluster) = cluster {
             self.want_scheduler(&cluster);

@@ -1,18 +1,20 @@
-//! Lifecycle hooks: actions that hold up a termination, their timeouts, heartbeats and completion.
+//! How instances leave their group, and stay: what begins, waits, proceeds and ends.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
-    ActionResult, ApiError, Due, HookSpec, LastStatus, Transition, World, WorldError, hooks::no_group, later, unknown,
+    ActionResult, Due, HookSpec, WarmPoolSpec, World, WorldError,
+    actions::Ending,
+    later, unknown,
+    way::{Fate, Journey, Stage, Way},
 };
 
-/// The longest an instance can be held in a wait state, however many heartbeats come.
-// Auto Scaling user guide, lifecycle hooks: 48 hours or 100 times the heartbeat timeout, whichever is smaller.
-const MAX_WAIT: Duration = Duration::from_hours(48);
-const MAX_WAIT_HEARTBEATS: u32 = 100;
+/// From an ABANDON until the instance is in the state that it stays in.
+// Recorded: it still waits 0.02 to 0.16 s after the answer; 0.1 to 0.25 s on its way into a warm pool.
+const STAYS_AFTER: Duration = Duration::from_millis(200);
 
 /// An Auto Scaling group.
 #[derive(Debug, Clone)]
@@ -25,65 +27,10 @@ pub struct Group {
     pub created_at: Timestamp,
     /// Its hooks by name.
     pub hooks: BTreeMap<String, HookSpec>,
-}
-
-/// A termination that waits on one hook.
-#[derive(Debug, Clone)]
-pub(super) struct Action {
-    pub(super) token: String,
-    heartbeat_timeout: Duration,
-    default_result: ActionResult,
-    times_out_at: Timestamp,
-    /// No heartbeat goes beyond this.
-    ends_at: Timestamp,
-}
-
-/// An accepted CompleteLifecycleAction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
-    /// When.
-    pub at: Timestamp,
-    /// The instance that was waiting.
-    pub instance_id: String,
-    /// Its group.
-    pub group: String,
-    /// The hook that was completed.
-    pub hook: String,
-    /// With what.
-    pub result: ActionResult,
-    /// The tasks on the host that were not STOPPED then, as ARNs.
-    pub unstopped: Vec<(String, LastStatus)>,
-}
-
-/// A lifecycle action that ended by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HookTimeout {
-    /// When.
-    pub at: Timestamp,
-    /// The instance that was waiting.
-    pub instance_id: String,
-    /// Its group.
-    pub group: String,
-    /// The hook it waited on.
-    pub hook: String,
-    /// The hook's default result, which applied.
-    pub result: ActionResult,
-    /// The tasks on the host that were not STOPPED then, as ARNs.
-    pub unstopped: Vec<(String, LastStatus)>,
-}
-
-/// How a request names a lifecycle action.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ActionName<'a> {
-    pub(super) group: &'a str,
-    pub(super) hook: &'a str,
-    pub(super) instance_id: Option<&'a str>,
-    pub(super) token: Option<&'a str>,
-}
-
-/// The global limit of a hook's actions.
-pub(super) fn global_timeout(heartbeat_timeout: Duration) -> Duration {
-    heartbeat_timeout.saturating_mul(MAX_WAIT_HEARTBEATS).min(MAX_WAIT)
+    /// Its warm pool.
+    pub warm_pool: Option<WarmPoolSpec>,
+    /// Whether an instance stays when its termination is abandoned.
+    pub retains_on_abandon: bool,
 }
 
 impl World {
@@ -92,207 +39,261 @@ impl World {
         self.groups.get(group)?.hooks.get(name).cloned()
     }
 
-    /// Auto Scaling begins to terminate an instance at `now`. Answers the events it sends, one for each termination hook.
+    /// Auto Scaling begins to terminate an instance at `now`, to scale in. Answers the events it sends, one for each
+    /// termination hook. It is not returned to a warm pool; see [`World::return_to_warm_pool`].
     pub fn scale_in(&mut self, instance_id: &str, now: Timestamp) -> Result<Vec<Value>, WorldError> {
         self.advance(now);
-        let (name, arn, hooks) = self.group_of(instance_id)?;
-        if self.lifecycle_state(instance_id) != Some("InService") {
+        let cause = self.scale_in_cause(instance_id, "was selected for termination.");
+        self.scale_in_because(instance_id, &cause, now)
+    }
+
+    /// Auto Scaling begins to terminate an instance at `now`; its scaling activity has this cause.
+    pub fn scale_in_because(
+        &mut self,
+        instance_id: &str,
+        cause: &str,
+        now: Timestamp,
+    ) -> Result<Vec<Value>, WorldError> {
+        self.advance(now);
+        self.group_of(instance_id)?;
+        if !self.is_in_service(instance_id) {
             return Err(WorldError::Terminating(instance_id.to_owned()));
         }
-        if hooks.is_empty() {
-            self.proceed(instance_id);
-            self.settle();
-            return Ok(Vec::new());
+        self.depart(instance_id, Way::Terminate, cause)
+    }
+
+    /// A user terminates a retained instance: a new lifecycle action begins. Answers its events.
+    pub fn release_retained(&mut self, instance_id: &str, now: Timestamp) -> Result<Vec<Value>, WorldError> {
+        self.advance(now);
+        let way = match self.lifecycle_state(instance_id) {
+            Some("Terminating:Retained") => Way::Terminate,
+            Some("Warmed:Pending:Retained" | "Warmed:Terminating:Retained") => Way::TerminateWarmed,
+            _ => return Err(self.not_so(instance_id)),
+        };
+        let cause = self.user_request_cause(instance_id);
+        self.depart(instance_id, way, &cause)
+    }
+
+    /// A group is deleted by force. Its lifecycle actions end, and every instance in it is terminated.
+    // Auto Scaling API reference, DeleteAutoScalingGroup, ForceDelete: "without waiting for all instances to be terminated.
+    // This action also deletes any outstanding lifecycle actions". Recorded otherwise: hooks ran before the group was gone.
+    pub fn delete_group(&mut self, name: &str, now: Timestamp) -> Result<(), WorldError> {
+        self.advance(now);
+        let group = self.groups.remove(name).ok_or_else(|| unknown("group", name))?;
+        let of_group = |host: &&super::Host| host.group.as_deref() == Some(name);
+        let members: Vec<String> = self.hosts.values().filter(of_group).map(|host| host.instance_id.clone()).collect();
+        for instance_id in members {
+            self.end_actions(&instance_id);
+            self.terminate_with_group(&instance_id, &group);
         }
-        self.set_lifecycle_state(instance_id, "Terminating:Wait");
+        self.settle();
+        Ok(())
+    }
+
+    fn terminate_with_group(&mut self, instance_id: &str, group: &Group) {
+        let warm = (self.lifecycle_state(instance_id)).is_some_and(|state| state.starts_with("Warmed:"));
+        let way = if warm { Way::TerminateWarmed } else { Way::Terminate };
+        let journey = self.hosts.get(instance_id).and_then(|host| host.journey);
+        match journey.filter(|journey| journey.way == way) {
+            Some(Journey { stage: Stage::Proceeding, .. }) => {}
+            Some(_) => self.proceed(instance_id, way),
+            None => {
+                let cause = self.user_request_cause(instance_id);
+                self.set_out(instance_id, way, group, &[], &cause);
+            }
+        }
+    }
+
+    /// Sets out on a way; answers the events of the hooks that hold it.
+    pub(super) fn depart(&mut self, instance_id: &str, way: Way, cause: &str) -> Result<Vec<Value>, WorldError> {
+        let events = self.depart_unsettled(instance_id, way, cause)?;
+        self.settle();
+        Ok(events)
+    }
+
+    fn depart_unsettled(&mut self, instance_id: &str, way: Way, cause: &str) -> Result<Vec<Value>, WorldError> {
+        let group = self.group_of(instance_id)?.clone();
+        // Recorded: a hook whose own notification target is gone does not wait. That it sends no event is assumed.
+        let holds = |hook: &&HookSpec| hook.transition == way.transition() && !hook.target_is_gone;
+        let hooks: Vec<HookSpec> = group.hooks.values().filter(holds).cloned().collect();
+        self.set_out(instance_id, way, &group, &hooks, cause);
         let mut events = Vec::new();
-        for hook in hooks {
-            let token = self.begin_action(instance_id, &hook);
-            events.push(self.event(&name, &arn, instance_id, &hook, &token));
+        for hook in &hooks {
+            let token = self.begin_action(instance_id, hook);
+            events.push(self.lifecycle_event(&group, instance_id, way, hook, &token));
         }
         Ok(events)
     }
 
-    /// CompleteLifecycleAction.
-    pub(super) fn complete(&mut self, name: ActionName<'_>, result: ActionResult) -> Result<(), ApiError> {
-        let instance_id = self.active_action(name)?;
-        self.releases.push(Release {
-            at: self.now,
-            unstopped: self.unstopped_tasks(&instance_id),
-            instance_id: instance_id.clone(),
-            group: name.group.to_owned(),
-            hook: name.hook.to_owned(),
-            result,
-        });
-        self.end_action(&instance_id, name.hook, result);
-        Ok(())
-    }
-
-    /// RecordLifecycleActionHeartbeat.
-    pub(super) fn heartbeat(&mut self, name: ActionName<'_>) -> Result<(), ApiError> {
-        let instance_id = self.active_action(name)?;
-        let now = self.now;
-        let Some(action) = (self.hosts.get_mut(&instance_id)).and_then(|host| host.actions.get_mut(name.hook)) else {
-            return Ok(());
-        };
-        let before = action.times_out_at;
-        let after = later(now, action.heartbeat_timeout).min(action.ends_at);
-        action.times_out_at = after;
-        let due = Due::HookTimeout { instance_id, hook: name.hook.to_owned() };
-        self.agenda.remove(&(before, due.clone()));
-        self.agenda.insert((after, due));
-        Ok(())
-    }
-
-    /// An action whose time is over ends with its hook's default result.
-    pub(super) fn time_out(&mut self, instance_id: &str, hook: &str) {
-        let Some(host) = self.hosts.get(instance_id) else {
-            return;
-        };
-        let (Some(action), Some(group)) = (host.actions.get(hook), host.group.clone()) else {
-            return;
-        };
-        let result = action.default_result;
-        self.hook_timeouts.push(HookTimeout {
-            at: self.now,
-            instance_id: instance_id.to_owned(),
-            group,
-            hook: hook.to_owned(),
-            result,
-            unstopped: self.unstopped_tasks(instance_id),
-        });
-        self.end_action(instance_id, hook, result);
-    }
-
-    /// Ends every action of an instance without a further word.
-    pub(super) fn end_actions(&mut self, instance_id: &str) {
-        let Some(host) = self.hosts.get_mut(instance_id) else {
-            return;
-        };
-        for (hook, action) in std::mem::take(&mut host.actions) {
-            let due = Due::HookTimeout { instance_id: instance_id.to_owned(), hook };
-            self.agenda.remove(&(action.times_out_at, due));
-        }
-    }
-
-    // Auto Scaling user guide: on termination both results terminate; ABANDON also ends the other hooks' wait.
-    pub(super) fn end_action(&mut self, instance_id: &str, hook: &str, result: ActionResult) {
-        match result {
-            ActionResult::Abandon => self.end_actions(instance_id),
-            ActionResult::Continue => {
-                let action = (self.hosts.get_mut(instance_id)).and_then(|host| host.actions.remove(hook));
-                if let Some(action) = action {
-                    let due = Due::HookTimeout { instance_id: instance_id.to_owned(), hook: hook.to_owned() };
-                    self.agenda.remove(&(action.times_out_at, due));
-                }
-            }
-        }
-        if (self.hosts.get(instance_id)).is_some_and(|host| host.actions.is_empty()) {
-            self.proceed(instance_id);
-        }
-    }
-
-    fn proceed(&mut self, instance_id: &str) {
-        self.set_lifecycle_state(instance_id, "Terminating:Proceed");
-        let at = later(self.now, self.settings.termination_delay);
-        self.agenda.insert((at, Due::PowerOff(instance_id.to_owned())));
-    }
-
-    fn begin_action(&mut self, instance_id: &str, hook: &HookSpec) -> String {
-        let token = self.made_up_uuid();
-        let times_out_at = later(self.now, hook.heartbeat_timeout);
-        let action = Action {
-            token: token.clone(),
-            heartbeat_timeout: hook.heartbeat_timeout,
-            default_result: hook.default_result,
-            times_out_at,
-            ends_at: self.now + global_timeout(hook.heartbeat_timeout),
-        };
+    // Recorded: what no hook holds keeps its first state until it is gone; a state of :Proceed follows a hook only.
+    fn set_out(&mut self, instance_id: &str, way: Way, group: &Group, hooks: &[HookSpec], cause: &str) {
+        self.end_journey(instance_id);
+        let held = !hooks.is_empty();
+        let activity = self.begin_activity(group, way.description(instance_id), cause);
         if let Some(host) = self.hosts.get_mut(instance_id) {
-            host.actions.insert(hook.name.clone(), action);
+            host.journey = Some(Journey { way, stage: Stage::Begun, activity, ends_at: None });
         }
-        let due = Due::HookTimeout { instance_id: instance_id.to_owned(), hook: hook.name.clone() };
-        self.agenda.insert((times_out_at, due));
-        token
+        self.set_lifecycle_state(instance_id, way.begins(held));
+        if held {
+            self.enter_stage(instance_id, Stage::Begun, Some(self.settings.wait_begins_after));
+        } else {
+            self.enter_stage(instance_id, Stage::Proceeding, Some(self.settings.termination_delay));
+        }
     }
 
-    // Auto Scaling user guide, "EventBridge event reference": EC2 Instance-terminate Lifecycle Action.
-    fn event(&mut self, group: &str, group_arn: &str, instance_id: &str, hook: &HookSpec, token: &str) -> Value {
-        let mut detail = json!({
-            "LifecycleActionToken": token,
-            "AutoScalingGroupName": group,
-            "LifecycleHookName": hook.name,
-            "EC2InstanceId": instance_id,
-            "LifecycleTransition": hook.transition.as_str(),
-            "Origin": "AutoScalingGroup",
-            "Destination": "EC2",
-        });
-        if let (Some(metadata), Some(detail)) = (&hook.notification_metadata, detail.as_object_mut()) {
-            detail.insert("NotificationMetadata".to_owned(), json!(metadata));
-        }
-        json!({
-            "version": "0",
-            "id": self.made_up_uuid(),
-            "detail-type": "EC2 Instance-terminate Lifecycle Action",
-            "source": "aws.autoscaling",
-            "account": self.settings.account,
-            "time": self.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            "region": self.settings.region,
-            "resources": [group_arn],
-            "detail": detail,
-        })
-    }
-
-    fn group_of(&self, instance_id: &str) -> Result<(String, String, Vec<HookSpec>), WorldError> {
-        let host = (self.hosts.get(instance_id)).ok_or_else(|| unknown("host", instance_id))?;
-        let group = (host.group.as_deref())
-            .and_then(|group| self.groups.get(group))
-            .ok_or_else(|| unknown("group of host", instance_id))?;
-        let hooks = (group.hooks.values()).filter(|hook| hook.transition == Transition::Terminating).cloned().collect();
-        Ok((group.name.clone(), group.arn.clone(), hooks))
-    }
-
-    /// The instance whose active action a request names.
-    fn active_action(&self, name: ActionName<'_>) -> Result<String, ApiError> {
-        if !self.groups.contains_key(name.group) {
-            return Err(no_group(name.group));
-        }
-        let instance = match (name.instance_id, name.token) {
-            (Some(id), _) => self.hosts.get(id),
-            (None, Some(token)) => {
-                (self.hosts.values()).find(|host| host.actions.get(name.hook).is_some_and(|a| a.token == token))
-            }
-            (None, None) => {
-                return Err(ApiError::validation("An instance ID or a lifecycle action token is required"));
-            }
+    /// What is due on an instance's way.
+    pub(super) fn go_on(&mut self, instance_id: &str) {
+        let Some(Journey { way, stage, activity, .. }) = self.hosts.get(instance_id).and_then(|host| host.journey)
+        else {
+            return;
         };
-        instance
-            .filter(|host| host.group.as_deref() == Some(name.group))
-            .filter(|host| {
-                (host.actions.get(name.hook)).is_some_and(|action| name.token.is_none_or(|token| token == action.token))
-            })
-            .map(|host| host.instance_id.clone())
-            .ok_or_else(|| no_active_action(name))
+        match stage {
+            Stage::Begun => {
+                self.set_lifecycle_state(instance_id, way.waits());
+                self.hold_activity(activity, way.held_status());
+                self.enter_stage(instance_id, Stage::Held, None);
+            }
+            Stage::Held => {}
+            Stage::Proceeding => self.arrive(instance_id, way),
+            Stage::Retaining => {
+                self.set_lifecycle_state(instance_id, way.retained());
+                self.end_journey(instance_id);
+            }
+            Stage::Rebooting => self.come_back_with_new_volume(instance_id),
+        }
     }
 
-    fn set_lifecycle_state(&mut self, instance_id: &str, state: &'static str) {
+    fn arrive(&mut self, instance_id: &str, way: Way) {
+        match way {
+            Way::Terminate | Way::TerminateWarmed => self.go_away(instance_id),
+            Way::ReturnToWarmPool | Way::LaunchIntoWarmPool => self.enter_warm_pool(instance_id),
+            Way::ReplaceRootVolume => {
+                self.lose_root_volume(instance_id);
+                self.set_lifecycle_state(instance_id, "RootVolumeReplaced");
+                self.enter_stage(instance_id, Stage::Rebooting, Some(self.settings.termination_delay));
+            }
+        }
+    }
+
+    /// No hook holds an instance any more.
+    pub(super) fn let_go(&mut self, instance_id: &str, token: &str, ending: Ending) {
+        let Some(Journey { way, activity, .. }) = self.hosts.get(instance_id).and_then(|host| host.journey) else {
+            return;
+        };
+        match way.fate(ending.result, self.retains(instance_id)) {
+            Fate::Proceeds => self.proceed(instance_id, way),
+            Fate::Retained => {
+                self.cancel_activity(activity, &ending.abandoned(token));
+                self.enter_stage(instance_id, Stage::Retaining, Some(STAYS_AFTER));
+            }
+            Fate::IntoWarmPool => self.enter_stage(instance_id, Stage::Proceeding, Some(STAYS_AFTER)),
+            Fate::LaunchFailed => {
+                self.cancel_activity(activity, &ending.abandoned(token));
+                // Recorded for a launch into the group: it is terminated, and its termination hook waits, too.
+                let cause = format!(
+                    "At {} an instance was taken out of service in response to a launch failure.",
+                    whole_seconds(self.now)
+                );
+                // Its events are among those of `lifecycle_events_since`; a group that is gone has none.
+                let _events = self.depart_unsettled(instance_id, Way::TerminateWarmed, &cause);
+            }
+        }
+    }
+
+    fn proceed(&mut self, instance_id: &str, way: Way) {
+        self.set_lifecycle_state(instance_id, way.proceeds());
+        self.enter_stage(instance_id, Stage::Proceeding, Some(self.settings.termination_delay));
+    }
+
+    /// Where an instance was going, and the state that a result leads to.
+    pub(super) fn consequence(&self, instance_id: &str, result: ActionResult) -> Option<(&'static str, &'static str)> {
+        let way = self.hosts.get(instance_id)?.journey?.way;
+        let leads_to = match way.fate(result, self.retains(instance_id)) {
+            Fate::Proceeds => way.proceeds(),
+            Fate::Retained => way.retained(),
+            Fate::IntoWarmPool => self.warmed_state(instance_id),
+            Fate::LaunchFailed => Way::TerminateWarmed.begins(true),
+        };
+        Some((way.destination(), leads_to))
+    }
+
+    fn enter_stage(&mut self, instance_id: &str, stage: Stage, stays: Option<Duration>) {
+        let ends_at = stays.map(|stays| later(self.now, stays));
+        let Some(journey) = self.hosts.get_mut(instance_id).and_then(|host| host.journey.as_mut()) else {
+            return;
+        };
+        let before = std::mem::replace(&mut journey.ends_at, ends_at);
+        journey.stage = stage;
+        let due = Due::Lifecycle(instance_id.to_owned());
+        if let Some(before) = before {
+            self.agenda.remove(&(before, due.clone()));
+        }
+        if let Some(at) = ends_at {
+            self.agenda.insert((at, due));
+        }
+    }
+
+    /// An instance is on no way any more; its scaling activity has ended well unless it ended before.
+    pub(super) fn end_journey(&mut self, instance_id: &str) {
+        let Some(journey) = self.hosts.get_mut(instance_id).and_then(|host| host.journey.take()) else {
+            return;
+        };
+        if let Some(at) = journey.ends_at {
+            self.agenda.remove(&(at, Due::Lifecycle(instance_id.to_owned())));
+        }
+        self.end_activity(journey.activity);
+    }
+
+    fn retains(&self, instance_id: &str) -> bool {
+        self.group_of(instance_id).is_ok_and(|group| group.retains_on_abandon)
+    }
+
+    pub(super) fn group_of(&self, instance_id: &str) -> Result<&Group, WorldError> {
+        let host = (self.hosts.get(instance_id)).ok_or_else(|| unknown("host", instance_id))?;
+        (host.group.as_deref())
+            .and_then(|group| self.groups.get(group))
+            .ok_or_else(|| unknown("group of host", instance_id))
+    }
+
+    pub(super) fn is_in_service(&self, instance_id: &str) -> bool {
+        let host = self.hosts.get(instance_id);
+        host.is_some_and(|host| host.journey.is_none() && host.lifecycle_state() == Some("InService"))
+    }
+
+    pub(super) fn not_so(&self, instance_id: &str) -> WorldError {
+        match self.lifecycle_state(instance_id) {
+            Some(state) => WorldError::State { instance_id: instance_id.to_owned(), state: state.to_owned() },
+            None => unknown("instance", instance_id),
+        }
+    }
+
+    pub(super) fn set_lifecycle_state(&mut self, instance_id: &str, state: &'static str) {
         if let Some(host) = self.hosts.get_mut(instance_id) {
             host.lifecycle_state = state;
         }
     }
 
-    fn unstopped_tasks(&self, instance_id: &str) -> Vec<(String, LastStatus)> {
-        (self.tasks_on(instance_id).into_iter())
-            .filter(|task| task.last_status != LastStatus::Stopped)
-            .map(|task| (task.arn.clone(), task.last_status))
-            .collect()
+    // Recorded, both sentences; what comes before them on AWS names the policy or person that changed the capacity.
+    pub(super) fn scale_in_cause(&self, instance_id: &str, selected: &str) -> String {
+        let group = self.hosts.get(instance_id).and_then(|host| host.group.as_deref());
+        let capacity = (self.hosts.values())
+            .filter(|host| host.group.as_deref() == group && host.lifecycle_state == "InService")
+            .count();
+        let (at, left) = (whole_seconds(self.now), capacity.saturating_sub(1));
+        format!(
+            "At {at} an instance was taken out of service in response to a difference between desired and actual \
+             capacity, shrinking the capacity from {capacity} to {left}.  At {at} instance {instance_id} {selected}"
+        )
+    }
+
+    // Recorded.
+    pub(super) fn user_request_cause(&self, instance_id: &str) -> String {
+        let at = whole_seconds(self.now);
+        format!("At {at} instance {instance_id} was taken out of service in response to a user request.")
     }
 }
 
-fn no_active_action(name: ActionName<'_>) -> ApiError {
-    let message = match (name.instance_id, name.token) {
-        (Some(id), _) => format!("No active Lifecycle Action found with instance ID {id}"),
-        (None, token) => format!("No active Lifecycle Action found with token {}", token.unwrap_or_default()),
-    };
-    ApiError::validation(message)
+/// As Auto Scaling writes times in sentences and events.
+pub(super) fn whole_seconds(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -29,6 +29,16 @@ impl<T> Log<T> {
         &self.entries
     }
 
+    /// The entry at a position among all there ever were, while it is kept.
+    pub(super) fn get_mut(&mut self, position: usize) -> Option<&mut T> {
+        self.entries.get_mut(position.checked_sub(self.dropped)?)
+    }
+
+    /// Each entry that is kept, with its position.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.entries.iter().enumerate().rev().map(|(at, entry)| (self.dropped + at, entry))
+    }
+
     /// How many entries there ever were.
     pub(super) fn total(&self) -> usize {
         self.dropped + self.entries.len()
@@ -56,5 +66,9 @@ mod tests {
         assert_eq!(log.since(4), [4]);
         assert_eq!(log.since(0), [2, 3, 4]);
         assert!(log.since(9).is_empty());
+        assert_eq!(log.get_mut(4), Some(&mut 4));
+        assert_eq!(log.get_mut(1), None, "dropped");
+        assert_eq!(log.get_mut(5), None, "not there yet");
+        assert_eq!(log.newest_first().collect::<Vec<_>>(), [(4, &4), (3, &3), (2, &2)]);
     }
 }

@@ -22,6 +22,8 @@ pub enum Operation {
     DescribeAutoScalingInstances,
     DescribeAutoScalingGroups,
     DescribeLifecycleHooks,
+    DescribeScalingActivities,
+    DescribeWarmPool,
     PutLifecycleHook,
     DeleteLifecycleHook,
     CompleteLifecycleAction,
@@ -72,7 +74,7 @@ impl Service {
 
 impl Operation {
     /// Every operation that is modelled.
-    pub const ALL: [Operation; 25] = [
+    pub const ALL: [Operation; 27] = [
         Operation::ListClusters,
         Operation::DescribeClusters,
         Operation::DescribeCapacityProviders,
@@ -89,6 +91,8 @@ impl Operation {
         Operation::DescribeAutoScalingInstances,
         Operation::DescribeAutoScalingGroups,
         Operation::DescribeLifecycleHooks,
+        Operation::DescribeScalingActivities,
+        Operation::DescribeWarmPool,
         Operation::PutLifecycleHook,
         Operation::DeleteLifecycleHook,
         Operation::CompleteLifecycleAction,
@@ -119,6 +123,8 @@ impl Operation {
             Operation::DescribeAutoScalingInstances => "DescribeAutoScalingInstances",
             Operation::DescribeAutoScalingGroups => "DescribeAutoScalingGroups",
             Operation::DescribeLifecycleHooks => "DescribeLifecycleHooks",
+            Operation::DescribeScalingActivities => "DescribeScalingActivities",
+            Operation::DescribeWarmPool => "DescribeWarmPool",
             Operation::PutLifecycleHook => "PutLifecycleHook",
             Operation::DeleteLifecycleHook => "DeleteLifecycleHook",
             Operation::CompleteLifecycleAction => "CompleteLifecycleAction",
@@ -150,6 +156,8 @@ impl Operation {
             Operation::DescribeAutoScalingInstances
             | Operation::DescribeAutoScalingGroups
             | Operation::DescribeLifecycleHooks
+            | Operation::DescribeScalingActivities
+            | Operation::DescribeWarmPool
             | Operation::PutLifecycleHook
             | Operation::DeleteLifecycleHook
             | Operation::CompleteLifecycleAction

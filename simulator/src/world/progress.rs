@@ -19,18 +19,34 @@ impl World {
             StopCause::User(_) => task.timing.stop_task_waits_for_deregistration,
             _ => true,
         };
-        let deregisters = waits && task.timing.deregistration.is_some();
-        let next = match task.last_status {
-            LastStatus::Provisioning | LastStatus::Pending => LastStatus::Deprovisioning,
-            // ECS developer guide, Task lifecycle: DEACTIVATING deregisters the target, then the containers stop.
-            _ if deregisters => LastStatus::Deactivating,
-            _ => LastStatus::Stopping,
+        // ECS developer guide, Task lifecycle: DEACTIVATING deregisters the target, then the containers stop.
+        if waits && task.timing.deregistration.is_some() && !task.is_pending() {
+            self.enter(id, LastStatus::Deactivating);
+        } else {
+            self.tell_to_end(id);
+        }
+    }
+
+    /// The agent tells a task's containers to end, unless it is disconnected.
+    fn tell_to_end(&mut self, id: &str) {
+        self.cancel_step(id);
+        let (now, serves) = (self.now, self.agent_serves(id));
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
         };
-        self.enter_when_agent_knows(id, next);
+        task.waits_for_agent = !serves;
+        if !serves {
+            return;
+        }
+        task.told_to_end_at = Some(now);
+        let status = task.last_status;
+        self.changes.push(changed(task, status, now));
+        self.schedule_step(id);
     }
 
     /// Takes the step that is due for a task.
     pub(super) fn step(&mut self, id: &str) {
+        let is_seen = self.agent_serves(id);
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
@@ -38,6 +54,11 @@ impl World {
         let Some((_, next)) = task.next_status() else {
             return;
         };
+        let exits = task.is_alive() && next == LastStatus::Deprovisioning && task.execution_stopped_at.is_none();
+        if exits && is_seen && !task.timing.exit_noticed_after.is_zero() {
+            task.execution_stopped_at = Some(self.now);
+            return self.schedule_step(id);
+        }
         self.enter_when_agent_knows(id, next);
     }
 
@@ -50,15 +71,12 @@ impl World {
             return;
         }
         task.waits_for_agent = false;
-        let next = match (task.desired_status, task.last_status) {
-            (DesiredStatus::Stopped, LastStatus::Running | LastStatus::Activating) => LastStatus::Stopping,
-            (DesiredStatus::Stopped, LastStatus::Provisioning | LastStatus::Pending) => LastStatus::Deprovisioning,
-            _ => match task.next_status() {
-                Some((_, next)) => next,
-                None => return,
-            },
-        };
-        self.enter(id, next);
+        if task.waits_for_its_end() && task.told_to_end_at.is_none() {
+            return self.tell_to_end(id);
+        }
+        if let Some((_, next)) = task.next_status() {
+            self.enter(id, next);
+        }
     }
 
     /// Every task that is not STOPPED ends with its host.
@@ -105,20 +123,18 @@ impl World {
         task.waits_for_agent = false;
         match status {
             LastStatus::Running => task.started_at = Some(now),
-            LastStatus::Deprovisioning if task.is_alive() => {
-                want_stopped(task, StopCause::Exited, now);
+            LastStatus::Deprovisioning => {
+                if from != LastStatus::Provisioning {
+                    task.execution_stopped_at.get_or_insert(now);
+                }
+                if task.is_alive() {
+                    want_stopped(task, StopCause::Exited, now);
+                }
             }
             LastStatus::Stopped => task.stopped_at = Some(now),
             _ => {}
         }
-        let change = TaskChange {
-            at: now,
-            task: task.id.clone(),
-            group: task.group(),
-            instance_id: task.instance_id.clone(),
-            from,
-            to: status,
-        };
+        let change = changed(task, from, now);
         let cluster = task.cluster.clone();
         self.changes.push(change);
         self.schedule_step(id);
@@ -161,6 +177,18 @@ impl World {
         {
             service.tasks.remove(id);
         }
+    }
+}
+
+fn changed(task: &Task, from: LastStatus, at: Timestamp) -> TaskChange {
+    TaskChange {
+        at,
+        task: task.id.clone(),
+        group: task.group(),
+        instance_id: task.instance_id.clone(),
+        from,
+        to: task.last_status,
+        desired: task.desired_status,
     }
 }
 

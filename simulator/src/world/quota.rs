@@ -150,6 +150,8 @@ fn category(operation: Operation) -> Option<Category> {
         Operation::DescribeAutoScalingInstances
         | Operation::DescribeAutoScalingGroups
         | Operation::DescribeLifecycleHooks
+        | Operation::DescribeScalingActivities
+        | Operation::DescribeWarmPool
         | Operation::PutLifecycleHook
         | Operation::DeleteLifecycleHook
         | Operation::CompleteLifecycleAction

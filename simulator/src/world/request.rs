@@ -100,6 +100,18 @@ pub enum Request {
         #[serde(default)]
         hook_names: Vec<String>,
     },
+    DescribeScalingActivities {
+        group: Option<String>,
+        /// The filter StartTimeLowerBound.
+        start_time_lower_bound: Option<Timestamp>,
+        max_records: Option<i32>,
+        next_token: Option<String>,
+    },
+    DescribeWarmPool {
+        group: String,
+        max_records: Option<i32>,
+        next_token: Option<String>,
+    },
     PutLifecycleHook {
         group: String,
         hook: String,
@@ -173,6 +185,8 @@ impl Request {
             Request::DescribeAutoScalingInstances { .. } => Operation::DescribeAutoScalingInstances,
             Request::DescribeAutoScalingGroups { .. } => Operation::DescribeAutoScalingGroups,
             Request::DescribeLifecycleHooks { .. } => Operation::DescribeLifecycleHooks,
+            Request::DescribeScalingActivities { .. } => Operation::DescribeScalingActivities,
+            Request::DescribeWarmPool { .. } => Operation::DescribeWarmPool,
             Request::PutLifecycleHook { .. } => Operation::PutLifecycleHook,
             Request::DeleteLifecycleHook { .. } => Operation::DeleteLifecycleHook,
             Request::CompleteLifecycleAction { .. } => Operation::CompleteLifecycleAction,
@@ -209,6 +223,8 @@ impl Request {
             Request::DescribeAutoScalingInstances { instance_ids, .. } => with(Vec::new(), instance_ids),
             Request::DescribeAutoScalingGroups { names, .. } => with(Vec::new(), names),
             Request::DescribeLifecycleHooks { group, hook_names } => with(vec![group], hook_names),
+            Request::DescribeScalingActivities { group, .. } => present([group]),
+            Request::DescribeWarmPool { group, .. } => vec![group],
             Request::PutLifecycleHook { group, hook, .. } | Request::DeleteLifecycleHook { group, hook } => {
                 with(Vec::new(), [group, hook])
             }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     request::Attribute,
-    spec::Transition,
+    spec::{Transition, WarmPoolSpec},
     task::{DesiredStatus, LastStatus},
 };
 
@@ -131,6 +131,22 @@ pub enum Response {
     },
     /// DescribeLifecycleHooks.
     LifecycleHooks(Vec<LifecycleHook>),
+    /// DescribeScalingActivities.
+    ScalingActivities {
+        /// One page of them.
+        activities: Vec<ScalingActivity>,
+        /// Absent on the last page.
+        next_token: Option<String>,
+    },
+    /// DescribeWarmPool.
+    WarmPool {
+        /// One page of its instances.
+        instances: Vec<AutoScalingInstance>,
+        /// None when the group has no warm pool.
+        configuration: Option<WarmPoolSpec>,
+        /// Absent on the last page.
+        next_token: Option<String>,
+    },
     /// DescribeStacks.
     Stacks(Vec<StackDescription>),
     /// ListStackResources.
@@ -179,6 +195,8 @@ pub struct CapacityProviderDescription {
     pub name: String,
     pub auto_scaling_group_arn: String,
     pub managed_draining: &'static str,
+    /// Of ECS Managed Instances: its capacityOptionType.
+    pub managed_instances: Option<&'static str>,
 }
 
 /// A container instance as described.
@@ -208,9 +226,11 @@ pub struct TaskDescription {
     pub started_by: Option<String>,
     pub last_status: LastStatus,
     pub desired_status: DesiredStatus,
+    pub launch_type: &'static str,
     pub created_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub stopping_at: Option<Timestamp>,
+    pub execution_stopped_at: Option<Timestamp>,
     pub stopped_at: Option<Timestamp>,
     pub stopped_reason: Option<String>,
     pub stop_code: Option<String>,
@@ -258,6 +278,7 @@ pub struct AutoScalingInstance {
     pub instance_id: String,
     pub group: String,
     pub availability_zone: String,
+    pub availability_zone_id: String,
     pub lifecycle_state: String,
     pub health_status: String,
 }
@@ -270,7 +291,14 @@ pub struct AutoScalingGroup {
     pub arn: String,
     pub created_at: Timestamp,
     pub availability_zone: String,
+    pub availability_zone_id: String,
+    pub service_linked_role_arn: String,
     pub instances: Vec<AutoScalingInstance>,
+    /// Absent without a warm pool; its instances are not in `instances`.
+    pub warm_pool_size: Option<usize>,
+    pub warm_pool_configuration: Option<WarmPoolSpec>,
+    /// `terminate` or `retain`.
+    pub terminate_hook_abandon: &'static str,
     pub tags: Vec<(String, String)>,
 }
 
@@ -285,6 +313,27 @@ pub struct LifecycleHook {
     pub heartbeat_timeout: u64,
     pub global_timeout: u64,
     pub default_result: String,
+    pub notification_target: Option<String>,
+}
+
+/// What Auto Scaling did or does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "members as in the Auto Scaling API reference, Activity")]
+pub struct ScalingActivity {
+    pub activity_id: String,
+    pub group: String,
+    pub group_arn: String,
+    pub description: String,
+    pub cause: String,
+    /// In milliseconds.
+    pub start_time: Timestamp,
+    /// In seconds.
+    pub end_time: Option<Timestamp>,
+    pub status_code: String,
+    pub status_message: Option<String>,
+    pub progress: i32,
+    /// A JSON object.
+    pub details: String,
 }
 
 /// A stack as described; it is CREATE_COMPLETE.

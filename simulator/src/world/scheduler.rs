@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Due, LastStatus, Owner, ServiceDescription, ServiceKind, ServiceSpec, Task, World,
+    Due, LastStatus, Owner, ServiceDescription, ServiceKind, ServiceSpec, Settings, Task, World,
     events::Events,
     task::{StopCause, Timing},
 };
@@ -52,7 +52,7 @@ impl ServiceState {
         self.spec.protected_for
     }
 
-    pub(super) fn timing(&self) -> Timing {
+    pub(super) fn timing(&self, settings: &Settings) -> Timing {
         Timing {
             start_time: self.spec.start_time,
             stop_time: self.spec.stop_time,
@@ -60,6 +60,8 @@ impl ServiceState {
             deregistration: self.spec.deregistration,
             stop_task_waits_for_deregistration: self.spec.stop_task_waits_for_deregistration,
             finishes_after: None,
+            exit_noticed_after: settings.exit_noticed_after,
+            deprovisioning: settings.deprovisioning,
         }
     }
 
@@ -136,27 +138,23 @@ impl World {
             return;
         };
         let mut standing = self.standing(cluster, service);
-        for task in &standing.pending_on_draining {
-            self.stop(task, StopCause::Scheduler);
-        }
-        standing.total -= standing.pending_on_draining.len();
+        let pending = std::mem::take(&mut standing.pending_on_draining);
+        standing.total -= pending.len();
+        self.stop_all(cluster, service, pending);
         self.start_missing(cluster, service, limits, &mut standing);
-        for task in std::mem::take(&mut standing.running_on_draining) {
-            if standing.healthy <= limits.minimum {
-                break;
-            }
-            self.stop(&task, StopCause::Scheduler);
-            standing.healthy -= 1;
-            standing.total -= 1;
-        }
+        let mut running = std::mem::take(&mut standing.running_on_draining);
+        running.truncate(standing.healthy.saturating_sub(limits.minimum));
+        standing.healthy -= running.len();
+        standing.total -= running.len();
+        self.stop_all(cluster, service, running);
         self.start_missing(cluster, service, limits, &mut standing);
         let surplus = standing.staying.len().saturating_sub(limits.desired);
-        self.scale_in_service(cluster, &standing.staying, surplus);
+        self.scale_in_service(cluster, service, &standing.staying, surplus);
     }
 
     /// Stops up to `surplus` of these tasks; for those that are protected the scheduler looks again.
     // ECS developer guide, "Amazon ECS service event messages": protected tasks in excess stay until their protection expires.
-    fn scale_in_service(&mut self, cluster: &str, tasks: &[String], surplus: usize) {
+    fn scale_in_service(&mut self, cluster: &str, service: &str, tasks: &[String], surplus: usize) {
         let until = |task: &String| self.tasks.get(task).and_then(|task| task.protected_until(self.now));
         let (protected, free): (Vec<_>, Vec<_>) = tasks.iter().partition(|task| until(task).is_some());
         if surplus > free.len()
@@ -164,9 +162,18 @@ impl World {
         {
             self.agenda.insert((at, Due::Schedule { cluster: cluster.to_owned() }));
         }
-        for task in free.into_iter().take(surplus) {
+        let surplus = free.into_iter().take(surplus).cloned().collect();
+        self.stop_all(cluster, service, surplus);
+    }
+
+    /// Stops tasks of a service, and tells so.
+    fn stop_all(&mut self, cluster: &str, service: &str, tasks: Vec<String>) {
+        let is_pending = |id: &String| self.tasks.get(id).is_some_and(Task::is_pending);
+        let (pending, running): (Vec<_>, Vec<_>) = tasks.into_iter().partition(is_pending);
+        for task in pending.iter().chain(&running) {
             self.stop(task, StopCause::Scheduler);
         }
+        self.tell_of_stopped(cluster, service, &running, pending.len());
     }
 
     /// Starts tasks on ACTIVE hosts as far as the maximum and the free slots go.
@@ -178,6 +185,7 @@ impl World {
             return;
         }
         let placed = self.place_spread(cluster, service, count, false);
+        self.tell_of_started(cluster, service, &placed);
         if placed.len() < count {
             self.tell_of_no_room(cluster, service);
         }
@@ -212,14 +220,12 @@ impl World {
                 done.push(task.id.clone());
             }
         }
-        for task in done {
-            self.stop(&task, StopCause::Scheduler);
-        }
-        for instance in self.active_instances(cluster) {
-            if !served.contains(&instance) {
-                self.place(cluster, service, &instance, false);
-            }
-        }
+        self.stop_all(cluster, service, done);
+        let mut unserved = self.active_instances(cluster);
+        unserved.retain(|instance| !served.contains(instance));
+        let placed: Vec<_> =
+            unserved.iter().filter_map(|instance| self.place(cluster, service, instance, false)).collect();
+        self.tell_of_started(cluster, service, &placed);
     }
 
     /// The container instances of a cluster on which ECS places tasks.

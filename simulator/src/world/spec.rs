@@ -30,8 +30,17 @@ pub struct Settings {
     pub failing: f64,
     /// How long after a change the service scheduler looks; several changes within it are seen together.
     pub tick: Duration,
-    /// From the end of the last lifecycle action to the host being gone.
+    /// From the end of the last lifecycle action to the host being gone, or wherever else it goes.
     pub termination_delay: Duration,
+    /// From the begin of a lifecycle action until the instance's state says that it waits.
+    // Recorded: 0.2 to 0.6 s, in which it reads `Terminating`.
+    pub wait_begins_after: Duration,
+    /// From the end of a task's containers to STOPPED: detaching what was attached.
+    // Recorded on Fargate: 23 to 35 seconds. On EC2, not recorded; short here, so that tests in real time are.
+    pub deprovisioning: Duration,
+    /// How long after its essential container ended by itself a task is still RUNNING, and meant to be.
+    // Recorded on Fargate: 10 seconds. None here, so that tests in real time are short.
+    pub exit_noticed_after: Duration,
     /// Pages are this short, at most [`MAX_PAGE`].
     pub page_size: usize,
     /// Every other page of an ECS list is empty, beginning with the first, and still has a next token.
@@ -51,6 +60,9 @@ impl Default for Settings {
             failing: 0.0,
             tick: Duration::from_millis(250),
             termination_delay: Duration::from_secs(1),
+            wait_begins_after: Duration::from_millis(400),
+            deprovisioning: Duration::from_millis(100),
+            exit_noticed_after: Duration::ZERO,
             page_size: MAX_PAGE,
             empty_pages: false,
         }
@@ -76,6 +88,48 @@ pub struct GroupSpec {
     pub name: String,
     /// Its lifecycle hooks.
     pub hooks: Vec<HookSpec>,
+    /// Its warm pool.
+    pub warm_pool: Option<WarmPoolSpec>,
+    /// Whether an instance stays when its termination is abandoned: `TerminateHookAbandon` is `retain`.
+    pub retains_on_abandon: bool,
+}
+
+/// The warm pool of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WarmPoolSpec {
+    /// What its instances are.
+    pub state: WarmPoolState,
+    /// Whether instances return to it when the group scales in. It is told of only; a test says which instance returns.
+    pub reuse_on_scale_in: bool,
+}
+
+/// What the instances of a warm pool are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in the Auto Scaling API reference, PutWarmPool, PoolState")]
+pub enum WarmPoolState {
+    Running,
+    Stopped,
+    Hibernated,
+}
+
+impl WarmPoolState {
+    /// As Auto Scaling spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WarmPoolState::Running => "Running",
+            WarmPoolState::Stopped => "Stopped",
+            WarmPoolState::Hibernated => "Hibernated",
+        }
+    }
+
+    /// The lifecycle state of such an instance.
+    pub fn lifecycle_state(self) -> &'static str {
+        match self {
+            WarmPoolState::Running => "Warmed:Running",
+            WarmPoolState::Stopped => "Warmed:Stopped",
+            WarmPoolState::Hibernated => "Warmed:Hibernated",
+        }
+    }
 }
 
 /// A capacity provider of an ECS cluster.
@@ -104,6 +158,10 @@ pub struct HookSpec {
     pub notification_metadata: Option<String>,
     /// What applies when an action times out. AWS's own default is ABANDON; here it is CONTINUE, which a drainer's hook should have.
     pub default_result: ActionResult,
+    /// The ARN of a queue or topic that it notifies.
+    pub notification_target: Option<String>,
+    /// Whether that queue or topic is gone. Such a hook holds nothing up.
+    pub target_is_gone: bool,
 }
 
 impl HookSpec {
@@ -115,6 +173,8 @@ impl HookSpec {
             heartbeat_timeout,
             notification_metadata: None,
             default_result: ActionResult::Continue,
+            notification_target: None,
+            target_is_gone: false,
         }
     }
 }
@@ -150,7 +210,7 @@ impl Transition {
 pub enum ActionResult {
     /// Ends this action.
     Continue,
-    /// Ends every action of the instance.
+    /// Ends every action of the instance, and may keep it.
     Abandon,
 }
 
@@ -231,9 +291,10 @@ pub struct ServiceSpec {
     pub deregistration: Option<Duration>,
     /// From placement to RUNNING.
     pub start_time: Duration,
-    /// From SIGTERM to the exit of the containers.
+    /// From SIGTERM to the exit of the containers. Those with `dependsOn` end one after the other: the sum of theirs.
+    // Recorded: SIGTERM to the dependent first, to what it depends on when it has ended.
     pub stop_time: Duration,
-    /// From SIGTERM to SIGKILL.
+    /// From SIGTERM to SIGKILL; with `dependsOn`, the sum of the containers' own.
     pub stop_timeout: Duration,
     /// Whether StopTask waits for the target's deregistration.
     // The developer guide says so; containers-roadmap#708 reports that it does not.

@@ -8,9 +8,6 @@ use jiff::Timestamp;
 // ECS API reference, DescribeTasks: stopped tasks "appear in the returned results for at least one hour".
 pub const STOPPED_TASKS_STAY: Duration = Duration::from_hours(1);
 
-/// Between the containers' end and STOPPED: detaching what was attached. AWS gives no figure; short.
-pub const DEPROVISIONING: Duration = Duration::from_millis(100);
-
 /// Tasks placed as the world is built have been running for so long.
 pub(super) const RUNNING_ALREADY: Duration = Duration::from_hours(1);
 
@@ -118,6 +115,9 @@ pub struct Task {
     pub started_at: Option<Timestamp>,
     /// When its desired status became STOPPED.
     pub stopping_at: Option<Timestamp>,
+    /// When its containers ended, if any ran.
+    // ECS API reference, Task.executionStoppedAt. Recorded: with several containers, the end of the first essential one.
+    pub execution_stopped_at: Option<Timestamp>,
     /// When it was STOPPED.
     pub stopped_at: Option<Timestamp>,
     /// Why, as a code.
@@ -127,6 +127,8 @@ pub struct Task {
     /// Counts its changes.
     pub version: i64,
     pub(super) timing: Timing,
+    /// When the agent told its containers to end.
+    pub(super) told_to_end_at: Option<Timestamp>,
     pub(super) next_step: Option<Timestamp>,
     pub(super) waits_for_agent: bool,
     pub(super) protected_until: Option<Timestamp>,
@@ -152,9 +154,26 @@ impl Task {
 
     /// How long it takes from StopTask while it is RUNNING until it is STOPPED.
     pub fn stopping_takes(&self) -> Duration {
-        let Timing { stop_time, stop_timeout, deregistration, stop_task_waits_for_deregistration, .. } = self.timing;
+        self.ending_takes() + self.timing.deprovisioning
+    }
+
+    /// Likewise until its containers have ended: nothing of it dies with its host then.
+    pub fn ending_takes(&self) -> Duration {
+        let Timing { deregistration, stop_task_waits_for_deregistration, .. } = self.timing;
         let leaves = deregistration.filter(|_| stop_task_waits_for_deregistration).unwrap_or_default();
-        leaves + stop_time.min(stop_timeout) + DEPROVISIONING
+        leaves + self.containers_take()
+    }
+
+    /// Whether its containers have ended, though ECS may not call it STOPPED yet.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.last_status, LastStatus::Deprovisioning | LastStatus::Stopped)
+            || self.execution_stopped_at.is_some()
+    }
+
+    /// From SIGTERM to the end of its containers.
+    // ECS API reference, StopTask: SIGTERM, and SIGKILL when stopTimeout is over.
+    fn containers_take(&self) -> Duration {
+        self.timing.stop_time.min(self.timing.stop_timeout)
     }
 
     /// Until when its service does not scale it in; none when it may, and when nothing of it is left.
@@ -175,6 +194,13 @@ impl Task {
         matches!(self.last_status, LastStatus::Provisioning | LastStatus::Pending)
     }
 
+    /// It is to stop, and its agent is the one to do it.
+    // Recorded: lastStatus stays what it is until the containers have ended; STOPPING was never seen.
+    pub(super) fn waits_for_its_end(&self) -> bool {
+        use LastStatus::{Activating, Pending, Provisioning, Running};
+        !self.is_alive() && matches!(self.last_status, Provisioning | Pending | Activating | Running)
+    }
+
     /// How long it stays in its status, and what follows by itself.
     pub(super) fn next_status(&self) -> Option<(Duration, LastStatus)> {
         use LastStatus::{Activating, Deactivating, Deprovisioning, Pending, Provisioning, Running, Stopped, Stopping};
@@ -186,13 +212,24 @@ impl Task {
             (DesiredStatus::Running, Pending) if timing.deregistration.is_some() => Some((quarter, Activating)),
             (DesiredStatus::Running, Pending) => Some((timing.start_time - quarter, Running)),
             (DesiredStatus::Running, Activating) => Some((timing.start_time - quarter * 2, Running)),
+            // Recorded: for ten seconds after the end of an essential container nothing but executionStoppedAt tells.
+            (DesiredStatus::Running, Running) if self.execution_stopped_at.is_some() => {
+                Some((timing.exit_noticed_after, Deprovisioning))
+            }
             (DesiredStatus::Running, Running) => timing.finishes_after.map(|after| (after, Deprovisioning)),
+            // ECS developer guide, Task lifecycle: DEACTIVATING, then STOPPING. No recording has a load balancer.
             (DesiredStatus::Stopped, Deactivating) => Some((timing.deregistration.unwrap_or_default(), Stopping)),
-            // ECS API reference, StopTask: SIGTERM, and SIGKILL when stopTimeout is over.
-            (DesiredStatus::Stopped, Stopping) => Some((timing.stop_time.min(timing.stop_timeout), Deprovisioning)),
-            (DesiredStatus::Stopped, Deprovisioning) => Some((DEPROVISIONING, Stopped)),
+            (DesiredStatus::Stopped, Stopping) => Some((self.containers_take(), Deprovisioning)),
+            // Nothing of it runs yet.
+            (DesiredStatus::Stopped, Provisioning) => Some((Duration::ZERO, Deprovisioning)),
+            // Its containers have ended by themselves.
+            (DesiredStatus::Stopped, Running) if self.execution_stopped_at.is_some() => {
+                Some((Duration::ZERO, Deprovisioning))
+            }
+            (DesiredStatus::Stopped, Pending | Activating | Running) => Some((self.containers_take(), Deprovisioning)),
+            (DesiredStatus::Stopped, Deprovisioning) => Some((timing.deprovisioning, Stopped)),
             (DesiredStatus::Running, Deactivating | Stopping | Deprovisioning | Stopped)
-            | (DesiredStatus::Stopped, Provisioning | Pending | Activating | Running | Stopped) => None,
+            | (DesiredStatus::Stopped, Stopped) => None,
         }
     }
 }
@@ -206,6 +243,8 @@ pub(super) struct Timing {
     pub(super) deregistration: Option<Duration>,
     pub(super) stop_task_waits_for_deregistration: bool,
     pub(super) finishes_after: Option<Duration>,
+    pub(super) exit_noticed_after: Duration,
+    pub(super) deprovisioning: Duration,
 }
 
 /// Why a task stops.
@@ -250,7 +289,7 @@ impl StopCause<'_> {
     }
 }
 
-/// A change of a task's last status.
+/// A change of a task's last status, or of what its agent does about it.
 #[derive(Debug, Clone)]
 pub struct TaskChange {
     /// When.
@@ -261,8 +300,10 @@ pub struct TaskChange {
     pub group: String,
     /// The host it is on.
     pub instance_id: String,
-    /// What it was; the same as `to` for a task just placed.
+    /// What it was; the same as `to` for a task just placed, and for one whose containers were just told to end.
     pub from: LastStatus,
     /// What it is now.
     pub to: LastStatus,
+    /// What ECS wants it to be now.
+    pub desired: DesiredStatus,
 }

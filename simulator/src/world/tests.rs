@@ -1,19 +1,26 @@
 //! The model's rules, one short test each.
 
+mod activities;
 mod attributes;
 mod clusters;
 mod faults;
+mod fidelity;
 mod hook_settings;
 mod hooks;
 mod hosts;
+mod lifecycle_events;
+mod lifecycle_states;
 mod lists;
 mod protection;
 mod refusals;
+mod retention;
+mod root_volume;
 mod services;
 mod spot;
 mod stack;
 mod states;
 mod tasks;
+mod warm_pool;
 
 use super::*;
 
@@ -29,12 +36,25 @@ fn at(after: u64) -> Timestamp {
     START + seconds(after)
 }
 
+/// So many milliseconds after the start.
+fn at_ms(after: u64) -> Timestamp {
+    START + Duration::from_millis(after)
+}
+
+/// A world with one cluster and this group.
+fn world_of(group: GroupSpec) -> World {
+    let mut world = World::new(START, Settings::default());
+    world.add_cluster(CLUSTER).unwrap();
+    world.add_group(GroupSpec { name: GROUP.to_owned(), ..group }).unwrap();
+    world
+}
+
 /// A world with one cluster and one group with these hooks.
 fn world_with(settings: Settings, hooks: Vec<HookSpec>) -> World {
     let mut world = World::new(START, settings);
     world.add_cluster(CLUSTER).unwrap();
     let name = GROUP.to_owned();
-    world.add_group(GroupSpec { name, hooks }).unwrap();
+    world.add_group(GroupSpec { name, hooks, ..GroupSpec::default() }).unwrap();
     world
 }
 
@@ -112,6 +132,38 @@ fn update(world: &mut World, instance_id: &str, status: &str) {
 fn stop(world: &mut World, task: &str) {
     let request = Request::StopTask { cluster: named(CLUSTER), task: task.to_owned(), reason: None };
     ask(world, request).unwrap();
+}
+
+fn complete(hook: &str, instance_id: &str, result: &str) -> Request {
+    Request::CompleteLifecycleAction {
+        group: GROUP.to_owned(),
+        hook: hook.to_owned(),
+        instance_id: Some(instance_id.to_owned()),
+        token: None,
+        result: result.to_owned(),
+    }
+}
+
+fn heartbeat(hook: &str, instance_id: &str) -> Request {
+    Request::RecordLifecycleActionHeartbeat {
+        group: GROUP.to_owned(),
+        hook: hook.to_owned(),
+        instance_id: Some(instance_id.to_owned()),
+        token: None,
+    }
+}
+
+/// Every state that an instance is in until `until`, each once, looking every ten milliseconds; `-` is none.
+fn states_until(world: &mut World, instance_id: &str, until: Timestamp) -> Vec<String> {
+    let mut states = Vec::new();
+    loop {
+        states.push(world.lifecycle_state(instance_id).unwrap_or("-").to_owned());
+        if world.now() >= until {
+            states.dedup();
+            return states;
+        }
+        world.advance(world.now() + Duration::from_millis(10));
+    }
 }
 
 fn list_tasks(world: &mut World, instance_id: &str, desired: &str) -> Vec<String> {

@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use self::fixtures::*;
 use super::*;
 use crate::config::{Overrides, StandaloneTasks};
-use crate::drain::attributes::{AGENT_LOST_AT, DRAIN_STARTED_AT, RELEASED_AT};
 use crate::drain::deadlines::STOP_GRACE;
-use crate::drain::departure::NoticedBy;
+use crate::drain::departure::{Hints, NoticedBy};
 use crate::drain::known::{Hold, Ours};
+use crate::drain::starts::Start;
 use crate::drain::tries::Tries;
 use crate::ids::ClusterName;
 
@@ -32,25 +32,84 @@ fn first_it_asks_who_holds_the_termination_and_where_it_is_if_an_event_told_of_i
     assert_eq!(step(&known, 0), Step::Read(Need::Hook));
 }
 
+/// An instance that Auto Scaling shows in this state when its event is so old.
+fn in_state(state: &str, age: u64) -> Known {
+    let mut known = held(HeldBy::Nobody { state: Some(state.to_owned()) });
+    known.hints.noticed_at = Some(crate::clock::before(at(0), Duration::from_secs(age)));
+    known
+}
+
 #[test]
 fn what_waits_on_no_hook_or_on_none_of_ours_is_left_alone() {
-    let nobody = |state: Option<&str>| held(HeldBy::Nobody { state: state.map(ToOwned::to_owned) });
-    assert_eq!(outcome(&step(&nobody(Some("InService")), 0)), Some(Outcome::Ignored));
-    assert_eq!(outcome(&step(&nobody(Some("Terminating:Proceed")), 0)), Some(Outcome::AlreadyReleased));
-    assert_eq!(outcome(&step(&nobody(None), 0)), Some(Outcome::AlreadyReleased));
+    assert_eq!(outcome(&step(&in_state("InService", 121), 0)), Some(Outcome::Ignored));
+    assert_eq!(outcome(&step(&in_state("Terminating:Proceed", 1), 0)), Some(Outcome::AlreadyReleased));
+    let retained = step(&in_state("Terminating:Retained", 121), 0);
+    assert!(matches!(&retained, Step::Settled(it) if it.detail.contains("keeps it running")), "{retained:?}");
+    assert_eq!(outcome(&retained), Some(Outcome::AlreadyReleased));
+    assert_eq!(outcome(&step(&held(HeldBy::Nobody { state: None }), 0)), Some(Outcome::AlreadyReleased));
     let others = held(HeldBy::Others { group: "web".into() });
     assert!(matches!(step(&others, 0), Step::Settled(s) if s.outcome == Outcome::Ignored && s.detail.contains("web")));
 }
 
 #[test]
-fn only_terminating_wait_waits_on_a_termination_hook_and_a_warm_pools_states_for_its_own_events() {
-    let to_warm_pool = Cause::Termination { to_warm_pool: true };
-    assert!(waits_on_a_termination_hook("Terminating:Wait", termination()));
-    assert!(waits_on_a_termination_hook("Warmed:Terminating:Wait", termination()));
-    assert!(waits_on_a_termination_hook("Warmed:Pending:Wait", to_warm_pool));
-    assert!(!waits_on_a_termination_hook("Warmed:Pending:Wait", termination()));
-    for state in ["InService", "Pending:Wait", "Terminating", "Terminating:Proceed", "Terminating:Retained"] {
-        assert!(!waits_on_a_termination_hook(state, to_warm_pool), "{state}");
+fn a_young_event_that_is_ahead_of_the_state_is_looked_at_again_for_some_seconds_and_then_comes_again() {
+    for state in ["Terminating", "InService", "Warmed:Stopped", "Terminating:Retained"] {
+        let mut known = in_state(state, 3);
+        assert_eq!(step(&known, 0), Step::WaitUntil(after(at(0), LOOK_AGAIN_AFTER)), "{state}");
+        assert_eq!(step(&known, 1), Step::Read(Need::Hook), "{state}");
+        fail(&mut known, Try::Hold, 1);
+        assert!(matches!(step(&known, 1), Step::WaitUntil(_)), "{state}: not without a pause");
+        assert_eq!(step(&known, 6), Step::Read(Need::Hook), "{state}: what was read before proves nothing now");
+        let late = Hold { read_at: at(6), by: known.hold.clone().unwrap().by };
+        let waited = Known { hold: Some(late), ..known.clone() };
+        assert_eq!(outcome(&step(&waited, 6)), Some(Outcome::NotWaitingYet), "{state}");
+        known.departure.noticed_by = NoticedBy::Scan;
+        assert!(matches!(step(&known, 1), Step::Settled(_)), "{state}: a scan saw it waiting, so that is over");
+    }
+}
+
+// When it began.
+
+#[test]
+fn a_drain_began_when_its_event_says_unless_that_is_old_and_auto_scalings_word_goes_before() {
+    let told = |age: u64| {
+        let hints =
+            Hints { noticed_at: Some(crate::clock::before(at(0), Duration::from_secs(age))), ..Hints::default() };
+        Known::told(met(termination()).departure, hints, at(0))
+    };
+    assert_eq!(told(7).started(), crate::clock::before(at(0), Duration::from_secs(7)));
+    assert_eq!(told(61).started(), at(0), "an old event may be of an earlier termination");
+    let mut known = Known { asked_start: false, ..draining(2) };
+    assert_eq!(step(&known, 1), Step::Read(Need::Start));
+    fail(&mut known, Try::Start, 1);
+    assert!(matches!(step(&known, 1), Step::WaitUntil(_)), "nothing hangs on it");
+    assert_eq!(step(&known, 6), Step::Read(Need::Start), "and it is asked again");
+    let reason = Some("At … an instance was taken out of service".to_owned());
+    known.start = Some(Start { at: crate::clock::before(at(0), Duration::from_secs(3_000)), reason: reason.clone() });
+    known.asked_start = true;
+    assert_eq!(known.reason(), reason.as_deref());
+    assert_eq!(deadlines(&known, &policy()).stop_at, at(600));
+    let active = Known { asked_start: false, ..found(&container_instance("ACTIVE", 2), 0) };
+    assert_eq!(step(&active, 0), Step::Act(Action::Drain), "DRAINING goes first");
+}
+
+#[test]
+fn where_looks_are_throttled_what_an_event_told_of_is_left_to_reconcile() {
+    let throttled = |noticed_by| {
+        let mut known = Known { in_a_batch: true, reads_are_throttled: true, ..draining(2) };
+        known.departure.noticed_by = noticed_by;
+        outcome(&step(&known, 1))
+    };
+    assert_eq!(throttled(NoticedBy::Event), Some(Outcome::HandedOver));
+    assert_eq!(throttled(NoticedBy::Scan), None, "it is reconcile itself");
+}
+
+#[test]
+fn in_a_burst_it_is_set_draining_and_handed_over_whatever_runs_on_it() {
+    for counted in [0, 3] {
+        let burst = |status: &str| Known { in_a_burst: true, ..found(&container_instance(status, counted), 0) };
+        assert_eq!(step(&burst("ACTIVE"), 0), Step::Act(Action::Drain));
+        assert_eq!(outcome(&step(&burst("DRAINING"), 0)), Some(Outcome::HandedOver));
     }
 }
 
@@ -150,31 +209,23 @@ fn a_host_whose_agent_is_long_lost_goes_when_auto_scaling_calls_it_unhealthy() {
     known.tries.succeeded(Try::Hold);
     known.hold = Some(Hold { read_at: at(600), by: HeldBy::Ours(ours()) });
     assert!(matches!(step(&known, 600), Step::WaitUntil(_)), "healthy: its network may be back");
-    known.hold = Some(Hold { read_at: at(600), by: HeldBy::Ours(Ours { unhealthy: true, ..ours() }) });
+    let unhealthy = Hold { read_at: at(600), by: HeldBy::Ours(Ours { unhealthy: true, ..ours() }) };
+    known.hold = Some(unhealthy.clone());
     assert_eq!(outcome(&step(&known, 600)), Some(Outcome::HostGone));
     look(&mut known, &container_instance("DRAINING", 2), 601);
     assert!(matches!(step(&known, 601), Step::WaitUntil(_)), "the agent is back");
-}
-
-#[test]
-fn an_earlier_invocations_word_on_a_lost_agent_counts() {
-    let mut lost = container_instance("DRAINING", 2);
-    lost.agent_connected = false;
-    lost.attributes.insert(AGENT_LOST_AT.into(), "2026-01-15T19:50:00Z".into());
-    let mut known = found(&lost, 0);
-    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { unhealthy: true, ..ours() }) });
-    assert_eq!(outcome(&step(&known, 0)), Some(Outcome::HostGone));
-}
-
-#[test]
-fn what_an_earlier_drain_knew_of_the_agent_does_not_count_for_a_host_that_was_active() {
-    let mut lost = container_instance("ACTIVE", 2);
-    lost.agent_connected = false;
-    lost.attributes.insert(AGENT_LOST_AT.into(), "2026-01-15T19:50:00Z".into());
-    let known = found(&lost, 0);
-    let Step::Act(Action::Remember(changes)) = step(&known, 0) else { panic!("it stands") };
-    assert_eq!(changes[0].delete, [AGENT_LOST_AT]);
-    assert_eq!(known.registrations[0].agent_lost_at, Some(at(0)));
+    look(&mut known, &lost, 602);
+    known.hold = Some(Hold { read_at: at(647), ..unhealthy });
+    look(&mut known, &lost, 646);
+    assert_eq!(outcome(&step(&known, 646)), None, "lost for 44 s of this invocation");
+    look(&mut known, &lost, 647);
+    assert_eq!(
+        outcome(&step(&known, 647)),
+        Some(Outcome::HostGone),
+        "the termination is older than AGENT_LOST_SECONDS"
+    );
+    known.start = Some(Start { at: at(60), reason: None });
+    assert_eq!(outcome(&step(&known, 647)), None, "or younger");
 }
 
 // Rule 7.
@@ -277,24 +328,23 @@ fn a_refused_completion_is_tried_again_later() {
 // What a scan finds again.
 
 #[test]
-fn a_scan_leaves_what_it_released_to_the_other_hook_and_an_event_does_not() {
-    let mut instance = container_instance("DRAINING", 0);
-    instance.attributes.insert(RELEASED_AT.into(), "2026-01-15T19:30:00Z".into());
-    let mut known = found(&instance, 0);
-    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { others_hold_too: true, ..ours() }) });
-    known.departure.noticed_by = NoticedBy::Scan;
-    known.tries.failed(Try::Remember, "off".into(), at(10_000), policy().pace, &mut fastrand::Rng::with_seed(0));
-    assert_eq!(outcome(&step(&known, 0)), Some(Outcome::AlreadyReleased));
-    known.departure.noticed_by = NoticedBy::Event;
-    assert_eq!(step(&known, 0), Step::Read(Need::Tasks));
-    known.departure.noticed_by = NoticedBy::Scan;
-    known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(ours()) });
-    assert_eq!(step(&known, 0), Step::Read(Need::Tasks), "nobody else holds it");
-    instance.attributes.insert(RELEASED_AT.into(), "2026-01-15T18:59:00Z".into());
-    let mut old = found(&instance, 0);
-    old.departure.noticed_by = NoticedBy::Scan;
-    old.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { others_hold_too: true, ..ours() }) });
-    assert_ne!(outcome(&step(&old, 0)), Some(Outcome::AlreadyReleased), "an hour later it is tried once more");
+fn a_scan_leaves_what_it_released_to_the_other_hook_unless_it_takes_tasks_again() {
+    let released = |status: &str| Known { is_released: true, ..found(&container_instance(status, 0), 0) };
+    assert_eq!(outcome(&step(&released("DRAINING"), 0)), Some(Outcome::AlreadyReleased));
+    assert_eq!(step(&released("ACTIVE"), 0), Step::Act(Action::Drain));
+    let mut nowhere = Known { is_released: true, ..held(HeldBy::Ours(ours())) };
+    nowhere.learn_place(Place::Nowhere, vec![], at(0));
+    assert_eq!(outcome(&step(&nowhere, 0)), Some(Outcome::AlreadyReleased));
+}
+
+#[test]
+fn a_warm_environment_remembers_a_release_for_an_hour_and_for_one_termination_alone() {
+    let (remembered, instance) =
+        (crate::drain::remembered::Remembered::default(), met(termination()).departure.instance);
+    remembered.remember_release(&instance, at(0), at(100));
+    assert!(remembered.is_released(&instance, at(0), at(3_700)));
+    assert!(!remembered.is_released(&instance, at(0), at(3_701)));
+    assert!(!remembered.is_released(&instance, at(1), at(100)), "it came back, and leaves again");
 }
 
 // Dry run.

@@ -4,9 +4,9 @@ use std::time::Duration;
 use super::*;
 use crate::aws::{ContainerInstance, Task};
 use crate::config::{Config, Overrides};
-use crate::drain::attributes::{DRAIN_STARTED_AT, MAINTENANCE_SINCE};
-use crate::drain::departure::Departure;
-use crate::drain::known::{Hold, Ours};
+use crate::drain::departure::{Departure, Destination};
+use crate::drain::known::{Hold, MAINTENANCE_SINCE, Ours};
+use crate::drain::starts::Start;
 
 /// When it is in all of these tests.
 const NOW: &str = "2026-01-15T20:00:00Z";
@@ -22,16 +22,17 @@ fn known(cause: Cause, noticed_by: NoticedBy) -> Known {
 
 fn held(by: HeldBy) -> Known {
     let hold = Some(Hold { read_at: at(NOW), by });
-    Known { hold, ..known(Cause::Termination { to_warm_pool: false }, NoticedBy::Scan) }
+    Known { hold, ..known(Cause::Termination { to: Destination::Ec2 }, NoticedBy::Scan) }
 }
 
 fn ours() -> HeldBy {
     HeldBy::Ours(Ours {
         group: "web".into(),
         hooks: vec!["ecs-drainer".into()],
-        heartbeat_timeout: Duration::from_secs(900),
+        heartbeat_timeout: Some(Duration::from_secs(900)),
         others_hold_too: false,
         unhealthy: false,
+        retains: Some(false),
         overrides: Overrides::default(),
     })
 }
@@ -59,6 +60,7 @@ fn registered(mut known: Known, status: &str, counted: u32, attributes: &[(&str,
         stopping_at: None,
         stopped_at: None,
         stopped_reason: String::new(),
+        is_managed: false,
     };
     let each: BTreeMap<_, _> = (0..counted).map(task).map(|task| (task.arn.clone(), task)).collect();
     known.learn_tasks(&"arn:1".into(), each, at(NOW), at(NOW));
@@ -77,10 +79,14 @@ fn standing_of(known: &Known) -> Standing {
 
 #[test]
 fn a_termination_has_its_deadline_and_what_its_policy_does_then() {
-    let since = |text| registered(held(ours()), "DRAINING", 2, &[(DRAIN_STARTED_AT, text)]);
+    let since = |text| {
+        let start = Some(Start { at: at(text), reason: Some("it was taken out of service".into()) });
+        registered(Known { start, ..held(ours()) }, "DRAINING", 2, &[])
+    };
     let young = since("2026-01-15T19:55:00Z");
     let told = standing_of(&young);
     assert_eq!((told.cause, told.since), (Reason::Termination, Some(at("2026-01-15T19:55:00Z"))));
+    assert_eq!(told.reason.as_deref(), Some("it was taken out of service"));
     assert_eq!((told.tasks_left, told.remaining.len(), told.is_open), (Some(2), 2, true));
     assert_eq!(told.deadline, Some(at("2026-01-15T20:55:00Z")));
     assert_eq!(told.next, Next::at(at("2026-01-15T20:55:00Z"), "what is left is told to stop"));
@@ -111,9 +117,9 @@ fn what_stands_in_the_way_of_a_termination_is_told() {
     let empty = registered(held(ours()), "DRAINING", 0, &[]);
     assert!(next(&empty).contains("it is empty: released within a minute"));
     assert!(standing_of(&empty).is_open, "it is held still");
-    let unwritten = standing_of(&registered(held(ours()), "DRAINING", 2, &[]));
-    assert_eq!((unwritten.since, unwritten.deadline), (None, None), "when it began nobody wrote down");
-    assert!(unwritten.next.what.contains("written down within a minute"));
+    let undated = standing_of(&registered(held(ours()), "DRAINING", 2, &[]));
+    assert_eq!((undated.since, undated.deadline), (None, None), "when it began is not known");
+    assert!(undated.next.what.contains("could not be read"));
 }
 
 #[test]

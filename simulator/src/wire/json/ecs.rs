@@ -66,6 +66,16 @@ fn cluster(cluster: &ClusterDescription) -> Value {
 }
 
 fn capacity_provider(provider: &CapacityProviderDescription) -> Value {
+    // ECS API reference, CapacityProvider: one of Managed Instances has no autoScalingGroupProvider.
+    if let Some(option) = provider.managed_instances {
+        return json!({
+            "capacityProviderArn": provider.capacity_provider_arn,
+            "name": provider.name,
+            "status": "ACTIVE",
+            "type": "MANAGED_INSTANCES",
+            "managedInstancesProvider": { "instanceLaunchTemplate": { "capacityOptionType": option } },
+        });
+    }
     json!({
         "capacityProviderArn": provider.capacity_provider_arn,
         "name": provider.name,
@@ -108,10 +118,11 @@ fn task(task: &TaskDescription) -> Value {
         "startedBy": task.started_by,
         "lastStatus": task.last_status.as_str(),
         "desiredStatus": task.desired_status.as_str(),
-        "launchType": "EC2",
+        "launchType": task.launch_type,
         "createdAt": seconds(task.created_at),
         "startedAt": task.started_at.map(seconds),
         "stoppingAt": task.stopping_at.map(seconds),
+        "executionStoppedAt": task.execution_stopped_at.map(seconds),
         "stoppedAt": task.stopped_at.map(seconds),
         "stoppedReason": task.stopped_reason,
         "stopCode": task.stop_code,

@@ -1,5 +1,7 @@
 //! What Auto Scaling is asked, and what it answers.
 
+use jiff::Timestamp;
+
 use super::{
     super::{
         form::Form,
@@ -8,7 +10,8 @@ use super::{
     Modelled, invalid_action,
 };
 use crate::world::{
-    ApiError, AutoScalingGroup, AutoScalingInstance, LifecycleHook, Operation, Request, Response, Service,
+    ApiError, AutoScalingGroup, AutoScalingInstance, LifecycleHook, Operation, Request, Response, SUBNET,
+    ScalingActivity, Service, WarmPoolSpec,
 };
 
 pub(super) fn modelled(operation: Operation) -> Modelled {
@@ -16,6 +19,8 @@ pub(super) fn modelled(operation: Operation) -> Modelled {
         Operation::DescribeAutoScalingInstances => (&["MaxRecords", "NextToken"], &["InstanceIds"]),
         Operation::DescribeAutoScalingGroups => (&["MaxRecords", "NextToken"], &["AutoScalingGroupNames"]),
         Operation::DescribeLifecycleHooks => (&["AutoScalingGroupName"], &["LifecycleHookNames"]),
+        Operation::DescribeScalingActivities => (&["AutoScalingGroupName", "MaxRecords", "NextToken"], &["Filters"]),
+        Operation::DescribeWarmPool => (&["AutoScalingGroupName", "MaxRecords", "NextToken"], &[]),
         Operation::PutLifecycleHook => (
             &[
                 "AutoScalingGroupName",
@@ -57,6 +62,17 @@ pub(super) fn decode(operation: Operation, form: &Form) -> Result<Request, ApiEr
             group: form.required("AutoScalingGroupName")?,
             hook_names: form.members("LifecycleHookNames"),
         }),
+        Operation::DescribeScalingActivities => Ok(Request::DescribeScalingActivities {
+            group: form.optional("AutoScalingGroupName"),
+            start_time_lower_bound: start_time_lower_bound(form)?,
+            max_records: form.number("MaxRecords")?,
+            next_token: form.optional("NextToken"),
+        }),
+        Operation::DescribeWarmPool => Ok(Request::DescribeWarmPool {
+            group: form.required("AutoScalingGroupName")?,
+            max_records: form.number("MaxRecords")?,
+            next_token: form.optional("NextToken"),
+        }),
         Operation::PutLifecycleHook => Ok(Request::PutLifecycleHook {
             group: form.required("AutoScalingGroupName")?,
             hook: form.required("LifecycleHookName")?,
@@ -86,36 +102,91 @@ pub(super) fn decode(operation: Operation, form: &Form) -> Result<Request, ApiEr
     }
 }
 
+/// The only filter of DescribeScalingActivities that is modelled; a second value or filter is refused.
+// Auto Scaling API reference, DescribeScalingActivities, Filters: "The earliest scaling activities to return based on the
+// activity start time", in RFC 3339.
+fn start_time_lower_bound(form: &Form) -> Result<Option<Timestamp>, ApiError> {
+    const NAME: &str = "Filters.member.1.Name";
+    const VALUES: &str = "Filters.member.1.Values";
+    let Some(name) = form.optional(NAME) else {
+        return if form.count("Filters.member.") == 0 { Ok(None) } else { Err(invalid("Filters", "without a name")) };
+    };
+    if name != "StartTimeLowerBound" {
+        return Err(invalid("Filters", &format!("{name} is not modelled")));
+    }
+    let values = form.members(VALUES);
+    let [value] = values.as_slice() else { return Err(invalid("Filters", "StartTimeLowerBound has one value")) };
+    if form.count("Filters.member.") != 2 {
+        return Err(invalid("Filters", "one filter is modelled"));
+    }
+    value.parse().map(Some).map_err(|_| invalid("Filters", &format!("{value} is no time")))
+}
+
+fn invalid(field: &str, why: &str) -> ApiError {
+    ApiError::new("ValidationError", format!("{field}: {why}"))
+}
+
 pub(super) fn content(response: &Response) -> String {
     match response {
         Response::AutoScalingInstances { instances, next_token } => {
             list("AutoScalingInstances", instances, |instance| {
-                text("AutoScalingGroupName", &instance.group) + &described(instance)
+                text("AutoScalingGroupName", &instance.group) + &described(instance) + UNPROTECTED
             }) + &optional("NextToken", next_token.as_deref())
         }
         Response::AutoScalingGroups { groups, next_token } => {
             list("AutoScalingGroups", groups, group) + &optional("NextToken", next_token.as_deref())
+        }
+        Response::ScalingActivities { activities, next_token } => {
+            list("Activities", activities, activity) + &optional("NextToken", next_token.as_deref())
+        }
+        Response::WarmPool { instances, configuration, next_token } => {
+            configuration.as_ref().map(warm_pool).unwrap_or_default()
+                + &list("Instances", instances, described)
+                + &optional("NextToken", next_token.as_deref())
         }
         Response::LifecycleHooks(hooks) => list("LifecycleHooks", hooks, hook),
         _ => String::new(),
     }
 }
 
+// Recorded: a row of DescribeWarmPool does not have it.
+const UNPROTECTED: &str = "<ProtectedFromScaleIn>false</ProtectedFromScaleIn>";
+
 fn group(group: &AutoScalingGroup) -> String {
     let count = group.instances.len().to_string();
     [
         text("AutoScalingGroupName", &group.name),
         text("AutoScalingGroupARN", &group.arn),
+        launch_template(),
         text("MinSize", "0"),
         text("MaxSize", &count),
         text("DesiredCapacity", &count),
         text("DefaultCooldown", "300"),
         element("AvailabilityZones", &text("member", &group.availability_zone)),
+        element("AvailabilityZoneIds", &text("member", &group.availability_zone_id)),
+        element("LoadBalancerNames", ""),
+        element("TargetGroupARNs", ""),
         text("HealthCheckType", "EC2"),
         text("HealthCheckGracePeriod", "0"),
-        list("Instances", &group.instances, described),
+        list("Instances", &group.instances, |instance| described(instance) + UNPROTECTED),
         text("CreatedTime", &group.created_at.to_string()),
+        element("SuspendedProcesses", ""),
+        text("VPCZoneIdentifier", SUBNET),
+        element("EnabledMetrics", ""),
+        element("TerminationPolicies", &text("member", "Default")),
         text("NewInstancesProtectedFromScaleIn", "false"),
+        text("ServiceLinkedRoleARN", &group.service_linked_role_arn),
+        text("DefaultInstanceWarmup", "0"),
+        element("TrafficSources", ""),
+        element("AvailabilityZoneDistribution", &text("CapacityDistributionStrategy", "balanced-best-effort")),
+        element("CapacityReservationSpecification", &text("CapacityReservationPreference", "default")),
+        group.warm_pool_configuration.as_ref().map(warm_pool).unwrap_or_default(),
+        optional("WarmPoolSize", group.warm_pool_size.map(|size| size.to_string()).as_deref()),
+        // Recorded: it is always there.
+        element(
+            "InstanceLifecyclePolicy",
+            &element("RetentionTriggers", &text("TerminateHookAbandon", group.terminate_hook_abandon)),
+        ),
         list("Tags", &group.tags, |(key, value)| {
             [
                 text("ResourceId", &group.name),
@@ -135,9 +206,43 @@ fn described(instance: &AutoScalingInstance) -> String {
         text("InstanceId", &instance.instance_id),
         text("InstanceType", "m7g.large"),
         text("AvailabilityZone", &instance.availability_zone),
+        text("AvailabilityZoneId", &instance.availability_zone_id),
         text("LifecycleState", &instance.lifecycle_state),
         text("HealthStatus", &instance.health_status),
-        text("ProtectedFromScaleIn", "false"),
+        launch_template(),
+    ]
+    .concat()
+}
+
+// What every made-up instance was launched from.
+const LAUNCH_TEMPLATE: [(&str, &str); 3] =
+    [("LaunchTemplateId", "lt-0123456789abcdef0"), ("LaunchTemplateName", "hosts"), ("Version", "1")];
+
+fn launch_template() -> String {
+    element("LaunchTemplate", &LAUNCH_TEMPLATE.map(|(name, value)| text(name, value)).concat())
+}
+
+fn warm_pool(pool: &WarmPoolSpec) -> String {
+    let reuse = text("ReuseOnScaleIn", &pool.reuse_on_scale_in.to_string());
+    let configuration =
+        [text("MinSize", "0"), text("PoolState", pool.state.as_str()), element("InstanceReusePolicy", &reuse)];
+    element("WarmPoolConfiguration", &configuration.concat())
+}
+
+fn activity(activity: &ScalingActivity) -> String {
+    [
+        text("ActivityId", &activity.activity_id),
+        text("AutoScalingGroupName", &activity.group),
+        text("Description", &activity.description),
+        text("Cause", &activity.cause),
+        text("StartTime", &activity.start_time.to_string()),
+        optional("EndTime", activity.end_time.map(|at| at.to_string()).as_deref()),
+        text("StatusCode", &activity.status_code),
+        optional("StatusMessage", activity.status_message.as_deref()),
+        text("Progress", &activity.progress.to_string()),
+        text("Details", &activity.details),
+        text("AutoScalingGroupState", "InService"),
+        text("AutoScalingGroupARN", &activity.group_arn),
     ]
     .concat()
 }
@@ -148,6 +253,7 @@ fn hook(hook: &LifecycleHook) -> String {
         text("AutoScalingGroupName", &hook.group),
         text("LifecycleTransition", hook.transition.as_str()),
         optional("NotificationMetadata", hook.notification_metadata.as_deref()),
+        optional("NotificationTargetARN", hook.notification_target.as_deref()),
         text("HeartbeatTimeout", &hook.heartbeat_timeout.to_string()),
         text("GlobalTimeout", &hook.global_timeout.to_string()),
         text("DefaultResult", &hook.default_result),

@@ -93,6 +93,7 @@ fn described_provider(provider: &CapacityProvider) -> CapacityProviderDescriptio
         name: provider.name.clone(),
         auto_scaling_group_arn: provider.group_arn.clone(),
         managed_draining: if provider.managed_draining { "ENABLED" } else { "DISABLED" },
+        managed_instances: provider.managed_instances,
     }
 }
 

@@ -12,25 +12,6 @@ fn two_hooks() -> World {
     world
 }
 
-fn complete(hook: &str, instance_id: &str, result: &str) -> Request {
-    Request::CompleteLifecycleAction {
-        group: GROUP.to_owned(),
-        hook: hook.to_owned(),
-        instance_id: Some(instance_id.to_owned()),
-        token: None,
-        result: result.to_owned(),
-    }
-}
-
-fn heartbeat(hook: &str, instance_id: &str) -> Request {
-    Request::RecordLifecycleActionHeartbeat {
-        group: GROUP.to_owned(),
-        hook: hook.to_owned(),
-        instance_id: Some(instance_id.to_owned()),
-        token: None,
-    }
-}
-
 #[test]
 fn an_event_says_what_auto_scaling_says() {
     let hook = HookSpec {
@@ -62,6 +43,7 @@ fn an_event_says_what_auto_scaling_says() {
             "NotificationMetadata": "additional-info",
             "Origin": "AutoScalingGroup",
             "Destination": "EC2",
+            "Action": "Terminate",
         })
     );
 }
@@ -71,11 +53,12 @@ fn continue_ends_one_action_and_the_last_one_lets_the_host_go() {
     let mut world = two_hooks();
     assert_eq!(world.scale_in("i-1", START).unwrap().len(), 2);
     world.run_task(job("i-1")).unwrap();
+    world.advance(at(1));
     ask(&mut world, complete("ours", "i-1", "CONTINUE")).unwrap();
     assert_eq!(world.lifecycle_state("i-1"), Some("Terminating:Wait"));
     ask(&mut world, complete("theirs", "i-1", "CONTINUE")).unwrap();
     assert_eq!(world.lifecycle_state("i-1"), Some("Terminating:Proceed"));
-    world.advance(at(1));
+    world.advance(at(2));
     assert_eq!(world.lifecycle_state("i-1"), None);
     assert_eq!(world.releases().len(), 2);
     assert_eq!(world.releases()[0].unstopped.len(), 1);
@@ -121,8 +104,8 @@ fn a_heartbeat_restarts_the_timeout_but_not_beyond_the_global_limit() {
 
 #[test]
 fn the_global_limit_is_at_most_48_hours() {
-    assert_eq!(lifecycle::global_timeout(seconds(30)), seconds(3000));
-    assert_eq!(lifecycle::global_timeout(seconds(7200)), seconds(172_800));
+    assert_eq!(actions::global_timeout(seconds(30)), seconds(3000));
+    assert_eq!(actions::global_timeout(seconds(7200)), seconds(172_800));
 }
 
 #[test]
@@ -169,7 +152,7 @@ fn without_a_termination_hook_nothing_waits() {
     let mut world = world_with(Settings::default(), vec![launch]);
     host(&mut world, "i-1");
     assert!(world.scale_in("i-1", START).unwrap().is_empty());
-    assert_eq!(world.lifecycle_state("i-1"), Some("Terminating:Proceed"));
+    assert_eq!(world.lifecycle_state("i-1"), Some("Terminating"));
     assert_eq!(world.scale_in("i-1", START), Err(WorldError::Terminating("i-1".to_owned())));
 }
 

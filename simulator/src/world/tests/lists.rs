@@ -141,6 +141,7 @@ fn auto_scaling_describes_what_it_knows_and_ignores_the_rest() {
     world.add_host(HostSpec::default()).unwrap();
     world.set_health("i-1", "Unhealthy").unwrap();
     world.scale_in("i-1", START).unwrap();
+    world.advance(at(1));
     let request = Request::DescribeAutoScalingInstances {
         instance_ids: vec!["i-1".to_owned(), "i-9".to_owned()],
         max_records: None,

@@ -105,5 +105,5 @@ fn scale_in_waits_until_protection_expires() {
     assert_eq!(told(&world), 0, "one too many is not steady");
     world.advance(at(60));
     assert_eq!(counts(&world, "i-1"), (2, 0));
-    assert_eq!(told(&world), 1);
+    assert_eq!(told(&world), 2, "that it stops one, and that it is steady");
 }

@@ -7,8 +7,15 @@ const MORE: &str = " For more information, see the Troubleshooting section of th
 const STEADY: &str = "has reached a steady state.";
 const NO_HOSTS: &str = "Reason: No Container Instances were found in your cluster.";
 
-/// When each event of a service was, the newest first, and what it says without the words they all have.
+/// When each event of a service was that tells how it stands, the newest first, and what it says without the words they
+/// all have.
 fn events(world: &mut World, service: &str) -> Vec<(Timestamp, String)> {
+    let mut events = all_events(world, service);
+    events.retain(|(_, message)| !message.starts_with("has started ") && !message.contains("stopped "));
+    events
+}
+
+fn all_events(world: &mut World, service: &str) -> Vec<(Timestamp, String)> {
     let request = Request::DescribeServices { cluster: named(CLUSTER), services: vec![service.to_owned()] };
     let Ok(Response::Services { services, .. }) = ask(world, request) else { panic!("services") };
     let brief = |message: &str| {
@@ -63,7 +70,7 @@ fn with_minimum_100_and_maximum_200_replacements_run_first() {
     assert_eq!(statuses(&world, "i-1"), [LastStatus::Running; 2]);
     assert_eq!(world.unstopped_on("i-2"), 2);
     world.advance(at(11));
-    assert_eq!(statuses(&world, "i-1"), [LastStatus::Stopping; 2]);
+    assert_eq!(counts(&world, "i-1"), (0, 0), "both are told to stop");
     assert_eq!(statuses(&world, "i-2"), [LastStatus::Running; 2]);
 }
 
@@ -219,7 +226,10 @@ fn a_service_tells_once_that_it_is_steady() {
     let task = world.tasks_on("i-2")[0].id.clone();
     stop(&mut world, &task);
     world.advance(at(600));
-    assert_eq!(events(&mut world, "web").len(), 1, "it is the newest already");
+    assert_eq!(events(&mut world, "web").len(), 2, "it started one since");
+    host(&mut world, "i-3");
+    world.advance(at(900));
+    assert_eq!(events(&mut world, "web").len(), 2, "it is the newest already");
 }
 
 #[test]
@@ -310,4 +320,38 @@ fn the_newest_hundred_events_are_kept_and_have_ids_of_their_own() {
     let description = world.describe_service(CLUSTER, "web").unwrap();
     let ids: BTreeSet<_> = description.events.iter().map(|event| &event.id).collect();
     assert_eq!(ids.len(), 100);
+}
+
+#[test]
+fn a_service_tells_what_it_starts_and_stops_between_how_it_stands() {
+    let mut world = world();
+    host(&mut world, "i-1");
+    host_with(&mut world, "i-2", 1);
+    let spec = ServiceSpec { minimum_healthy_percent: 50, start_time: seconds(10), ..service("web", 4) };
+    world.add_service_with_tasks_on(spec, "i-1").unwrap();
+    drain(&mut world, "i-1");
+    world.advance(at(60));
+    let full = format!(
+        "The closest matching (container-instance {}) has insufficient CPU units available.",
+        registration(&world, "i-2").id
+    );
+    let ids: Vec<_> = world.tasks_on("i-1").into_iter().filter(|task| !task.is_alive()).collect();
+    assert_eq!(ids.len(), 3, "two may go at once, the third when the first replacement runs");
+    let here = world.tasks_on("i-2")[0].id.clone();
+    let messages: Vec<_> = all_events(&mut world, "web").into_iter().map(|(_, message)| message).collect();
+    let [third, two, unable, started] = &messages[..] else { panic!("{messages:#?}") };
+    assert_eq!(*started, format!("has started 1 tasks: (task {here})."));
+    assert_eq!(*unable, full, "it is told once, though it stays so");
+    assert!(two.starts_with("has stopped 2 running tasks: (task ") && two.ends_with(")."), "{two}");
+    assert!(third.starts_with("has stopped 1 running tasks: (task "), "{third}");
+}
+
+#[test]
+fn pending_tasks_that_stop_are_counted() {
+    let mut world = draining(1, 100, 200);
+    world.advance(at(1));
+    drain(&mut world, "i-2");
+    world.advance(at(2));
+    let messages: Vec<_> = all_events(&mut world, "web").into_iter().map(|(_, message)| message).collect();
+    assert!(messages.contains(&"stopped 1 pending tasks.".to_owned()), "{messages:#?}");
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::*;
 use crate::aws::ContainerInstance;
 use crate::config::{Config, Overrides, Pace};
-use crate::drain::departure::{Departure, NoticedBy};
+use crate::drain::departure::{Departure, Hints, NoticedBy};
 use crate::drain::known::{Hold, Ours};
 use crate::ids::{ClusterName, InstanceId};
 
@@ -21,23 +21,24 @@ pub(super) fn policy() -> Policy {
 }
 
 pub(super) fn termination() -> Cause {
-    Cause::Termination { to_warm_pool: false }
+    Cause::Termination { to: Destination::Ec2 }
 }
 
 pub(super) fn met(cause: Cause) -> Known {
-    Known::new(
-        Departure { instance: InstanceId::parse("i-1234567890abcdef0").unwrap(), cause, noticed_by: NoticedBy::Event },
-        at(0),
-    )
+    let instance = InstanceId::parse("i-1234567890abcdef0").unwrap();
+    let departure = Departure { instance, cause, noticed_by: NoticedBy::Event };
+    let noticed_at = (cause != Cause::Maintenance).then(|| at(0));
+    Known { asked_start: true, ..Known::told(departure, Hints { noticed_at, ..Hints::default() }, at(0)) }
 }
 
 pub(super) fn ours() -> Ours {
     Ours {
         group: "web".into(),
         hooks: vec!["ecs-drainer".into()],
-        heartbeat_timeout: Duration::from_secs(3600),
+        heartbeat_timeout: Some(Duration::from_secs(3600)),
         others_hold_too: false,
         unhealthy: false,
+        retains: Some(false),
         overrides: Overrides::default(),
     }
 }
@@ -86,6 +87,7 @@ pub(super) fn task(name: &str, last_status: &str, desired_status: &str) -> Task 
         stopping_at: None,
         stopped_at: None,
         stopped_reason: String::new(),
+        is_managed: false,
     }
 }
 

@@ -3,10 +3,11 @@
 use super::fixtures::*;
 use super::*;
 use crate::aws::ContainerInstance;
+use crate::drain::known::MAINTENANCE_SINCE;
 
 /// With its attribute, which is written as soon as it is DRAINING.
 fn written_down(counted: u32) -> ContainerInstance {
-    let since = (attributes::MAINTENANCE_SINCE.to_owned(), at(0).to_string());
+    let since = (MAINTENANCE_SINCE.to_owned(), at(0).to_string());
     ContainerInstance { attributes: [since].into(), ..container_instance("DRAINING", counted) }
 }
 
@@ -28,17 +29,17 @@ fn it_asks_nobody_who_holds_it_and_is_set_draining_first() {
     place(&mut known, &container_instance("ACTIVE", 1), 0);
     assert_eq!(step(&known, 0), Step::Act(Action::Drain));
     place(&mut known, &container_instance("DRAINING", 1), 1);
-    assert!(matches!(step(&known, 1), Step::Act(Action::Remember(_))), "since when, for others to see");
+    assert_eq!(step(&known, 1), Step::WaitUntil(at(11)));
 }
 
 #[test]
 fn its_deadline_counts_from_when_it_was_given_whatever_is_written_on_the_host() {
     let mut known = met(Cause::Maintenance);
     let hours_ago = crate::clock::before(at(0), Duration::from_secs(4 * 3_600)).to_string();
-    let written = [attributes::DRAIN_STARTED_AT, attributes::MAINTENANCE_SINCE];
+    let written = ["ecs-drainer.drain-started-at", MAINTENANCE_SINCE];
     let attributes = written.map(|name| (name.to_owned(), hours_ago.clone())).into();
     place(&mut known, &ContainerInstance { attributes, ..container_instance("DRAINING", 1) }, 5);
-    assert_eq!(known.started_at, Some(at(5)));
+    assert_eq!(known.started(), at(5));
     let flags = flags(Duration::from_secs(60), OnDrainTimeout::StopTasks);
     assert_eq!(crate::drain::deadlines::deadlines(&known, &flags).stop_at, at(65));
 }

@@ -34,6 +34,16 @@ fn stops(step: &Step) -> Vec<TaskArn> {
 }
 
 #[test]
+fn a_host_of_ecs_managed_instances_is_left_alone_as_soon_as_its_tasks_tell() {
+    let known = interrupted(1, &[Task { is_managed: true, ..task("web", "RUNNING", "RUNNING") }], 2);
+    let left = step(&known, STOP_AT);
+    assert!(
+        matches!(&left, Step::Settled(it) if it.outcome == Outcome::Ignored && it.detail.contains("Managed")),
+        "{left:?}"
+    );
+}
+
+#[test]
 fn it_asks_nobody_who_holds_it_and_settles_without_a_hook() {
     let mut known = met(interruption());
     assert_eq!(step(&known, 1), Step::Read(Need::Location));

@@ -27,8 +27,10 @@ fn a_heartbeat_is_due_once_a_period_and_goes_before_reads() {
 #[test]
 fn no_heartbeat_after_awss_own_limit() {
     let mut known = draining(3);
-    known.hold =
-        Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { heartbeat_timeout: Duration::from_secs(60), ..ours() }) });
+    known.hold = Some(Hold {
+        read_at: at(0),
+        by: HeldBy::Ours(Ours { heartbeat_timeout: Some(Duration::from_secs(60)), ..ours() }),
+    });
     known.hold = known.hold.map(|hold| match hold.by {
         HeldBy::Ours(ours) => {
             let overrides = Overrides { on_drain_timeout: Some(OnDrainTimeout::Wait), ..Overrides::default() };
@@ -118,53 +120,30 @@ fn tasks_never_read_are_read_once_before_the_deadline_releases() {
 #[test]
 fn the_deadline_leaves_room_before_awss_own_limit() {
     let mut known = draining(1);
-    known.hold =
-        Some(Hold { read_at: at(0), by: HeldBy::Ours(Ours { heartbeat_timeout: Duration::from_secs(30), ..ours() }) });
+    known.hold = Some(Hold {
+        read_at: at(0),
+        by: HeldBy::Ours(Ours { heartbeat_timeout: Some(Duration::from_secs(30)), ..ours() }),
+    });
     let deadlines = deadlines(&known, &policy());
     assert_eq!(deadlines.stop_at, at(3_000 - 600));
     assert_eq!(deadlines.give_up_at, Some(at(3_000)));
-    let short = Ours { heartbeat_timeout: Duration::from_secs(4), ..ours() };
+    let short = Ours { heartbeat_timeout: Some(Duration::from_secs(4)), ..ours() };
     known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(short) });
     let deadlines = self::deadlines(&known, &policy());
     assert_eq!((deadlines.stop_at, deadlines.give_up_at), (at(300), Some(at(400))), "a quarter of a short limit");
 }
 
 #[test]
-fn the_start_that_an_attribute_tells_counts_unless_it_is_too_old_or_the_host_was_active() {
-    let started = |status: &str, text: &str| {
-        let mut instance = container_instance(status, 1);
-        instance.attributes.insert(DRAIN_STARTED_AT.into(), text.into());
-        found(&instance, 0).started_at
-    };
-    assert_eq!(started("DRAINING", "2026-01-15T19:00:00.000Z"), "2026-01-15T19:00:00Z".parse().ok());
-    assert_eq!(started("DRAINING", "2026-01-13T19:59:59Z"), Some(at(0)), "older than 48 h");
-    assert_eq!(started("DRAINING", "2026-01-15T21:00:00Z"), Some(at(0)), "in the future");
-    assert_eq!(started("DRAINING", "yesterday"), Some(at(0)));
-    assert_eq!(started("ACTIVE", "2026-01-15T19:00:00Z"), None, "not begun");
-}
-
-#[test]
-fn whoever_turns_active_into_draining_overwrites_an_old_start() {
-    let mut instance = container_instance("ACTIVE", 1);
-    instance.attributes.insert(DRAIN_STARTED_AT.into(), "2026-01-15T19:00:00Z".into());
-    let mut known = found(&instance, 0);
-    let Step::Act(Action::Remember(changes)) = step(&known, 0) else { panic!("the old start stands") };
-    assert_eq!(changes[0].delete, [DRAIN_STARTED_AT], "before DRAINING, or whoever comes next believes it");
-    fail(&mut known, Try::Remember, 0);
-    assert!(matches!(step(&known, 0), Step::WaitUntil(_)));
-    fail(&mut known, Try::Remember, 0);
-    fail(&mut known, Try::Remember, 0);
-    assert_eq!(step(&known, 0), Step::Act(Action::Drain), "but nothing hangs on it for long");
-    known.tries.succeeded(Try::Remember);
-    instance.status = InstanceStatus::Draining;
-    look(&mut known, &instance, 1);
-    let Step::Act(Action::Remember(changes)) = step(&known, 1) else {
-        panic!("the old start stands, {:?}", step(&known, 1))
-    };
-    assert_eq!(changes[0].put, [(DRAIN_STARTED_AT, "2026-01-15T20:00:01.000Z".to_owned())]);
-    fail(&mut known, Try::Remember, 1);
-    assert!(matches!(step(&known, 1), Step::WaitUntil(_)), "a refused attribute holds up nothing");
-    assert_eq!(known.started(), at(1));
+fn what_an_earlier_version_wrote_on_the_host_decides_nothing() {
+    let mut instance = container_instance("DRAINING", 1);
+    for name in ["drain-started-at", "agent-lost-at", "released-at"] {
+        instance.attributes.insert(format!("ecs-drainer.{name}"), "2026-01-15T10:00:00.000Z".into());
+    }
+    let (known, plain) = (found(&instance, 0), found(&container_instance("DRAINING", 1), 0));
+    assert_eq!(deadlines(&known, &policy()), deadlines(&plain, &policy()));
+    for seconds in [0, 10, 3_600, 4_200] {
+        assert_eq!(step(&known, seconds), step(&plain, seconds), "{seconds}");
+    }
 }
 
 #[test]

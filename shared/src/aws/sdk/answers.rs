@@ -1,0 +1,103 @@
+//! What the SDK's answers are in the project's own types. None where a field is missing that must be there.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_autoscaling as autoscaling;
+use aws_sdk_ecs as ecs;
+use ecs::types as model;
+use jiff::Timestamp;
+
+use super::super::{
+    AutoScalingInstance, CallError, ContainerInstance, Failure, Found, InstanceStatus, SERVICE_EVENTS_MAX, Service,
+    Task, TaskProtection,
+};
+use super::incomplete;
+use crate::ids::{GroupName, InstanceId};
+
+pub(super) fn found<S, T>(
+    operation: &'static str,
+    items: Option<Vec<S>>,
+    failures: Option<Vec<model::Failure>>,
+    read: fn(S) -> Option<T>,
+) -> Result<Found<T>, CallError> {
+    let items = items.unwrap_or_default().into_iter().map(read).collect::<Option<_>>();
+    let items = items.ok_or_else(|| incomplete(operation, "an ARN or a status"))?;
+    let failure = |failure: model::Failure| Failure {
+        arn: failure.arn.unwrap_or_default(),
+        reason: failure.reason.unwrap_or_default(),
+    };
+    Ok(Found { items, failures: failures.unwrap_or_default().into_iter().map(failure).collect() })
+}
+
+pub(super) fn instance(group: &GroupName, it: &autoscaling::types::Instance) -> Option<AutoScalingInstance> {
+    let state = it.lifecycle_state()?.as_str();
+    auto_scaling_instance(it.instance_id(), Some(group.as_str()), Some(state), it.health_status())
+}
+
+pub(super) fn auto_scaling_instance(
+    id: Option<&str>,
+    group: Option<&str>,
+    lifecycle_state: Option<&str>,
+    health_status: Option<&str>,
+) -> Option<AutoScalingInstance> {
+    Some(AutoScalingInstance {
+        instance: InstanceId::parse(id?)?,
+        group: group?.into(),
+        lifecycle_state: lifecycle_state?.to_owned(),
+        // The letter case differs between the two Describe calls (Auto Scaling API reference).
+        unhealthy: !health_status?.eq_ignore_ascii_case("healthy"),
+    })
+}
+
+pub(super) fn container_instance(instance: model::ContainerInstance) -> Option<ContainerInstance> {
+    let attributes = instance.attributes.unwrap_or_default().into_iter();
+    Some(ContainerInstance {
+        arn: instance.container_instance_arn?.into(),
+        instance: instance.ec2_instance_id.as_deref().and_then(InstanceId::parse),
+        status: InstanceStatus::from(instance.status?.as_str()),
+        agent_connected: instance.agent_connected,
+        running_tasks: u32::try_from(instance.running_tasks_count).ok()?,
+        pending_tasks: u32::try_from(instance.pending_tasks_count).ok()?,
+        attributes: attributes.filter_map(|a| Some((a.name, a.value?))).collect::<BTreeMap<_, _>>(),
+    })
+}
+
+pub(super) fn timestamp(time: ecs::primitives::DateTime) -> Option<Timestamp> {
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
+pub(super) fn task(task: model::Task) -> Option<Task> {
+    Some(Task {
+        arn: task.task_arn?.into(),
+        container_instance: task.container_instance_arn.map(Into::into),
+        last_status: task.last_status?,
+        desired_status: task.desired_status?,
+        group: task.group.unwrap_or_default(),
+        started_by: task.started_by.unwrap_or_default(),
+        stopping_at: task.stopping_at.and_then(timestamp),
+        stopped_at: task.stopped_at.and_then(timestamp),
+        stopped_reason: task.stopped_reason.unwrap_or_default(),
+        is_managed: task.launch_type.is_some_and(|it| it.as_str() == "MANAGED_INSTANCES"),
+    })
+}
+
+pub(super) fn service(service: model::Service) -> Option<Service> {
+    let percents = service.deployment_configuration;
+    let told = service.events.unwrap_or_default().into_iter();
+    let mut events: Vec<_> = told.filter_map(|event| Some((timestamp(event.created_at?)?, event.message?))).collect();
+    events.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    events.truncate(SERVICE_EVENTS_MAX);
+    Some(Service {
+        name: service.service_name?.into(),
+        is_daemon: service.scheduling_strategy? == model::SchedulingStrategy::Daemon,
+        desired: u32::try_from(service.desired_count).ok()?,
+        minimum_healthy_percent: percents.as_ref().and_then(|it| u32::try_from(it.minimum_healthy_percent?).ok()),
+        maximum_percent: percents.and_then(|it| u32::try_from(it.maximum_percent?).ok()),
+        events,
+    })
+}
+
+pub(super) fn task_protection(task: model::ProtectedTask) -> Option<TaskProtection> {
+    let until = task.expiration_date.and_then(timestamp).filter(|_| task.protection_enabled);
+    Some(TaskProtection { task: task.task_arn?.into(), until })
+}

@@ -23,7 +23,7 @@ use simulator::{
 };
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
-use crate::shipped::{Failure, fleet, in_target};
+use crate::shipped::{Failure, fleet};
 
 const SIZES: [usize; 4] = [1, 10, 100, 1_000];
 const SPOT_HOSTS: usize = 100;
@@ -95,24 +95,9 @@ async fn all(sizes: &[usize]) -> Result<(), Failure> {
         };
         println!("{:<31}{}", operation.name(), rows.iter().map(of).collect::<String>());
     }
-    std::fs::write(in_target("burst.csv"), csv(&rows))?;
     println!("\none invocation with a batch of a thousand: {:.1} MiB at its peak", of_one_batch(1_000).await? / 1024.0);
     println!("\n{}", spot(SPOT_HOSTS).await?);
     Ok(())
-}
-
-/// The same numbers, for a chart.
-fn csv(rows: &[Row]) -> String {
-    let mut text = "mode,hosts,all_draining_s,release_after_stopped_s,calls_a_host,throttled,peak_mib\n".to_owned();
-    for row in rows {
-        let calls: usize = row.calls.iter().map(|(_, count)| count).sum();
-        let draining = row.all_draining.map_or(String::new(), |it| format!("{:.2}", it.as_secs_f64()));
-        let release = row.last_release_after_last_stopped.map_or(String::new(), |it| format!("{it:.2}"));
-        let (calls, peak) = (ratio(calls, row.hosts), kib(row.peak_kib) / 1024.0);
-        let (hosts, throttled) = (row.hosts, row.throttled);
-        text += &format!("batches,{hosts},{draining},{release},{calls:.3},{throttled},{peak:.1}\n");
-    }
-    text
 }
 
 fn line(row: &Row) -> String {

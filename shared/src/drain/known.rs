@@ -26,7 +26,7 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Since when a person has been draining a host by hand: an attribute of its container instance.
 pub const MAINTENANCE_SINCE: &str = "ecs-drainer.maintenance-since";
-/// What begins the name of every attribute that the drainer ever wrote.
+/// What begins the names of the drainer's own attributes.
 pub const OUR_ATTRIBUTES: &str = "ecs-drainer.";
 
 /// Two minutes leave no time to look as seldom as at a drain that may take an hour.
@@ -163,7 +163,7 @@ pub struct Registration {
     pub counted_tasks: u32,
     /// Since when its agent has been seen disconnected, without a break.
     pub agent_lost_at: Option<Timestamp>,
-    /// Those of its attributes that the drainer's command wrote, or an earlier version. They decide nothing.
+    /// Its attributes whose names begin with [`OUR_ATTRIBUTES`]. They decide nothing.
     pub attributes: BTreeMap<String, String>,
     /// When all that was answered.
     pub read_at: Timestamp,

@@ -1,11 +1,6 @@
 //! The binaries that ship, in as many environments as their invocations need.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    rc::Rc,
-    time::Duration,
-};
+use std::{io, path::Path, rc::Rc, time::Duration};
 
 use simulator::lambda::{Fleet, Function, FunctionSpec};
 
@@ -13,7 +8,7 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 
 /// Starts environments of a function.
 pub(crate) fn fleet(name: &'static str, url: &str, timeout: Duration) -> Result<Rc<Fleet<'static>>, Failure> {
-    let binary = in_target("lambda").join(name).join("bootstrap");
+    let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lambda").join(name).join("bootstrap");
     if !binary.is_file() {
         let what = format!("{} is not there; `cargo lambda build --release --locked` makes it", binary.display());
         return Err(what.into());
@@ -26,9 +21,4 @@ pub(crate) fn fleet(name: &'static str, url: &str, timeout: Duration) -> Result<
         ..FunctionSpec::default()
     };
     Ok(Rc::new(Fleet::new(move || -> io::Result<Function> { Function::start(spec.clone()) })))
-}
-
-/// A file of the workspace's target folder.
-pub(crate) fn in_target(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(file)
 }

@@ -62,8 +62,8 @@ const INTERRUPTED: u8 = 130;
 /// What an event may be, and what the exit status says.
 const MORE_HELP: &str = "\
 The event may be bare, in an SNS envelope or an SQS batch. The host, group,
-account and region that it names become the simulated ones; a Spot notice's
-time becomes one of less than two minutes ago.
+account and region that it names become the simulated ones; its time becomes
+now, and a Spot notice's one of less than two minutes ago.
 
 Exit status: 0 when every host was released or taken with nothing running on
 it, 1 when not, 2 when there is no event to feed.";
@@ -154,7 +154,7 @@ async fn run(options: &Options) -> Result<bool, DemoError> {
     for instance_id in &leaving {
         simulator.world(|world| scenario::depart(world, instance_id, parameters.departure, notice_age))?;
     }
-    let payload = event.noticed_at(simulator.now() - notice_age).payload;
+    let payload = event.noticed(simulator.now(), notice_age).payload;
     let outcome = stage.play(function.as_ref(), &payload, &mut screen).await?;
     screen.end_progress();
 

@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -46,12 +47,15 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// Sets the time of every Spot notice in it; what is no time stays.
-    pub(crate) fn noticed_at(mut self, time: Timestamp) -> Event {
+    /// Sets the time of every event in it: now, or `age` ago where it is of Spot. What is no time stays.
+    pub(crate) fn noticed(mut self, now: Timestamp, age: Duration) -> Event {
         each_event(&mut self.payload, MAX_DEPTH, &mut |event| {
-            let readable = text(event, "time").is_some_and(|time| time.parse::<Timestamp>().is_ok());
-            if is_of_spot(event) && readable {
-                event["time"] = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into();
+            let time = if is_of_spot(event) { now - age } else { now };
+            // EventBridge's, and that of a hook's own notification.
+            for name in ["time", "Time"] {
+                if text(event, name).is_some_and(|time| time.parse::<Timestamp>().is_ok()) {
+                    event[name] = time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into();
+                }
             }
         });
         self
@@ -273,21 +277,28 @@ mod tests {
     }
 
     #[test]
-    fn a_spot_notice_is_set_to_another_time_in_whatever_it_is_wrapped() {
-        let then: Timestamp = "2026-11-22T08:00:00.7Z".parse().unwrap();
-        let bare = understood(spot("terminate")).noticed_at(then);
+    fn an_event_is_as_new_as_the_demo_and_a_spot_notice_as_old_as_it_says_in_whatever_they_are_wrapped() {
+        let now: Timestamp = "2026-11-22T08:01:30.7Z".parse().unwrap();
+        let noticed = |event: Value| understood(event).noticed(now, Duration::from_secs(90));
+        let bare = noticed(spot("terminate"));
         assert_eq!((ids(&bare), bare.parameters.departure), (vec!["i-11111111"], Departure::SpotInterruption));
         assert_eq!(bare.payload["time"], "2026-11-22T08:00:00Z");
-        let batch = understood(sqs_batch([spot("stop").to_string(), "no JSON".to_owned()])).noticed_at(then);
+        let batch = noticed(sqs_batch([spot("stop").to_string(), "no JSON".to_owned()]));
         assert!(batch.names_hosts && batch.of_spot);
         let body = batch.payload["Records"][0]["body"].as_str().unwrap();
         assert!(body.contains("2026-11-22T08:00:00Z"), "{body}");
         assert_eq!(batch.payload["Records"][1]["body"], "no JSON");
         let mut timeless = spot("terminate");
         timeless["time"] = json!("yesterday");
-        assert_eq!(understood(timeless).noticed_at(then).payload["time"], "yesterday");
-        let termination = understood(event("i-11111111"));
-        assert!(!termination.of_spot && termination.noticed_at(then).payload.get("time").is_none());
+        assert_eq!(noticed(timeless).payload["time"], "yesterday");
+
+        for (name, mut termination) in [("time", event("i-11111111")), ("Time", notification("i-11111111"))] {
+            assert!(noticed(termination.clone()).payload.get(name).is_none());
+            termination[name] = json!("2026-01-15T20:06:18Z");
+            let termination = noticed(termination);
+            assert!(!termination.of_spot);
+            assert_eq!(termination.payload[name], "2026-11-22T08:01:30Z");
+        }
     }
 
     #[test]

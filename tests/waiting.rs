@@ -46,7 +46,7 @@ pub(crate) fn seconds(at: Timestamp) -> f64 {
     at.duration_since(Timestamp::UNIX_EPOCH).as_secs_f64()
 }
 
-/// Sends messages at these times, each of which has its time as its body, and tells `invoked` of each invocation, until
+/// Sends messages at these times, each with its time as its body, and tells `invoked` of each invocation, until
 /// nothing is left to do.
 pub(crate) fn play(
     spec: QueueSpec,

@@ -64,8 +64,8 @@ pub(crate) fn leaves(known: &Known) -> Option<String> {
         HeldBy::Others { group } => {
             Some(format!("Auto Scaling terminates it; group {group} has a hook, but none of the drainer's"))
         }
-        HeldBy::Nobody { state: None } => None,
-        HeldBy::Nobody { state: Some(state) } => match meaning(state) {
+        HeldBy::NoHook { state: None } => None,
+        HeldBy::NoHook { state: Some(state) } => match meaning(state) {
             Meaning::Begins => Some(format!("Auto Scaling begins to take it away: its state is {state}")),
             Meaning::Over => Some(format!("Auto Scaling takes it away, and nothing holds it: its state is {state}")),
             Meaning::Retained => Some(format!("Auto Scaling keeps it out of service: its state is {state}")),

@@ -216,8 +216,8 @@ fn unless_ours(known: &Known, now: Timestamp) -> Option<Step> {
     match known.hold.as_ref().map(|hold| &hold.by) {
         None => Some(once_ready(known, Try::Hold, now, Step::Read(first_need(known)))),
         Some(HeldBy::Ours(_)) => None,
-        Some(HeldBy::Nobody { state: Some(state) }) => Some(unless_it_waits(known, state, now)),
-        Some(HeldBy::Nobody { state: None }) => {
+        Some(HeldBy::NoHook { state: Some(state) }) => Some(unless_it_waits(known, state, now)),
+        Some(HeldBy::NoHook { state: None }) => {
             Some(settled(Outcome::AlreadyReleased, "it is in no Auto Scaling group any more".to_owned()))
         }
         Some(HeldBy::Others { group }) => {

@@ -103,7 +103,7 @@ pub struct Hold {
 #[derive(Debug, Clone, PartialEq)]
 pub enum HeldBy {
     /// Nobody: it is in this state, or in no group.
-    Nobody {
+    NoHook {
         /// Auto Scaling's lifecycle state.
         state: Option<String>,
     },
@@ -245,7 +245,7 @@ impl Known {
         match self.hold.as_ref().map(|hold| &hold.by) {
             Some(HeldBy::Ours(ours)) => Some(&ours.group),
             Some(HeldBy::Others { group }) => Some(group),
-            Some(HeldBy::Nobody { .. }) | None => self.hints.group.as_ref(),
+            Some(HeldBy::NoHook { .. }) | None => self.hints.group.as_ref(),
         }
     }
 

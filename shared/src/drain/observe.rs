@@ -51,7 +51,7 @@ pub(super) async fn holds<C: Calls>(context: &Context<'_, C>, drainees: &[Draine
         let by = match waits(known) {
             None => {
                 let found = instances.get(&known.departure.instance);
-                HeldBy::Nobody { state: found.map(|found| found.lifecycle_state.clone()) }
+                HeldBy::NoHook { state: found.map(|found| found.lifecycle_state.clone()) }
             }
             Some(found) => match (told_hook(known, found), hooks.get(&found.group)) {
                 (Some(hook), _) => HeldBy::Ours(Ours::told(found, hook)),

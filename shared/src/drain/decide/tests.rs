@@ -34,7 +34,7 @@ fn first_it_asks_who_holds_the_termination_and_where_it_is_if_an_event_told_of_i
 
 /// An instance that Auto Scaling shows in this state when its event is so old.
 fn in_state(state: &str, age: u64) -> Known {
-    let mut known = held(HeldBy::Nobody { state: Some(state.to_owned()) });
+    let mut known = held(HeldBy::NoHook { state: Some(state.to_owned()) });
     known.hints.noticed_at = Some(crate::clock::before(at(0), Duration::from_secs(age)));
     known
 }
@@ -46,7 +46,7 @@ fn what_waits_on_no_hook_or_on_none_of_ours_is_left_alone() {
     let retained = step(&in_state("Terminating:Retained", 121), 0);
     assert!(matches!(&retained, Step::Settled(it) if it.detail.contains("keeps it running")), "{retained:?}");
     assert_eq!(outcome(&retained), Some(Outcome::AlreadyReleased));
-    assert_eq!(outcome(&step(&held(HeldBy::Nobody { state: None }), 0)), Some(Outcome::AlreadyReleased));
+    assert_eq!(outcome(&step(&held(HeldBy::NoHook { state: None }), 0)), Some(Outcome::AlreadyReleased));
     let others = held(HeldBy::Others { group: "web".into() });
     assert!(matches!(step(&others, 0), Step::Settled(s) if s.outcome == Outcome::Ignored && s.detail.contains("web")));
 }

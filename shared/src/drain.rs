@@ -47,7 +47,7 @@ use crate::aws::{CallError, Calls};
 use crate::clock::{Clock, after, before};
 use crate::config::Config;
 
-/// Keeps a pause that rounds to nothing from becoming a busy loop.
+/// No pause and no round is shorter, so that neither becomes a busy loop: less than any answer of AWS takes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// Between the end of polling and the end of the invocation: the tasks for the report, the answer.
 const HAND_OVER_TAKES: Duration = Duration::from_secs(3);
@@ -248,18 +248,19 @@ impl<'a, C: Calls> Pursuit<'a, C> {
     /// The same, sleeping no longer than to that time.
     pub async fn round_until(&mut self, until: Timestamp, rng: &mut fastrand::Rng) -> Round {
         let Self { context, drainees, listings, .. } = self;
+        let earliest_end = after(context.clock.now(), SHORTEST_PAUSE);
         let steps = next_steps(drainees, context);
         if drainees.iter().all(|drainee| drainee.settled.is_some()) {
             return Round::Over;
         }
-        if steps.work.is_empty() {
-            let now = context.clock.now();
-            let wake = steps.wake.unwrap_or(now).min(until).max(after(now, SHORTEST_PAUSE));
-            tokio::time::sleep_until(context.clock.instant(wake)).await;
+        let wake = if steps.work.is_empty() {
+            steps.wake.map_or(until, |wake| wake.min(until))
         } else {
             act::urgent(context, drainees, &steps.work, rng).await;
             act::others_and_read(context, drainees, &steps, listings, rng).await;
-        }
+            earliest_end
+        };
+        tokio::time::sleep_until(context.clock.instant(wake.max(earliest_end))).await;
         Round::GoesOn
     }
 

@@ -72,6 +72,19 @@ pub enum Need {
     Services,
 }
 
+impl Need {
+    fn tried_as(self) -> Try {
+        match self {
+            Self::Hook | Self::HookAndLocation => Try::Hold,
+            Self::Start => Try::Start,
+            Self::Location => Try::Location,
+            Self::Instance => Try::Instance,
+            Self::Tasks | Self::Stragglers => Try::Tasks,
+            Self::Services => Try::Services,
+        }
+    }
+}
+
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
@@ -88,6 +101,17 @@ pub enum Action {
     },
     /// Keep our lifecycle action alive.
     Heartbeat,
+}
+
+impl Action {
+    fn tried_as(&self) -> Try {
+        match self {
+            Self::Drain => Try::Drain,
+            Self::StopTasks(_) => Try::StopTasks,
+            Self::Complete { .. } => Try::Complete,
+            Self::Heartbeat => Try::Heartbeat,
+        }
+    }
 }
 
 /// How a drain ended, for this invocation.
@@ -156,8 +180,22 @@ impl fmt::Display for Outcome {
 /// What comes next for an instance. `policy` is the one of its group, [`Known::policy`].
 #[must_use]
 pub fn decide(known: &Known, policy: &Policy, now: Timestamp) -> Step {
-    let step = first_that_fits(known, policy, now);
+    let step = once_ready(first_that_fits(known, policy, now), known, now);
     if policy.dry_run { instead(step, known) } else { step }
+}
+
+/// `step`, or a pause until it may be tried again: no rule can ask in a loop for what failed or was held back.
+fn once_ready(step: Step, known: &Known, now: Timestamp) -> Step {
+    let what = match &step {
+        Step::Read(need) => need.tried_as(),
+        Step::Act(action) => action.tried_as(),
+        Step::WaitUntil(_) | Step::Settled(_) => return step,
+    };
+    if known.tries.ready(what, now) {
+        return step;
+    }
+    let times = known.tries.not_before().filter(|time| *time > now);
+    times.min().map_or(step, Step::WaitUntil)
 }
 
 fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
@@ -167,13 +205,13 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
     match &known.place {
         // Rule 2; and no registrations at all would satisfy every "all of them" below.
         place if *place == Place::Unknown || (*place == Place::Registered && known.registrations.is_empty()) => {
-            return once_ready(known, Try::Location, now, Step::Read(Need::Location));
+            return Step::Read(Need::Location);
         }
         Place::Unwatched(cluster) => {
             return settled(Outcome::Ignored, format!("registered in cluster {}", why_unwatched(cluster)));
         }
         Place::Nowhere if older_than(known.located_at, PROOF_VALID_FOR, now) => {
-            return once_ready(known, Try::Location, now, Step::Read(Need::Location));
+            return Step::Read(Need::Location);
         }
         Place::Nowhere if known.is_released => return released_before(),
         // Where another's hook holds it, too, it may have been released before.
@@ -182,7 +220,7 @@ fn first_that_fits(known: &Known, policy: &Policy, now: Timestamp) -> Step {
         }
         Place::Nowhere => {
             let detail = "registered in no cluster of this account and region".to_owned();
-            return release(known, LifecycleActionResult::Continue, Outcome::NotInEcs, detail, now);
+            return release(known, LifecycleActionResult::Continue, Outcome::NotInEcs, detail);
         }
         Place::Registered | Place::Unknown => {}
     }
@@ -214,7 +252,7 @@ fn unless_ours(known: &Known, now: Timestamp) -> Option<Step> {
         return None;
     }
     match known.hold.as_ref().map(|hold| &hold.by) {
-        None => Some(once_ready(known, Try::Hold, now, Step::Read(first_need(known)))),
+        None => Some(Step::Read(first_need(known))),
         Some(HeldBy::Ours(_)) => None,
         Some(HeldBy::NoHook { state: Some(state) }) => Some(unless_it_waits(known, state, now)),
         Some(HeldBy::NoHook { state: None }) => {
@@ -254,7 +292,7 @@ fn look_again(known: &Known, state: &str, now: Timestamp) -> Step {
     }
     match after(read_at, LOOK_AGAIN_AFTER) {
         next if next > now => Step::WaitUntil(next),
-        _ => once_ready(known, Try::Hold, now, Step::Read(Need::Hook)),
+        _ => Step::Read(Need::Hook),
     }
 }
 
@@ -343,7 +381,7 @@ fn only_set_draining(known: &Known) -> Option<Step> {
 
 /// Rules 7, 5 and 6: every way in which a drain ends.
 fn ending(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp) -> Option<Step> {
-    let go = |result, outcome, detail| Some(release(known, result, outcome, detail, now));
+    let go = |result, outcome, detail| Some(release(known, result, outcome, detail));
     if known.registrations.iter().all(|r| proven_stopped(r, policy, now)) {
         let late =
             if known.departure.cause.is_held() && now >= deadlines.stop_at { ", after its deadline" } else { "" };
@@ -432,25 +470,16 @@ fn earliest(known: &Known, policy: &Policy, deadlines: Deadlines, now: Timestamp
     times.filter(|time| *time > now).min().unwrap_or_else(|| after(now, policy.pace.max))
 }
 
-fn release(known: &Known, result: LifecycleActionResult, outcome: Outcome, detail: String, now: Timestamp) -> Step {
+fn release(known: &Known, result: LifecycleActionResult, outcome: Outcome, detail: String) -> Step {
     let settled = Settled { outcome, detail };
     if !known.departure.cause.is_held() {
         return Step::Settled(settled);
     }
-    once_ready(known, Try::Complete, now, Step::Act(Action::Complete { result, settled }))
+    Step::Act(Action::Complete { result, settled })
 }
 
 fn settled(outcome: Outcome, detail: String) -> Step {
     Step::Settled(Settled { outcome, detail })
-}
-
-/// `step`, or a pause until it may be tried again.
-fn once_ready(known: &Known, what: Try, now: Timestamp, step: Step) -> Step {
-    if known.tries.ready(what, now) {
-        return step;
-    }
-    let times = known.tries.not_before().filter(|time| *time > now);
-    times.min().map_or(step, Step::WaitUntil)
 }
 
 /// What a dry run makes of a step: it reads on until something would be done or waited for.

@@ -118,6 +118,40 @@ fn tasks_never_read_are_read_once_before_the_deadline_releases() {
 }
 
 #[test]
+fn what_may_not_be_tried_yet_is_never_asked_for() {
+    let all = [
+        Try::Hold,
+        Try::Location,
+        Try::Instance,
+        Try::Tasks,
+        Try::Services,
+        Try::Drain,
+        Try::StopTasks,
+        Try::Complete,
+        Try::Heartbeat,
+        Try::Start,
+    ];
+    let nowhere = Known { place: Place::Nowhere, ..held(HeldBy::Ours(ours())) };
+    let active = found(&container_instance("ACTIVE", 1), 0);
+    let mut stopped = draining(0);
+    read_tasks(&mut stopped, &[task("web", "STOPPED", "STOPPED")], 0);
+    let read = [OnDrainTimeout::Proceed, OnDrainTimeout::Abandon, OnDrainTimeout::StopTasks, OnDrainTimeout::Wait];
+    let read = read.map(at_deadline);
+    let mut unread = read.clone();
+    unread.iter_mut().for_each(|known| known.registrations[0].tasks = None);
+    let states = [met(termination()), held(HeldBy::Ours(ours())), nowhere, active, stopped, draining(0)];
+    for known in states.into_iter().chain(read).chain(unread) {
+        for seconds in [0, 1, 85, 100, 699, 700, 3_600, 4_200, 9_000] {
+            let mut known = Known { asked_start: false, ..known.clone() };
+            all.iter().for_each(|what| known.tries.hold_back(*what, at(seconds + 3)));
+            let next = step(&known, seconds);
+            let waits = matches!(next, Step::WaitUntil(time) if time > at(seconds));
+            assert!(waits || matches!(next, Step::Settled(_)), "at {seconds} s: {next:?} of {known:#?}");
+        }
+    }
+}
+
+#[test]
 fn the_deadline_leaves_room_before_awss_own_limit() {
     let mut known = draining(1);
     known.hold = Some(Hold {

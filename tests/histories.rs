@@ -1,7 +1,8 @@
 //! The promises over random histories of random worlds, in virtual time.
 //!
 //! `HISTORIES` says how many (2,000 by default), `HISTORY_SEED` plays one of them alone. A failure names its seed, and is
-//! shrunk to the smallest history that still fails; the same seed plays the same history again.
+//! shrunk to the smallest history that still fails; the same seed plays the same history again. `HISTORY_LOG` names a file
+//! for every request of the first 200: two versions whose files are equal ask AWS for the same, at the same times.
 
 mod judge;
 mod plan;
@@ -10,13 +11,19 @@ mod worlds;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 
+use jiff::Timestamp;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use simulator::world::Request;
 
 use self::plan::{Plan, plans};
 
 /// Of so many histories, each is a test of its own by its seed.
 const HISTORIES: u64 = 2_000;
+/// The request log has so many.
+const LOGGED: u64 = 200;
 /// Side by side, for machines with more than one core.
 const PARTS: u64 = 4;
 /// Everything that makes a history worth playing happens in so many of a hundred at least.
@@ -72,18 +79,26 @@ fn play_seed_with(
     }
 }
 
+fn requests(seed: u64) -> Vec<(Timestamp, Request)> {
+    let mut log = Vec::new();
+    play_seed_with(seed, |plan| {
+        let (_, requests) = play::played(plan)?;
+        log = requests;
+        Ok(Vec::new())
+    })
+    .unwrap_or_else(|failure| panic!("{failure}"));
+    log
+}
+
 #[test]
 fn the_same_seed_plays_the_same_history() {
-    let requests = |seed: u64| {
-        let mut log = Vec::new();
-        play_seed_with(seed, |plan| {
-            let (_, requests) = play::played(plan)?;
-            log = requests;
-            Ok(Vec::new())
-        })
-        .unwrap_or_else(|failure| panic!("{failure}"));
-        log
-    };
+    if let Ok(path) = std::env::var("HISTORY_LOG") {
+        let mut file = BufWriter::new(File::create(path).unwrap());
+        for (seed, (at, request)) in (0..LOGGED).flat_map(|seed| requests(seed).into_iter().map(move |it| (seed, it))) {
+            writeln!(file, "{seed} {at} {request:?}").unwrap();
+        }
+        return;
+    }
     for seed in 0..40 {
         let first = requests(seed);
         assert!(!first.is_empty());

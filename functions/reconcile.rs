@@ -1,8 +1,6 @@
 //! Finds every instance that waits on our lifecycle hook in AWS's own state, whether or not an event came, and goes on
 //! with its drain. Woken every minute, by any event.
 
-mod startup;
-
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,12 +8,11 @@ use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
-use shared::drain::report::Report;
-use shared::drain::scan::ScanError;
-use shared::drain::{self, Budget, Context};
+use shared::drain::Budget;
+use shared::drain::reports::report::Report;
+use shared::drain::requests::scan::ScanError;
+use shared::function::{Warm, serve};
 use shared::invocation::deadline;
-
-use crate::startup::{Warm, serve};
 
 /// Woken every minute, it ends 5 s before the next one is.
 const POLL_FOR: Duration = Duration::from_secs(55);
@@ -27,17 +24,7 @@ async fn main() -> ExitCode {
 }
 
 async fn drain_the_waiting(event: LambdaEvent<Value>, warm: &Warm) -> Result<Report, ScanError> {
-    let Warm { calls, config, remembered, .. } = warm;
     let clock = Clock::system();
     let budget = Budget::within(deadline(&event.context, clock.now()), POLL_FOR, clock.now());
-    let context = Context { calls, config, remembered, clock };
-    let drains = drain::reconcile(&context, budget, &mut fastrand::Rng::new()).await;
-    match drains {
-        Ok(drains) => Ok(Report { drains: warm.published(drains, clock.now()) }),
-        Err(error) => {
-            // What was sent is told all the same.
-            drop(warm.published(Vec::new(), clock.now()));
-            Err(error)
-        }
-    }
+    Ok(Report { drains: warm.reconcile(clock, budget).await? })
 }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::json;
 use shared::clock::after;
 use shared::config::Config;
-use shared::drain::departure::{Departure, Hints, NoticedBy};
-use shared::drain::known::Known;
+use shared::drain::facts::departure::{Departure, Hints, NoticedBy};
+use shared::drain::facts::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
@@ -73,9 +73,10 @@ async fn terminating(model: Rc<Model>, warm: Rc<Warm>, messages: Vec<Message>) -
     let config = Config::read(|_| None).unwrap();
     let (clock, now) = (model.clock(), model.clock().now());
     let remembered = warm.borrow_mut().pop().unwrap_or_default();
-    let context = Context { calls: &*model, config: &config, remembered: &remembered, clock };
     let is_burst = messages.len() >= FULL_BATCH;
-    let budget = Budget::within(after(now, secs(60.0)), config.poll_for.batch(is_burst), now).unreported();
+    let budget = Budget::within(after(now, secs(60.0)), config.poll_for.batch(is_burst), now);
+    let budget = budget.unreported().of_a_burst(is_burst);
+    let context = Context { calls: &*model, config: &config, remembered: &remembered, clock, budget };
     let told = |message: &Message| {
         let instance = InstanceId::parse(&message.body).unwrap();
         let hints = Hints { group: Some(GROUP.into()), hook: Some(HOOK.into()), ..Hints::default() };
@@ -83,7 +84,7 @@ async fn terminating(model: Rc<Model>, warm: Rc<Warm>, messages: Vec<Message>) -
     };
     let known = messages.iter().map(told).collect();
     let mut rng = fastrand::Rng::with_seed(messages[0].id.bytes().map(u64::from).sum());
-    drain::run(&context, known, budget.of_a_burst(is_burst), &mut rng).await;
+    drain::run(&context, known, &mut rng).await;
     warm.borrow_mut().push(remembered);
     messages.into_iter().map(|message| message.id).collect()
 }
@@ -93,9 +94,9 @@ async fn reconcile(model: Rc<Model>, seed: u64) {
     let config = Config::read(|_| None).unwrap();
     let (clock, now) = (model.clock(), model.clock().now());
     let remembered = Remembered::default();
-    let context = Context { calls: &*model, config: &config, remembered: &remembered, clock };
     let budget = Budget::within(after(now, secs(60.0)), secs(55.0), now).unreported();
-    drop(drain::reconcile(&context, budget, &mut fastrand::Rng::with_seed(seed)).await);
+    let context = Context { calls: &*model, config: &config, remembered: &remembered, clock, budget };
+    drop(drain::reconcile(&context, &mut fastrand::Rng::with_seed(seed)).await);
 }
 
 /// All events within a second, delivered as Lambda does, and `reconcile` every minute beside them.

@@ -1,12 +1,12 @@
 //! Drains by hand, and the looks that people take, in virtual time, over the model.
 
 use shared::config::{Config, OnDrainTimeout, Policy, StandaloneTasks};
-use shared::drain::decide::Outcome;
-use shared::drain::departure::{Cause, Departure, NoticedBy};
-use shared::drain::known::Known;
-use shared::drain::look::{is_incomplete, look};
+use shared::drain::facts::departure::{Cause, Departure, NoticedBy};
+use shared::drain::facts::known::Known;
 use shared::drain::remembered::Remembered;
-use shared::drain::scan;
+use shared::drain::reports::look::{is_incomplete, look};
+use shared::drain::requests::scan;
+use shared::drain::rules::decision::Outcome;
 use shared::drain::{self, Budget, Context, Pursuit};
 use shared::ids::InstanceId;
 use simulator::world::{Fault, FaultKind, Operation, TaskSpec, World};
@@ -49,10 +49,15 @@ async fn a_drain_by_hand_waits_three_days_for_a_job_and_costs_little() {
     let model = Model::of(world);
     let config = config(endless);
     let clock = model.clock();
-    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock };
+    let context = Context {
+        calls: &model,
+        config: &config,
+        remembered: &Remembered::default(),
+        clock,
+        budget: Budget::endless(),
+    };
 
-    let drains =
-        drain::run(&context, vec![by_hand(LEAVING, &model)], Budget::endless(), &mut fastrand::Rng::with_seed(1)).await;
+    let drains = drain::run(&context, vec![by_hand(LEAVING, &model)], &mut fastrand::Rng::with_seed(1)).await;
 
     assert_eq!((drains[0].outcome, drains[0].tasks_stopped), (Outcome::Drained, 1), "{drains:?}");
     model.world(|world| {
@@ -72,9 +77,15 @@ async fn between_two_rounds_people_see_what_is_left_and_the_end_is_the_same() {
     standalone(&mut world, Some(90.0), 1.0);
     let model = Model::of(world);
     let config = config(endless);
-    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock: model.clock() };
+    let context = Context {
+        calls: &model,
+        config: &config,
+        remembered: &Remembered::default(),
+        clock: model.clock(),
+        budget: Budget::endless(),
+    };
     let mut rng = fastrand::Rng::with_seed(1);
-    let mut pursuit = Pursuit::new(&context, vec![by_hand(LEAVING, &model)], Budget::endless());
+    let mut pursuit = Pursuit::new(&context, vec![by_hand(LEAVING, &model)]);
     let mut seen = Vec::new();
     while !pursuit.round(&mut rng).await.is_over() {
         pursuit.look().await;
@@ -116,10 +127,16 @@ async fn the_termination_of_a_host_that_was_drained_by_hand_has_all_its_time() {
     let model = Model::of(world);
     let config = config(|policy| policy);
     let clock = model.clock();
-    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock };
+    let context = Context {
+        calls: &model,
+        config: &config,
+        remembered: &Remembered::default(),
+        clock,
+        budget: Budget::endless(),
+    };
     let mut rng = fastrand::Rng::with_seed(1);
-    let departures = scan::departures(&context, Budget::endless(), &mut rng).await.unwrap();
-    let drains = drain::run(&context, departures, Budget::endless(), &mut rng).await;
+    let departures = scan::departures(&context, context.budget.hand_over_at, &mut rng).await.unwrap();
+    let drains = drain::run(&context, departures, &mut rng).await;
     assert_eq!(drains[0].outcome, Outcome::Drained);
     assert!((3_600.0..3_700.0).contains(&drains[0].seconds), "an hour from now, not from then: {}", drains[0].seconds);
 }
@@ -135,13 +152,19 @@ async fn a_look_changes_nothing_and_tells_what_it_could_not_read() {
     });
     let model = Model::of(world);
     let config = config(|policy| Policy { standalone_tasks: StandaloneTasks::Stop, ..policy });
-    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock: model.clock() };
+    let context = Context {
+        calls: &model,
+        config: &config,
+        remembered: &Remembered::default(),
+        clock: model.clock(),
+        budget: Budget::endless(),
+    };
     let mut rng = fastrand::Rng::with_seed(1);
-    let seen = look(&context, vec![by_hand(LEAVING, &model)], &mut rng).await;
+    let (seen, _) = look(&context, vec![by_hand(LEAVING, &model)], &mut rng).await;
     assert!(!is_incomplete(&seen[0]));
     assert_eq!(seen[0].stragglers().count(), 3);
-    let blind = look(&context, vec![by_hand(STAYING, &model)], &mut rng).await;
-    assert!(is_incomplete(&blind[0]) && blind[0].tries.errors().count() == 1, "{:?}", blind[0].tries);
+    let (blind, _) = look(&context, vec![by_hand(STAYING, &model)], &mut rng).await;
+    assert!(is_incomplete(&blind[0]) && blind[0].patience.errors().count() == 1, "{:?}", blind[0].patience);
     model.world(|world| {
         let writes = [Operation::StopTask, Operation::UpdateContainerInstancesState, Operation::PutAttributes];
         assert_eq!(writes.map(|operation| world.count(operation)), [0; 3]);
@@ -155,9 +178,15 @@ async fn a_look_at_a_hundred_hosts_lists_their_cluster_once() {
     ids.iter().for_each(|id| crate::support::host(&mut world, id, Some(CLUSTER)));
     let model = Model::of(world);
     let config = config(|policy| policy);
-    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock: model.clock() };
+    let context = Context {
+        calls: &model,
+        config: &config,
+        remembered: &Remembered::default(),
+        clock: model.clock(),
+        budget: Budget::endless(),
+    };
     let known = ids.iter().map(|id| by_hand(id, &model)).collect();
-    let seen = look(&context, known, &mut fastrand::Rng::with_seed(1)).await;
+    let (seen, _) = look(&context, known, &mut fastrand::Rng::with_seed(1)).await;
     assert!(!seen.iter().any(is_incomplete));
     assert_eq!(model.world(|world| world.count(Operation::ListTasks)), 2, "one for each desired status");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use shared::drain::departure::Destination;
+use shared::drain::facts::departure::Destination;
 use shared::ids::{ClusterName, Home};
 use shared::notice::{Notice, NoticeError, Payload, read, read_body};
 

@@ -1,11 +1,11 @@
 //! Tasks of many hosts, listed together: in virtual time, over the model, with what can go wrong.
 
 use shared::config::Config;
-use shared::drain::decide::Outcome;
-use shared::drain::departure::{Departure, NoticedBy};
-use shared::drain::known::Known;
+use shared::drain::facts::departure::{Departure, NoticedBy};
+use shared::drain::facts::known::Known;
 use shared::drain::remembered::Remembered;
-use shared::drain::report::Drain;
+use shared::drain::reports::report::Drain;
+use shared::drain::rules::decision::Outcome;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
 use simulator::world::{
@@ -50,14 +50,14 @@ fn job(world: &mut World, instance_id: &str) {
 async fn drained(model: &Model, ids: &[String]) -> Vec<Drain> {
     let config = Config::read(|name| (name == "STANDALONE_TASKS").then(|| "stop".to_owned())).unwrap();
     let remembered = Remembered::default();
-    let context = Context { calls: model, config: &config, remembered: &remembered, clock: model.clock() };
     let now = model.clock().now();
+    let budget = Budget::within(now + secs(600.0), secs(590.0), now);
+    let context = Context { calls: model, config: &config, remembered: &remembered, clock: model.clock(), budget };
     let known = |id: &String| {
         let instance = InstanceId::parse(id).unwrap();
         Known::new(Departure::of_termination(instance, NoticedBy::Event), now)
     };
-    let budget = Budget::within(now + secs(600.0), secs(590.0), now);
-    drain::run(&context, ids.iter().map(known).collect(), budget, &mut fastrand::Rng::with_seed(5)).await
+    drain::run(&context, ids.iter().map(known).collect(), &mut fastrand::Rng::with_seed(5)).await
 }
 
 fn all_drained(model: &Model, drains: &[Drain]) {

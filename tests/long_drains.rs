@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use shared::clock::after;
 use shared::config::Config;
-use shared::drain::decide::Outcome;
-use shared::drain::departure::{Departure, NoticedBy};
-use shared::drain::known::Known;
+use shared::drain::facts::departure::{Departure, NoticedBy};
+use shared::drain::facts::known::Known;
 use shared::drain::remembered::Remembered;
-use shared::drain::report::Drain;
-use shared::drain::scan::{self, ScanError};
+use shared::drain::reports::report::Drain;
+use shared::drain::requests::scan::{self, ScanError};
+use shared::drain::rules::decision::Outcome;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
 use simulator::world::{Fault, FaultKind, Operation, Quotas, Settings, TaskSpec, World};
@@ -47,11 +47,10 @@ fn leaving(mut world: World) -> Model {
 async fn invocation(model: &Model, config: &Config, seed: u64) -> Drain {
     let clock = model.clock();
     let budget = Budget::within(after(clock.now(), secs(60.0)), secs(50.0), clock.now());
-    let context = Context { calls: model, config, remembered: &Remembered::default(), clock };
+    let context = Context { calls: model, config, remembered: &Remembered::default(), clock, budget };
     let departure = Departure::of_termination(InstanceId::parse(LEAVING).unwrap(), NoticedBy::Event);
     let drains =
-        drain::run(&context, vec![Known::new(departure, clock.now())], budget, &mut fastrand::Rng::with_seed(seed))
-            .await;
+        drain::run(&context, vec![Known::new(departure, clock.now())], &mut fastrand::Rng::with_seed(seed)).await;
     drains.into_iter().next().unwrap()
 }
 
@@ -59,8 +58,8 @@ async fn invocation(model: &Model, config: &Config, seed: u64) -> Drain {
 async fn scan(model: &Model, config: &Config) -> Result<Vec<Known>, ScanError> {
     let clock = model.clock();
     let budget = Budget::within(after(clock.now(), secs(60.0)), secs(50.0), clock.now());
-    let context = Context { calls: model, config, remembered: &Remembered::default(), clock };
-    scan::departures(&context, budget, &mut fastrand::Rng::with_seed(0)).await
+    let context = Context { calls: model, config, remembered: &Remembered::default(), clock, budget };
+    scan::departures(&context, budget.hand_over_at, &mut fastrand::Rng::with_seed(0)).await
 }
 
 /// An invocation a minute until one ends it.
@@ -165,12 +164,12 @@ async fn hosts_of_a_cluster_are_looked_at_together_and_handed_over_together() {
     let (model, config) = (Model::of(world), config(&[]));
     let clock = model.clock();
     let budget = Budget::within(after(clock.now(), secs(150.0)), secs(120.0), clock.now());
-    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock };
+    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock, budget };
     let known = ids
         .iter()
         .map(|id| Known::new(Departure::of_termination(InstanceId::parse(id).unwrap(), NoticedBy::Scan), clock.now()));
 
-    let drains = drain::run(&context, known.collect(), budget, &mut fastrand::Rng::with_seed(1)).await;
+    let drains = drain::run(&context, known.collect(), &mut fastrand::Rng::with_seed(1)).await;
 
     assert!(drains.iter().all(|drain| drain.outcome == Outcome::HandedOver));
     let count = |operation| model.world(|world| world.count(operation));

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::config::Config;
-use shared::drain::departure::{Cause, Departure, NoticedBy, SPOT_NOTICE};
-use shared::drain::known::Known;
+use shared::drain::facts::departure::{Cause, Departure, NoticedBy, SPOT_NOTICE};
+use shared::drain::facts::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
@@ -327,12 +327,12 @@ async fn notice_served(world: World, age: f64, beside: impl AsyncFnOnce(&Model))
     world.interrupt(LEAVING, SpotAction::Terminate, noticed_at).unwrap();
     let (model, config) = (Model::of(world), Config::read(|_| None).unwrap());
     let (clock, now) = (model.clock(), model.clock().now());
-    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock };
     let budget = Budget::within(now + secs(300.0), SPOT_NOTICE, now);
+    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock, budget };
     let cause = Cause::SpotInterruption { noticed_at };
     let departure = Departure { instance: InstanceId::parse(LEAVING).unwrap(), cause, noticed_by: NoticedBy::Event };
     let mut rng = fastrand::Rng::with_seed(1);
-    let drained = drain::run(&context, vec![Known::new(departure, now)], budget, &mut rng);
+    let drained = drain::run(&context, vec![Known::new(departure, now)], &mut rng);
     tokio::join!(drained, beside(&model));
     model
 }

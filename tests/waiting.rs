@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shared::clock::after;
 use shared::config::Config;
-use shared::drain::departure::{Departure, NoticedBy};
-use shared::drain::known::Known;
+use shared::drain::facts::departure::{Departure, NoticedBy};
+use shared::drain::facts::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
@@ -193,10 +193,10 @@ async fn reads_of_one(seed: u64) -> usize {
     let clock = model.clock();
     let config = Config::read(|_| None).unwrap();
     let budget = Budget::within(after(clock.now(), secs(60.0)), secs(POLLS_FOR), clock.now());
-    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock };
+    let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock, budget };
     let departure = Departure::of_termination(InstanceId::parse(LEAVING).unwrap(), NoticedBy::Event);
     let known = vec![Known::new(departure, clock.now())];
-    drain::run(&context, known, budget, &mut fastrand::Rng::with_seed(seed)).await;
+    drain::run(&context, known, &mut fastrand::Rng::with_seed(seed)).await;
     let reads = [
         Operation::ListContainerInstances,
         Operation::DescribeContainerInstances,

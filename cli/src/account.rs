@@ -12,7 +12,6 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
 use shared::aws::sdk::{SdkCalls, failed};
-use shared::aws::tally::Denial;
 use shared::aws::{CallError, ErrorClass};
 
 pub(crate) use self::asked::{CapacityProvider, Group, Hook, ManagedInstances};
@@ -78,18 +77,6 @@ impl Account {
     {
         answer.map_err(failed(operation)).map_err(|error| self.failure(error))
     }
-
-    /// The denial that one of these error texts stems from.
-    pub(crate) fn denial_behind(&self, texts: &[String]) -> Option<Failure> {
-        denials_behind(&self.calls, texts).into_iter().next().map(Failure::of_denial)
-    }
-}
-
-/// The denials that these error texts stem from.
-pub(crate) fn denials_behind(calls: &SdkCalls, texts: &[String]) -> Vec<Denial> {
-    let mut denials = calls.tally().denials();
-    denials.retain(|denial| texts.iter().any(|text| text.contains(&denial.message)));
-    denials
 }
 
 /// Whether a request found nothing where it looked.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::SignedDuration;
-use shared::drain::deadlines::HEARTBEAT_TIMEOUT_SHORTEST;
+use shared::drain::rules::deadlines::HEARTBEAT_TIMEOUT_SHORTEST;
 use shared::ids::{ClusterName, GroupName, HookName, InstanceId};
 
 /// See what drains and why it is not done, drain hosts by hand, and put the drainer's hook on Auto Scaling groups.

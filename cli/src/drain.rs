@@ -11,14 +11,15 @@ use serde::Serialize;
 use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
 use shared::config::{Config, OnDrainTimeout, Pace, Policy, StandaloneTasks};
-use shared::drain::decide::Outcome;
-use shared::drain::departure::{Cause, Departure, NoticedBy};
-use shared::drain::known::{Known, Place, Registration};
-use shared::drain::look::{holds, is_incomplete, look};
+use shared::drain::facts::departure::{Cause, Departure, NoticedBy};
+use shared::drain::facts::known::{Known, Place};
+use shared::drain::facts::patience::Request;
+use shared::drain::facts::registration::Registration;
 use shared::drain::remembered::Remembered;
-use shared::drain::report::Drain as Report;
-use shared::drain::standing::Standing;
-use shared::drain::tries::Try;
+use shared::drain::reports::look::{holds, is_incomplete, look};
+use shared::drain::reports::report::Drain as Report;
+use shared::drain::reports::standing::Standing;
+use shared::drain::rules::decision::Outcome;
 use shared::drain::{Budget, Context, Pursuit};
 use shared::ids::{ClusterName, InstanceId};
 
@@ -69,7 +70,8 @@ pub(crate) async fn drain(account: &Account, wanted: &arguments::Drain, json: bo
     let remembered = Remembered::default();
     let clock = Clock::system();
     let (mut screen, mut rng) = (Screen::new(), fastrand::Rng::new());
-    let context = Context { calls: &account.calls, config: &config, remembered: &remembered, clock };
+    let context =
+        Context { calls: &account.calls, config: &config, remembered: &remembered, clock, budget: Budget::endless() };
     let prepared = prepare(account, &context, wanted, &mut screen, &mut rng, json);
     let Some((plans, consent, known)) = or_interrupted(prepared, "Nothing was changed.").await? else {
         return Ok(End::Interrupted);
@@ -92,7 +94,7 @@ pub(crate) async fn drain(account: &Account, wanted: &arguments::Drain, json: bo
     let calls = SdkCalls::new(&account.sdk);
     let context = Context { calls: &calls, ..context };
     let departures = known.iter().map(|known| afresh(known, clock.now())).collect();
-    let pursuit = Pursuit::new(&context, departures, Budget::endless());
+    let pursuit = Pursuit::new(&context, departures);
     let (how, last) = pursue(account, &context, pursuit, &mut screen, &mut rng, json).await;
     let reports = match how {
         How::Ended(reports) => reports,
@@ -158,12 +160,12 @@ async fn prepare(
     json: bool,
 ) -> Result<(Vec<HostPlan>, Consent, Vec<Known>), Failure> {
     let known = found(account, context, &wanted.instances, wanted.cluster.as_ref(), rng).await?;
-    let known = look(context, known, rng).await;
+    let (known, explanations) = look(context, known, rng).await;
     if let Some(known) = known.iter().find(|known| is_incomplete(known)) {
-        return Err(unread(account, known));
+        return Err(unread(known));
     }
     let (standalone, now) = (context.config.policy.standalone_tasks, context.clock.now());
-    let plans: Vec<_> = known.iter().map(|it| HostPlan::of(it, context.remembered, standalone, now)).collect();
+    let plans: Vec<_> = known.iter().map(|it| HostPlan::of(it, &explanations, standalone, now)).collect();
     if !json {
         screen.write(&plan::lines(&plans, &promise(wanted), screen.width()))?;
     }
@@ -207,14 +209,14 @@ pub(crate) async fn found(
     instances.dedup();
     let departure = |instance| Departure { instance, cause: Cause::Maintenance, noticed_by: NoticedBy::Person };
     let known = instances.into_iter().map(|it| Known::new(departure(it), context.clock.now())).collect();
-    let known = shared::drain::look::locate(context, known, rng).await;
+    let known = shared::drain::reports::look::locate(context, known, rng).await;
     let nowhere: Vec<_> = known.iter().filter(|it| it.place == Place::Nowhere).map(instance_of).collect();
     if !nowhere.is_empty() {
         return Err(Failure::NoInstance { instances: nowhere, region: account.region.clone() });
     }
     for known in &known {
         match (&known.place, cluster) {
-            (Place::Unknown, _) => return Err(unread(account, known)),
+            (Place::Unknown, _) => return Err(unread(known)),
             (Place::Unwatched(there), Some(cluster)) => {
                 let (instance, there) = (instance_of(known), there.clone());
                 return Err(Failure::Elsewhere { instance, there, cluster: cluster.clone() });
@@ -223,8 +225,8 @@ pub(crate) async fn found(
         }
     }
     let known = holds(context, known, rng).await;
-    match known.iter().find(|known| known.tries.has_failed(Try::Hold)) {
-        Some(known) => Err(unread(account, known)),
+    match known.iter().find(|known| known.patience.has_failed(Request::Hold)) {
+        Some(known) => Err(unread(known)),
         None => Ok(known),
     }
 }
@@ -233,10 +235,10 @@ fn instance_of(known: &Known) -> InstanceId {
     known.departure.instance.clone()
 }
 
-fn unread(account: &Account, known: &Known) -> Failure {
-    let texts: Vec<_> = known.tries.errors().map(ToOwned::to_owned).collect();
-    let why = || texts.join("; ");
-    account.denial_behind(&texts).unwrap_or_else(|| Failure::Unread { instance: instance_of(known), why: why() })
+fn unread(known: &Known) -> Failure {
+    let texts: Vec<_> = known.patience.errors().map(ToString::to_string).collect();
+    let unread = || Failure::Unread { instance: instance_of(known), why: texts.join("; ") };
+    known.patience.errors().find_map(Failure::of_denial).unwrap_or_else(unread)
 }
 
 /// What was read before the question may be old: the registrations are gone on with, and read again.

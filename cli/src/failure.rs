@@ -3,9 +3,8 @@
 use std::error::Error;
 use std::io;
 
-use shared::aws::tally::Denial;
 use shared::aws::{CallError, ErrorClass};
-use shared::drain::scan::ScanError;
+use shared::drain::requests::scan::ScanError;
 use shared::ids::{ClusterName, GroupName, InstanceId};
 use thiserror::Error;
 
@@ -50,14 +49,14 @@ pub(crate) enum Failure {
 impl Failure {
     /// Of a request in `region`.
     pub(crate) fn of_call(error: CallError, region: &str) -> Self {
-        match (error.class(), error) {
-            (ErrorClass::Denied, CallError::Refused { operation, code, message }) => {
-                Self::of_denial(Denial { operation, code, message })
-            }
-            (_, CallError::NoAnswer { operation, source }) => {
+        if let Some(denied) = Self::of_denial(&error) {
+            return denied;
+        }
+        match error {
+            CallError::NoAnswer { operation, source } => {
                 Self::NoAnswer { operation, region: region.to_owned(), chain: chain(&*source) }
             }
-            (_, error) => Self::Refused(error),
+            error => Self::Refused(error),
         }
     }
 
@@ -65,14 +64,18 @@ impl Failure {
         Self::of_call(error, region)
     }
 
-    pub(crate) fn of_denial(denial: Denial) -> Self {
-        let Denial { operation, code, message } = denial;
+    /// Of an error that is a denial.
+    pub(crate) fn of_denial(error: &CallError) -> Option<Self> {
+        let (ErrorClass::Denied, CallError::Refused { operation, code, message }) = (error.class(), error) else {
+            return None;
+        };
+        let message = message.clone();
         if !matches!(code.as_str(), "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation") {
-            return Self::BadCredentials(message);
+            return Some(Self::BadCredentials(message));
         }
-        let action = between(&message, "perform: ", " ").map_or_else(|| operation.to_owned(), ToOwned::to_owned);
+        let action = between(&message, "perform: ", " ").map_or_else(|| (*operation).to_owned(), ToOwned::to_owned);
         let resource = between(&message, "on resource: ", " ").unwrap_or("its resource").to_owned();
-        Self::Denied { action, resource, message }
+        Some(Self::Denied { action, resource, message })
     }
 
     /// What to do about it; one paragraph each.

@@ -4,8 +4,8 @@ use console::style;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use shared::config::Overrides;
-use shared::drain::deadlines::action_limit;
-use shared::drain::lifecycle::{Meaning, meaning};
+use shared::drain::facts::lifecycle::{Meaning, meaning};
+use shared::drain::rules::deadlines::action_limit;
 use shared::ids::{GroupName, HookName};
 
 use crate::End;

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use shared::aws::batch::{draining_in, few_at_once};
 use shared::aws::sdk::SdkCalls;
-use shared::drain::departure::{Cause, Departure, NoticedBy};
-use shared::drain::known::{Known, Place, Registration};
-use shared::drain::look::{is_incomplete, look};
-use shared::drain::scan;
-use shared::drain::standing::{Standing, standing};
-use shared::drain::{Budget, Context};
+use shared::drain::Context;
+use shared::drain::facts::departure::{Cause, Departure, NoticedBy};
+use shared::drain::facts::known::{Known, Place};
+use shared::drain::facts::registration::Registration;
+use shared::drain::reports::Explanations;
+use shared::drain::reports::look::{is_incomplete, look};
+use shared::drain::reports::standing::{Standing, standing};
+use shared::drain::requests::scan;
 use shared::ids::{ClusterName, InstanceId};
 
 use crate::account::{Account, is_absent};
@@ -39,27 +41,25 @@ pub(crate) async fn inventory(
 ) -> Result<Inventory, Failure> {
     let mut found = waiting(account, context, rng).await?;
     let clusters = add_draining(account, context, only, &mut found).await?;
-    let mut known = look(context, found.into_values().collect(), rng).await;
+    let (mut known, explanations) = look(context, found.into_values().collect(), rng).await;
     // Somebody else's, of a host that is in no cluster.
     known.retain(|known| known.ours().is_some() || known.place != Place::Nowhere);
     // The one cluster that was asked for has answered that it is not there.
     let elsewhere = |known: &Known, only| known.place == Place::Nowhere || known.searched.contains(only);
     known.retain(|known| only.is_none_or(|only| known.cluster() == Some(only) || !elsewhere(known, only)));
     let unread = known.iter().filter(|known| is_incomplete(known));
-    let texts: Vec<_> = unread.flat_map(|known| known.tries.errors()).map(ToOwned::to_owned).collect();
-    if let Some(denied) = account.denial_behind(&texts) {
+    if let Some(denied) = unread.flat_map(|known| known.patience.errors()).find_map(Failure::of_denial) {
         return Err(denied);
     }
     let in_it = |it: &Standing| only.is_none() || it.cluster.is_none() || it.cluster.as_ref() == only;
-    let mut standings: Vec<_> = known.iter().map(|known| stands(known, context)).filter(in_it).collect();
+    let mut standings: Vec<_> = known.iter().map(|known| stands(known, context, &explanations)).filter(in_it).collect();
     standings.sort_by_key(|it| (!it.is_open, it.deadline.unwrap_or(Timestamp::MAX), it.instance_id.clone()));
     Ok(Inventory { standings, clusters })
 }
 
 /// Where one drain stands.
-pub(crate) fn stands(known: &Known, context: &Context<'_, SdkCalls>) -> Standing {
-    let policy = known.policy(context.config.policy);
-    standing(known, &policy, context.remembered, context.clock.now())
+pub(crate) fn stands(known: &Known, context: &Context<'_, SdkCalls>, explanations: &Explanations) -> Standing {
+    standing(known, &context.terms(known), explanations, context.clock.now())
 }
 
 /// Every instance that waits on a termination hook, whosever that is.
@@ -68,9 +68,8 @@ async fn waiting(
     context: &Context<'_, SdkCalls>,
     rng: &mut fastrand::Rng,
 ) -> Result<Found, Failure> {
-    // One try: whoever looks can look again.
-    let at_once = Budget { hand_over_at: context.clock.now(), ..Budget::endless() };
-    let groups = scan::waiting(context, at_once, rng).await;
+    // One try: you can look again.
+    let groups = scan::waiting(context, context.clock.now(), rng).await;
     let mut found = Found::new();
     for group in groups.map_err(|error| Failure::of_scan(error, &account.region))? {
         let waiting = group.map_err(|error| account.failure(error))?;

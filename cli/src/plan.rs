@@ -5,10 +5,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shared::aws::InstanceStatus;
 use shared::config::StandaloneTasks;
-use shared::drain::known::{HeldBy, Known};
-use shared::drain::lifecycle::{Meaning, meaning};
-use shared::drain::prospect::Prospect;
-use shared::drain::remembered::Remembered;
+use shared::drain::facts::hold::HeldBy;
+use shared::drain::facts::known::Known;
+use shared::drain::facts::lifecycle::{Meaning, meaning};
+use shared::drain::reports::Explanations;
+use shared::drain::reports::prospect::Prospect;
 use shared::ids::{ClusterName, InstanceId};
 
 use crate::text::{count, wrapped};
@@ -29,10 +30,11 @@ pub(crate) struct HostPlan {
 
 impl HostPlan {
     /// `known` was looked at, and says who holds it, if anybody does.
-    pub(crate) fn of(known: &Known, remembered: &Remembered, standalone: StandaloneTasks, now: Timestamp) -> Self {
+    pub(crate) fn of(known: &Known, explanations: &Explanations, standalone: StandaloneTasks, now: Timestamp) -> Self {
         let each = known.registrations.iter().flat_map(|r| r.tasks().map(move |task| (r, task)));
         let unstopped = each.filter(|(_, task)| !task.is_stopped());
-        let mut tasks: Vec<_> = unstopped.map(|(r, task)| Prospect::of(task, r, remembered, standalone, now)).collect();
+        let mut tasks: Vec<_> =
+            unstopped.map(|(r, task)| Prospect::of(task, r, explanations, standalone, now)).collect();
         let order = |it: &Prospect| match it.blocks {
             Some(true) => 0,
             None => 1,

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shared::clock::{Clock, after};
 use shared::config::Config;
-use shared::drain::Context;
 use shared::drain::remembered::Remembered;
-use shared::drain::standing::Standing;
+use shared::drain::reports::standing::Standing;
+use shared::drain::{Budget, Context};
 use shared::ids::ClusterName;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -72,7 +72,13 @@ impl<'a> Eye<'a> {
     async fn look(&mut self) -> Result<Seen, Failure> {
         // A clock for each: the machine may have slept.
         let clock = Clock::system();
-        let context = Context { calls: &self.account.calls, config: &self.config, remembered: &self.remembered, clock };
+        let context = Context {
+            calls: &self.account.calls,
+            config: &self.config,
+            remembered: &self.remembered,
+            clock,
+            budget: Budget::endless(),
+        };
         let inventory = inventory(self.account, &context, self.only.as_ref(), &mut self.rng).await?;
         Ok(Seen { at: clock.now(), inventory, failure: None })
     }

@@ -5,9 +5,10 @@ use shared::aws::batch::{Unknown, few_at_once, set_active};
 use shared::aws::{ErrorClass, InstanceStatus};
 use shared::clock::Clock;
 use shared::config::Config;
-use shared::drain::Context;
-use shared::drain::known::{Known, Registration};
+use shared::drain::facts::known::Known;
+use shared::drain::facts::registration::Registration;
 use shared::drain::remembered::Remembered;
+use shared::drain::{Budget, Context};
 use shared::ids::{ClusterName, ContainerInstanceArn, InstanceId};
 
 use crate::End;
@@ -47,7 +48,13 @@ pub(crate) async fn undrain(
 ) -> Result<End, Failure> {
     let config = Config { clusters: cluster.into_iter().cloned().collect(), ..defaults()? };
     let remembered = Remembered::default();
-    let context = Context { calls: &account.calls, config: &config, remembered: &remembered, clock: Clock::system() };
+    let context = Context {
+        calls: &account.calls,
+        config: &config,
+        remembered: &remembered,
+        clock: Clock::system(),
+        budget: Budget::endless(),
+    };
     let known = found(account, &context, instances, cluster, &mut fastrand::Rng::new()).await?;
     if let Some((instance, why)) = known.iter().find_map(|it| Some((&it.departure.instance, leaves(it)?))) {
         return Err(Failure::Refusal(format!(
@@ -56,17 +63,19 @@ pub(crate) async fn undrain(
     }
     let mut hosts: Vec<_> = known.iter().flat_map(|known| known.registrations.iter().map(|r| host(known, r))).collect();
     let clusters: std::collections::BTreeSet<_> = hosts.iter().map(|host| host.cluster.clone()).collect();
+    let mut denied = None;
     for cluster in &clusters {
         let arns = arns(&hosts, cluster, |host| host.was_draining);
         let answers = set_active(&account.calls, cluster, &arns).await;
         for now in &answers.found {
             hosts.iter_mut().filter(|it| it.arn == now.arn).for_each(|it| it.status = now.status.to_string());
         }
+        denied = denied.or(answers.unknown.iter().find_map(|unknown| Failure::of_denial(&unknown.error)));
         take(&mut hosts, answers.unknown);
         let gone = answers.absent.into_iter().map(|arn| (arn, "it is not registered any more".to_owned()));
         gone.for_each(|(arn, why)| fail(&mut hosts, &arn, &why));
     }
-    let denied = delete_attributes(account, &mut hosts).await;
+    denied = denied.or(delete_attributes(account, &mut hosts).await);
     if json {
         screen::json(&hosts)?;
     } else {
@@ -75,7 +84,7 @@ pub(crate) async fn undrain(
         screen.write(&hosts.iter().flat_map(|host| lines(host, width)).collect::<Vec<_>>())?;
     }
     let failures: Vec<_> = hosts.iter().filter_map(|host| host.failure.clone()).collect();
-    if let Some(denied) = account.denial_behind(&failures).or(denied) {
+    if let Some(denied) = denied {
         return Err(denied);
     }
     Ok(if failures.is_empty() { End::Done } else { End::NotDone })

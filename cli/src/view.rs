@@ -2,8 +2,8 @@
 
 use console::{measure_text_width, style};
 use jiff::Timestamp;
-use shared::drain::standing::{Reason, Standing};
-use shared::drain::straggler::Straggler;
+use shared::drain::reports::standing::{Reason, Standing};
+use shared::drain::reports::straggler::Straggler;
 
 use crate::text::{ago, columns, count, id_of, plain, until, wrapped};
 
@@ -182,7 +182,7 @@ pub(crate) fn task_lines(group: &str, arn: &str, last_status: &str, sentence: &s
 
 #[cfg(test)]
 mod tests {
-    use shared::drain::standing::Next;
+    use shared::drain::reports::standing::Next;
     use shared::ids::{ClusterName, InstanceId};
 
     use super::*;

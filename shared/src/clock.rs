@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 /// Tells the time since a known wall-clock start.
@@ -52,6 +52,12 @@ pub fn after(time: Timestamp, duration: Duration) -> Timestamp {
 #[must_use]
 pub fn before(time: Timestamp, duration: Duration) -> Timestamp {
     time.checked_sub(duration).unwrap_or(Timestamp::MIN)
+}
+
+/// Whether `time` is longer than `age` ago.
+#[must_use]
+pub fn older_than(time: Timestamp, age: Duration, now: Timestamp) -> bool {
+    now.duration_since(time) > SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX)
 }
 
 /// How long from `earlier` to `later`; zero when they are the other way round.

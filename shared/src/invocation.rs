@@ -1,20 +1,25 @@
 //! From a Lambda invocation's payload to its answer: bare events are answered with a report, batches with the messages
 //! that should come again.
 
-use std::collections::BTreeMap;
+pub mod verdict;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use jiff::Timestamp;
+use lambda_runtime::Diagnostic;
 use serde::Serialize;
 use serde_json::Value;
 use tracing::{info, warn};
 
-use crate::drain::decide::Outcome;
-use crate::drain::departure::{Departure, Hints};
-use crate::drain::known::Known;
-use crate::drain::report::{Drain, Report, ignored};
+use self::verdict::{Judge, Verdict};
+use crate::config::Config;
+use crate::drain::facts::departure::{Departure, Hints};
+use crate::drain::facts::known::Known;
+use crate::drain::facts::log::chain;
+use crate::drain::reports::report::{Drain, Report, ignored};
+use crate::drain::requests::scan::ScanError;
+use crate::drain::rules::decision::Outcome;
 use crate::ids::{ClusterName, GroupName, Home, InstanceId};
-use crate::notice::{self, Notice, NoticeError, Payload};
+use crate::notice::{self, NoticeError, Payload};
 
 /// The BatchSize of both event sources: without a batching window Lambda hands over no more (Lambda developer guide,
 /// Amazon SQS), and so many only where more are waiting.
@@ -23,8 +28,8 @@ pub const FULL_BATCH: usize = 10;
 /// What an invocation is to do.
 #[derive(Debug, PartialEq)]
 pub struct Intake {
-    /// The instances about to leave, each once, and who told of it.
-    departures: BTreeMap<Departure, Notified>,
+    /// The instances about to leave, each once, in the order of their events.
+    departures: Vec<Notified>,
     /// What needs nothing done.
     ignored: Vec<Drain>,
     /// For a batch, the messages that could not be read; none for a bare event.
@@ -33,33 +38,15 @@ pub struct Intake {
     messages: usize,
 }
 
-/// When an invocation was first told of a departure, what else, and by which messages; by none for a bare event.
-#[derive(Debug, Default, PartialEq)]
+/// A departure, what else its first event told, and the messages that told of it; none for a bare event.
+#[derive(Debug, PartialEq)]
 struct Notified {
-    order: usize,
+    departure: Departure,
     hints: Hints,
     messages: Vec<String>,
 }
 
-/// What a function makes of a notice.
-#[derive(Debug, PartialEq)]
-pub enum Verdict {
-    /// To be drained.
-    Depart(Departure, Hints),
-    /// To be left alone, and why.
-    Ignore(Option<InstanceId>, String),
-}
-
-impl Verdict {
-    fn of_message(self, comes_again: bool) -> Self {
-        match self {
-            Self::Depart(departure, hints) => Self::Depart(departure, Hints { comes_again, ..hints }),
-            ignored @ Self::Ignore(..) => ignored,
-        }
-    }
-}
-
-/// Who goes on with what a batch did not finish.
+/// What goes on with a drain that a batch did not finish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfinished {
     /// `reconcile` finds it in AWS's state; its message is done with.
@@ -83,19 +70,15 @@ pub enum Answer {
 /// # Errors
 /// For a bare event that cannot be read, is not known or is another function's, or a batch that is none. A bad message
 /// inside a batch fails alone.
-pub fn intake(
-    payload: Value,
-    home: Option<&Home>,
-    judge: impl Fn(Notice) -> Result<Verdict, NoticeError>,
-) -> Result<Intake, NoticeError> {
-    let mut intake = Intake { departures: BTreeMap::new(), ignored: Vec::new(), unreadable: None, messages: 0 };
+pub fn intake(payload: Value, home: Option<&Home>, config: &Config, judge: Judge) -> Result<Intake, NoticeError> {
+    let mut intake = Intake { departures: Vec::new(), ignored: Vec::new(), unreadable: None, messages: 0 };
     match Payload::read(payload)? {
-        Payload::Bare(event) => intake.take(judge(notice::read(&event, home)?)?, None),
+        Payload::Bare(event) => intake.take(judge(notice::read(&event, home)?, config)?, None),
         Payload::Batch(messages) => {
             let mut unreadable = Vec::new();
             intake.messages = messages.len();
             for message in messages {
-                match notice::read_body(&message.body, home).and_then(&judge) {
+                match notice::read_body(&message.body, home).and_then(|notice| judge(notice, config)) {
                     Ok(verdict) => intake.take(verdict.of_message(message.comes_again), Some(message.id)),
                     Err(error) => {
                         warn!(message_id = message.id, kind = error.kind(), error = %error, "a message that cannot be served");
@@ -128,9 +111,13 @@ impl Intake {
                 let (instance, cause) = (departure.instance.as_str(), departure.cause.as_str());
                 let (group, cluster) = (hints.group.as_ref().map(GroupName::as_str), hints.cluster.as_ref());
                 info!(instance, cluster = cluster.map(ClusterName::as_str), group, cause, "notice received");
-                let order = self.departures.len();
-                let told = self.departures.entry(departure).or_insert(Notified { order, hints, messages: Vec::new() });
-                told.messages.extend(message);
+                match self.departures.iter_mut().find(|told| told.departure == departure) {
+                    Some(told) => told.messages.extend(message),
+                    None => {
+                        let messages = message.into_iter().collect();
+                        self.departures.push(Notified { departure, hints, messages });
+                    }
+                }
             }
             Verdict::Ignore(instance, why) => {
                 info!(instance = instance.as_ref().map(InstanceId::as_str), detail = why, "ignored");
@@ -139,19 +126,15 @@ impl Intake {
         }
     }
 
-    /// Drains the departures, met `now`, with `drain`, which tells of each in its turn how it ended, and answers the
-    /// invocation.
-    pub async fn serve(
-        self,
-        unfinished: Unfinished,
-        now: Timestamp,
-        drain: impl AsyncFnOnce(Vec<Known>) -> Vec<Drain>,
-    ) -> Answer {
-        let mut departures: Vec<_> = self.departures.into_iter().collect();
-        departures.sort_by_key(|(_, told)| told.order);
-        let met = |(departure, told): (Departure, Notified)| (Known::told(departure, told.hints, now), told.messages);
-        let (departures, messages): (Vec<_>, Vec<_>) = departures.into_iter().map(met).unzip();
-        let drains = drain(departures).await;
+    /// The instances about to leave, met `now`.
+    #[must_use]
+    pub fn departures(&self, now: Timestamp) -> Vec<Known> {
+        self.departures.iter().map(|it| Known::told(it.departure.clone(), it.hints.clone(), now)).collect()
+    }
+
+    /// Answers the invocation, given how the drain of each departure ended, in their order.
+    #[must_use]
+    pub fn answer(self, drains: Vec<Drain>, unfinished: Unfinished) -> Answer {
         let Some(unreadable) = self.unreadable else {
             return Answer::Report(Report { drains: self.ignored.into_iter().chain(drains).collect() });
         };
@@ -160,10 +143,17 @@ impl Intake {
             Outcome::HandedOver => unfinished == Unfinished::ComesAgain,
             _ => false,
         };
-        let again = drains.iter().zip(messages).filter(|(drain, _)| again(drain)).flat_map(|(_, messages)| messages);
+        let each = drains.iter().zip(self.departures).filter(|(drain, _)| again(drain));
+        let again = each.flat_map(|(_, told)| told.messages);
         let mut answer = SqsBatchResponse::default();
         answer.batch_item_failures = unreadable.into_iter().chain(again).map(failure).collect();
         Answer::Batch(answer)
+    }
+}
+
+impl From<ScanError> for Diagnostic {
+    fn from(error: ScanError) -> Self {
+        Self { error_type: "ScanFailed".to_owned(), error_message: chain(&error) }
     }
 }
 
@@ -173,7 +163,7 @@ fn failure(id: String) -> BatchItemFailure {
     failure
 }
 
-/// When Lambda ends the invocation that began at `now`. A local emulator may tell a time long past: then nobody does.
+/// When Lambda ends the invocation that began at `now`. A local emulator may tell a time long past: then nothing does.
 #[must_use]
 pub fn deadline(context: &lambda_runtime::Context, now: Timestamp) -> Timestamp {
     let told = i64::try_from(context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());

@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::aws::tally::Sent;
-use crate::drain::decide::Outcome;
-use crate::drain::departure::Cause;
-use crate::drain::report::{Drain, Trouble};
+use crate::drain::facts::departure::Cause;
+use crate::drain::reports::report::{Drain, Trouble};
+use crate::drain::rules::decision::Outcome;
 
 /// The metrics' namespace.
 pub const NAMESPACE: &str = "EcsDrainer";
@@ -254,10 +254,10 @@ fn one_or_many(values: &[f64]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drain::report::{Measures, ignored};
+    use crate::drain::reports::report::{Measures, ignored};
 
     fn drain(outcome: Outcome, measures: Measures) -> Drain {
-        let cause = Some(Cause::Termination { to: crate::drain::departure::Destination::Ec2 });
+        let cause = Some(Cause::Termination { to: crate::drain::facts::departure::Destination::Ec2 });
         Drain { outcome, measures: Measures { cause, ..measures }, seconds: 41.2, ..ignored(None, String::new()) }
     }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::config::Overrides;
-use crate::drain::departure::Destination;
+use crate::drain::facts::departure::Destination;
 use crate::ids::{ClusterName, GroupName, Home, HookName, InstanceId};
 
 /// What Auto Scaling calls the end of an instance's life (Auto Scaling user guide, lifecycle hook notifications).

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::config::OnDrainTimeout;
-use shared::drain::departure::Destination;
+use shared::drain::facts::departure::Destination;
 use simulator::world::{Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, Task, World};
 
 use super::plan::{GroupPlan, HostPlan, Plan};

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::option::{of, weighted};
 use proptest::prelude::*;
 use shared::config::OnDrainTimeout;
-use shared::drain::departure::Destination;
+use shared::drain::facts::departure::Destination;
 use simulator::world::Operation;
 
 /// What the functions ask of AWS.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shared::clock::after;
 use shared::config::Config;
-use shared::drain::decide::Outcome;
-use shared::drain::departure::{Cause, Departure, Destination, Hints, NoticedBy, SPOT_NOTICE};
-use shared::drain::known::Known;
+use shared::drain::facts::departure::{Cause, Departure, Destination, Hints, NoticedBy, SPOT_NOTICE};
+use shared::drain::facts::known::Known;
 use shared::drain::remembered::Remembered;
-use shared::drain::report::Drain;
+use shared::drain::reports::report::Drain;
+use shared::drain::rules::decision::Outcome;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
 use simulator::sqs::Message;
@@ -370,7 +370,7 @@ impl Stage {
 
     async fn run_in(&self, remembered: &Remembered, woken: Woken, seed: u64) -> Vec<Drain> {
         let clock = self.model.clock();
-        let context = Context { calls: &*self.model, config: &self.config, remembered, clock };
+        let context = |budget| Context { calls: &*self.model, config: &self.config, remembered, clock, budget };
         let within = |lasts, polls| Budget::within(after(clock.now(), secs(lasts)), polls, clock.now());
         let mut rng = fastrand::Rng::with_seed(seed);
         let (known, budget): (Vec<_>, _) = match woken {
@@ -388,10 +388,10 @@ impl Stage {
             }
             Woken::Minute => {
                 let budget = within(60, secs(55));
-                return drain::reconcile(&context, budget, &mut rng).await.unwrap_or_default();
+                return drain::reconcile(&context(budget), &mut rng).await.unwrap_or_default();
             }
         };
-        drain::run(&context, known, budget, &mut rng).await
+        drain::run(&context(budget), known, &mut rng).await
     }
 
     /// What the event of one of its hooks tells of a host.

@@ -4,7 +4,7 @@ use aws_sdk_ecs::types::{Attribute, TargetType};
 use jiff::Timestamp;
 use shared::aws::CallError;
 use shared::aws::sdk::{SdkCalls, failed};
-use shared::drain::known::MAINTENANCE_SINCE;
+use shared::drain::facts::registration::MAINTENANCE_SINCE;
 use shared::ids::{ClusterName, ContainerInstanceArn};
 
 /// Attributes in one request (ECS API reference, DeleteAttributes).

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::aws::batch::{FILTER_MAX, few_at_once, registered_in};
 use shared::config::{Config, Overrides};
-use shared::drain::deadlines::HEARTBEAT_TIMEOUT_SHORTEST;
+use shared::drain::rules::deadlines::HEARTBEAT_TIMEOUT_SHORTEST;
 use shared::ids::{ClusterName, GroupName, InstanceId};
 
 use super::Finding;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shared::aws::sdk::SdkCalls;
 use shared::clock::after;
-use shared::drain::report::Drain as Report;
-use shared::drain::standing::Standing;
+use shared::drain::reports::report::Drain as Report;
+use shared::drain::reports::standing::Standing;
 use shared::drain::{Context, Pursuit};
 use shared::ids::InstanceId;
 
 use super::since::Since;
 use super::words::{Teller, drawn};
-use crate::account::{Account, denials_behind};
+use crate::account::Account;
 use crate::failure::Failure;
 use crate::inventory::stands;
 use crate::screen::Screen;
@@ -85,14 +85,15 @@ async fn shown(
     let (mut teller, mut look_at): (_, Option<Timestamp>) = (Teller::default(), None);
     let mut since = Since::default();
     loop {
-        let standings: Vec<_> = pursuit.known().map(|(known, _)| stands(known, context)).collect();
+        let explanations = pursuit.explanations();
+        let standings: Vec<_> = pursuit.known().map(|(known, _)| stands(known, context, &explanations)).collect();
         let seen = standings.iter().filter(|it| it.status.is_some());
         last.extend(seen.map(|it| (it.instance_id.clone(), it.clone())));
         let something_is_known = standings.iter().any(|it| it.tasks_left.is_some() || !it.failures.is_empty());
         if !live && !json && something_is_known {
             screen.write(&teller.news(&standings, context.clock.now()))?;
         }
-        if let Some(denied) = denied(context, pursuit) {
+        if let Some(denied) = denied(pursuit) {
             return Err(denied);
         }
         // What a round has learnt is shown at once.
@@ -127,9 +128,8 @@ async fn shown(
 }
 
 /// What is denied that a host which is not settled cannot do without.
-fn denied(context: &Context<'_, SdkCalls>, pursuit: &Pursuit<'_, SdkCalls>) -> Option<Failure> {
+fn denied(pursuit: &Pursuit<'_, SdkCalls>) -> Option<Failure> {
     let open = pursuit.known().filter(|(_, settled)| settled.is_none());
-    let texts: Vec<_> = open.flat_map(|(known, _)| known.tries.errors()).map(ToOwned::to_owned).collect();
-    let mut denials = denials_behind(context.calls, &texts).into_iter();
-    denials.find(|denial| INDISPENSABLE.contains(&denial.operation)).map(Failure::of_denial)
+    let errors = open.flat_map(|(known, _)| known.patience.errors());
+    errors.filter(|error| INDISPENSABLE.contains(&error.operation())).find_map(Failure::of_denial)
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use shared::aws::InstanceStatus;
 use shared::aws::batch::few_at_once;
-use shared::drain::known::{Known, Registration};
+use shared::drain::facts::known::Known;
+use shared::drain::facts::registration::Registration;
 use shared::ids::ContainerInstanceArn;
 
 use crate::account::Account;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use console::style;
 use jiff::Timestamp;
 use shared::clock::after;
-use shared::drain::deadlines::STOP_GRACE;
-use shared::drain::decide::Outcome;
-use shared::drain::report::Drain as Report;
-use shared::drain::standing::Standing;
+use shared::drain::reports::report::Drain as Report;
+use shared::drain::reports::standing::Standing;
+use shared::drain::rules::deadlines::STOP_GRACE;
+use shared::drain::rules::decision::Outcome;
 use shared::ids::InstanceId;
 
 use super::pursuit::Last;

@@ -48,6 +48,16 @@ pub enum ErrorClass {
 }
 
 impl CallError {
+    /// The operation that was asked for.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        match self {
+            Self::Refused { operation, .. } | Self::NoAnswer { operation, .. } | Self::Incomplete { operation, .. } => {
+                operation
+            }
+        }
+    }
+
     /// What it means. Codes and messages: the API references of ECS and Auto Scaling, "Common Errors".
     #[must_use]
     pub fn class(&self) -> ErrorClass {

@@ -21,7 +21,7 @@ use self::answers::{
     auto_scaling_instance, container_instance, found, instance, service, task, task_protection, timestamp,
 };
 use super::connection::{CountingRetries, WithoutSignature, one_connector};
-use super::tally::{Denial, Tally};
+use super::tally::Tally;
 use super::{
     AutoScalingGroup, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Found,
     LifecycleActionResult, LifecycleHook, Page, ScalingActivity, Service, Task, TaskProtection,
@@ -111,14 +111,8 @@ impl SdkCalls {
     {
         self.tally.call(operation);
         let answer = request.await.map_err(failed(operation));
-        if let Err(error) = &answer {
-            match (error.class(), error) {
-                (ErrorClass::Throttled, _) => self.tally.throttled(operation),
-                (ErrorClass::Denied, CallError::Refused { operation, code, message }) => {
-                    self.tally.denied(Denial { operation, code: code.clone(), message: message.clone() });
-                }
-                _ => {}
-            }
+        if answer.as_ref().is_err_and(|error| error.class() == ErrorClass::Throttled) {
+            self.tally.throttled(operation);
         }
         answer
     }

@@ -1,4 +1,4 @@
-//! How many requests were sent, for the metrics, and what was denied, for people.
+//! How many requests were sent, for the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,26 +14,9 @@ pub struct Sent {
     pub retries: u64,
 }
 
-/// A request that AWS denied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denial {
-    /// The operation.
-    pub operation: &'static str,
-    /// AWS's error code.
-    pub code: String,
-    /// AWS's words.
-    pub message: String,
-}
-
 /// Counts by operation, since they were last taken. A clone counts with it.
 #[derive(Debug, Clone, Default)]
-pub struct Tally(Arc<Mutex<Counts>>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    sent: BTreeMap<String, Sent>,
-    denied: BTreeMap<&'static str, Denial>,
-}
+pub struct Tally(Arc<Mutex<BTreeMap<String, Sent>>>);
 
 impl Tally {
     /// A call begins. It may be given up before it is answered.
@@ -51,28 +34,17 @@ impl Tally {
         self.count(operation, |sent| sent.retries += 1);
     }
 
-    /// A call was denied; of each operation the last is kept.
-    pub(super) fn denied(&self, denial: Denial) {
-        self.counts().denied.insert(denial.operation, denial);
-    }
-
     /// What was counted, and begins anew.
     #[must_use]
     pub fn take(&self) -> BTreeMap<String, Sent> {
-        std::mem::take(&mut self.counts().sent)
-    }
-
-    /// The last denial of each operation.
-    #[must_use]
-    pub fn denials(&self) -> Vec<Denial> {
-        self.counts().denied.values().cloned().collect()
+        std::mem::take(&mut *self.counts())
     }
 
     fn count(&self, operation: &str, add: impl FnOnce(&mut Sent)) {
-        add(self.counts().sent.entry(operation.to_owned()).or_default());
+        add(self.counts().entry(operation.to_owned()).or_default());
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<String, Sent>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,26 +1,10 @@
-//! What every log line on a drain says: which instance, where, why it leaves, since when, and how many tasks are left.
+//! What is known of one host that is about to leave.
 
-use std::time::Duration;
-
-/// Seconds, to a tenth.
-pub(super) fn tenths(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 10.0).round() / 10.0
-}
-
-/// Logs one fact about a drain: `log_drain!(info, known, now, "heartbeat")`, further fields last.
-macro_rules! log_drain {
-    ($level:ident, $known:expr, $now:expr, $message:expr $(, $($field:tt)+)?) => {{
-        let known: &crate::drain::known::Known = $known;
-        tracing::$level!(
-            instance = known.departure.instance.as_str(),
-            cluster = known.cluster().map(crate::ids::ClusterName::as_str),
-            group = known.group().map(crate::ids::GroupName::as_str),
-            cause = known.departure.cause.as_str(),
-            elapsed_seconds = crate::drain::facts::tenths(crate::clock::between(known.started(), $now)),
-            remaining_tasks = known.remaining_tasks(),
-            $($($field)+,)?
-            "{}", $message
-        )
-    }};
-}
-pub(super) use log_drain;
+pub mod departure;
+pub mod hold;
+pub mod known;
+pub mod lifecycle;
+pub(crate) mod log;
+pub mod patience;
+pub mod proof;
+pub mod registration;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::deadlines::older_than;
 use crate::aws::Service;
+use crate::clock::older_than;
 use crate::ids::{ClusterName, GroupName, InstanceId, ServiceName, TaskArn};
 
 /// Entries of each kind: more than one account has in use at a time, and small.
@@ -124,25 +124,74 @@ struct Released {
     at: Timestamp,
 }
 
+/// A number of entries, the oldest of which makes room for another.
 #[derive(Debug)]
-struct Memory<K, V>(RefCell<BTreeMap<K, V>>);
+struct Memory<K, V>(RefCell<Entries<K, V>>);
+
+#[derive(Debug)]
+struct Entries<K, V> {
+    /// Each with the number of the `put` that wrote it.
+    each: BTreeMap<K, (u64, V)>,
+    puts: u64,
+}
 
 impl<K, V> Default for Memory<K, V> {
     fn default() -> Self {
-        Self(RefCell::default())
+        Self(RefCell::new(Entries { each: BTreeMap::new(), puts: 0 }))
     }
 }
 
 impl<K: Ord + Clone, V: Clone> Memory<K, V> {
     fn get(&self, key: &K) -> Option<V> {
-        self.0.borrow().get(key).cloned()
+        self.0.borrow().each.get(key).map(|(_, value)| value.clone())
     }
 
     fn put(&self, key: &K, value: V) {
         let mut entries = self.0.borrow_mut();
-        if entries.len() >= REMEMBERED_MAX {
-            let _makes_room = entries.pop_first();
+        entries.puts += 1;
+        let put = entries.puts;
+        entries.each.insert(key.clone(), (put, value));
+        if entries.each.len() > REMEMBERED_MAX {
+            let oldest = entries.each.iter().min_by_key(|(_, (put, _))| *put).map(|(key, _)| key.clone());
+            oldest.and_then(|key| entries.each.remove(&key));
         }
-        entries.insert(key.clone(), value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_answer_is_forgotten() {
+        let (remembered, task) = (Remembered::default(), TaskArn::from("arn:1"));
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        remembered.remember_protection(&task, Some(at(900)), at(0));
+        assert_eq!(remembered.protected_until(&task, at(300)), Some(at(900)));
+        assert!(
+            remembered.protected_until(&task, at(301)).is_none() && !remembered.knows_protection_of(&task, at(301))
+        );
+    }
+
+    #[test]
+    fn a_release_is_remembered_for_an_hour_and_for_one_termination_alone() {
+        let remembered = Remembered::default();
+        let instance = InstanceId::parse("i-1234567890abcdef0").unwrap();
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        remembered.remember_release(&instance, at(0), at(100));
+        assert!(remembered.is_released(&instance, at(0), at(3_700)));
+        assert!(!remembered.is_released(&instance, at(0), at(3_701)));
+        assert!(!remembered.is_released(&instance, at(1), at(100)), "it came back, and leaves again");
+    }
+
+    #[test]
+    fn the_oldest_entry_makes_room() {
+        let memory: Memory<usize, ()> = Memory::default();
+        (0..REMEMBERED_MAX).for_each(|key| memory.put(&(REMEMBERED_MAX - key), ()));
+        memory.put(&REMEMBERED_MAX, ());
+        assert!(memory.get(&1).is_some() && memory.get(&REMEMBERED_MAX).is_some(), "it is written anew");
+        memory.put(&0, ());
+        assert!(memory.get(&(REMEMBERED_MAX - 1)).is_none(), "the one written longest ago goes");
+        assert!(memory.get(&0).is_some() && memory.get(&REMEMBERED_MAX).is_some() && memory.get(&1).is_some());
     }
 }

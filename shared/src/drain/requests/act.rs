@@ -1,0 +1,282 @@
+//! A round: what is asked of AWS for every host, in the order of its urgency, in as few requests as their limits allow.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures_util::future::{join, join3, join4};
+use jiff::Timestamp;
+use tokio::time::timeout_at;
+
+use super::answer::{Answer, Finding, already_released, answers, take_in};
+use super::hosts::{self, by_cluster, take_container_instances};
+use super::listing::Listings;
+use super::tasks;
+use crate::aws::batch::{self, few_at_once, until_throttled};
+use crate::aws::{CallError, Calls, ErrorClass, InstanceStatus, LifecycleActionResult};
+use crate::drain::context::Context;
+use crate::drain::drainee::{Drainee, chosen};
+use crate::drain::facts::departure::Cause;
+use crate::drain::facts::hold::Ours;
+use crate::drain::facts::known::Known;
+use crate::drain::facts::log::{log_drain, log_failure};
+use crate::drain::facts::patience::Request;
+use crate::drain::facts::registration::Tasks;
+use crate::drain::rules::decision::{Ask, Settled};
+use crate::ids::{ClusterName, HookName, TaskArn};
+
+/// What begins the `stoppedReason` of each task that a drainer told to stop.
+pub(crate) const STOP_REASON: &str = "ecs-drainer: ";
+
+/// What is asked for each host, by its index.
+pub(crate) type Asked = (usize, Ask);
+
+/// DRAINING and StopTask: what a task's grace depends on goes before everything else.
+pub(crate) async fn urgent<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &mut [Drainee],
+    asked: &[Asked],
+    rng: &mut fastrand::Rng,
+) {
+    let to_drain = indexes(asked, |ask| *ask == Ask::Drain);
+    let drained = set_draining(context, drainees, &to_drain).await;
+    take_in(context, drainees, drained, rng);
+
+    let to_stop = asked.iter().filter_map(|(index, ask)| match ask {
+        Ask::StopTasks(tasks) => Some((*index, tasks.as_slice())),
+        _ => None,
+    });
+    let told = stop_tasks(context, drainees, &to_stop.collect::<Vec<_>>()).await;
+    take_in(context, drainees, told, rng);
+}
+
+/// Releases, then heartbeats, then every read, side by side. Of the hosts in `waiting` some may ride along. Reads that are
+/// still under way at `reads_until` are cut off.
+pub(crate) async fn others_and_read<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &mut [Drainee],
+    (asked, waiting): (&[Asked], &[usize]),
+    reads_until: Option<Timestamp>,
+    listings: &Listings,
+    rng: &mut fastrand::Rng,
+) {
+    let due = due_on_hooks(drainees, asked);
+    let requests = due.iter().map(|(index, known, ask)| ask_of_hook(context, *index, known, ask));
+    let told = until_throttled(requests, Answer::is_throttled).await;
+    let held_back = |((index, _, ask), answer): (&(usize, _, &Ask), Option<Answer>)| {
+        answer.unwrap_or_else(|| Answer::held_back(*index, ask.request()))
+    };
+    let told: Vec<_> = due.iter().zip(told).map(held_back).collect();
+    take_in(context, drainees, told, rng);
+
+    let those_that_ask = |wanted: &[Ask]| indexes(asked, |ask| wanted.contains(ask));
+    let hooks = those_that_ask(&[Ask::Hold, Ask::HoldAndLocation]);
+    let locations = those_that_ask(&[Ask::Location, Ask::HoldAndLocation]);
+    let [starts, instances, every, stragglers, services] =
+        [Ask::Start, Ask::Instance, Ask::Tasks, Ask::Stragglers, Ask::Services].map(|ask| those_that_ask(&[ask]));
+    let readers: &[Drainee] = drainees;
+    let done = RefCell::new(Vec::new());
+    let of_hosts = join4(
+        into(&done, hosts::starts(context, readers, &starts)),
+        into(&done, hosts::holds(context, readers, &hooks)),
+        into(&done, hosts::locations(context, readers, &locations)),
+        into(&done, hosts::instances(context, readers, &instances, waiting)),
+    );
+    let of_tasks = join3(
+        into(&done, tasks::every(context, listings, readers, &every)),
+        into(&done, tasks::stragglers(context, readers, &stragglers)),
+        into(&done, tasks::services(context, readers, &services)),
+    );
+    let reads = join(of_hosts, of_tasks);
+    match reads_until {
+        // No read is worth a late SIGTERM: what is cut off is read again, or gone on with.
+        Some(time) => drop(timeout_at(context.clock.instant(time), reads).await),
+        None => drop(reads.await),
+    }
+    take_in(context, drainees, done.into_inner(), rng);
+}
+
+/// Keeps what a read told, whatever becomes of those beside it.
+async fn into(done: &RefCell<Vec<Answer>>, answers: impl Future<Output = Vec<Answer>>) {
+    let answers = answers.await;
+    done.borrow_mut().extend(answers);
+}
+
+fn indexes(asked: &[Asked], fits: impl Fn(&Ask) -> bool) -> Vec<usize> {
+    asked.iter().filter(|(_, ask)| fits(ask)).map(|(index, _)| *index).collect()
+}
+
+async fn set_draining<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], indexes: &[usize]) -> Vec<Answer> {
+    let mut answers = answers(indexes, Request::Drain);
+    let clusters = by_cluster(drainees, indexes, |r| r.status == InstanceStatus::Active);
+    let requests = clusters.iter().map(|(cluster, (arns, _))| batch::set_draining(context.calls, cluster, arns));
+    for ((_, owners), told) in clusters.values().zip(few_at_once(requests).await) {
+        for drained in &told.found {
+            for (_, known) in chosen(drainees, owners.get(&drained.arn).map_or(&[], Vec::as_slice)) {
+                log_drain!(info, known, context.clock.now(), "set DRAINING", container_instance = %drained.arn);
+            }
+        }
+        take_container_instances(&mut answers, owners, told);
+    }
+    answers.into_values().collect()
+}
+
+async fn stop_tasks<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &[Drainee],
+    wanted: &[(usize, &[TaskArn])],
+) -> Vec<Answer> {
+    let each = wanted.iter().flat_map(|(index, arns)| {
+        let known = drainees.get(*index).map(|drainee| &drainee.known);
+        arns.iter().filter_map(move |arn| Some((*index, known?, cluster_of(known?, arn)?, arn)))
+    });
+    let each: Vec<_> = each.collect();
+    let requests = each
+        .iter()
+        .map(|(_, known, cluster, arn)| async { context.calls.stop_task(cluster, arn, &stop_reason(known)).await });
+    let told = until_throttled(requests, |told| is_throttled(told)).await;
+
+    let indexes: Vec<_> = wanted.iter().map(|(index, _)| *index).collect();
+    let mut answers = answers(&indexes, Request::StopTasks);
+    for ((index, known, _, arn), told) in each.into_iter().zip(told) {
+        let Some(answer) = answers.get_mut(&index) else { continue };
+        match told {
+            None => answer.held_back = true,
+            Some(Ok(task)) => {
+                let (owner, now) = (task.group.as_str(), context.clock.now());
+                log_drain!(info, known, now, "told a task to stop", task = %arn, task_group = owner);
+                answer.findings.push(Finding::Stopping(task));
+            }
+            Some(Err(error)) if error.class() == ErrorClass::Absent => {
+                answer.findings.push(Finding::Forgotten(arn.clone()));
+            }
+            Some(Err(error)) => {
+                log_failure("stopping a task", &error);
+                answer.error = Some(Rc::new(error));
+            }
+        }
+    }
+    answers.into_values().collect()
+}
+
+fn is_throttled<T>(answer: &Result<T, CallError>) -> bool {
+    answer.as_ref().is_err_and(|error| error.class() == ErrorClass::Throttled)
+}
+
+fn cluster_of<'a>(known: &'a Known, task: &TaskArn) -> Option<&'a ClusterName> {
+    let holds = |tasks: &Tasks| tasks.each.contains_key(task);
+    known.registrations.iter().find(|r| r.tasks.as_ref().is_some_and(holds)).map(|r| &r.cluster)
+}
+
+/// Shown to people as the task's `stoppedReason`.
+fn stop_reason(known: &Known) -> String {
+    let cause = match known.departure.cause {
+        Cause::Termination { .. } => "Auto Scaling is about to terminate",
+        Cause::Maintenance => "an operator drains, by hand,",
+        _ => "a Spot interruption is about to end",
+    };
+    format!("{STOP_REASON}{cause} its host {}", known.departure.instance)
+}
+
+/// Releases before heartbeats.
+fn due_on_hooks<'a>(drainees: &'a [Drainee], asked: &'a [Asked]) -> Vec<(usize, &'a Known, &'a Ask)> {
+    let due = asked.iter().filter_map(|(index, ask)| match ask {
+        Ask::Complete { .. } | Ask::Heartbeat => Some((*index, &drainees.get(*index)?.known, ask)),
+        _ => None,
+    });
+    let mut due: Vec<_> = due.collect();
+    due.sort_by_key(|(_, _, ask)| **ask == Ask::Heartbeat);
+    due
+}
+
+async fn ask_of_hook<C: Calls>(context: &Context<'_, C>, index: usize, known: &Known, ask: &Ask) -> Answer {
+    match (ask, known.ours()) {
+        (Ask::Complete { result, settled }, Some(ours)) => {
+            complete(context, index, known, ours, *result, settled).await
+        }
+        (Ask::Heartbeat, Some(ours)) => heartbeat(context, index, known, ours).await,
+        // The rules complete and keep alive only what we hold.
+        _ => Answer::new(index, ask.request()),
+    }
+}
+
+async fn complete<C: Calls>(
+    context: &Context<'_, C>,
+    index: usize,
+    known: &Known,
+    ours: &Ours,
+    result: LifecycleActionResult,
+    settled: &Settled,
+) -> Answer {
+    let instance = &known.departure.instance;
+    let request = |hook| context.calls.complete_lifecycle_action(&ours.group, hook, instance, result);
+    let mut answer = Answer::new(index, Request::Complete);
+    match on_each_hook(ours, request).await {
+        Ok(InForce::Some) => {
+            let (outcome, detail) = (settled.outcome.as_str(), settled.detail.as_str());
+            log_drain!(info, known, context.clock.now(), "released", result = result.as_str(), outcome, detail);
+            answer.findings.push(Finding::Ended(settled.clone()));
+        }
+        Ok(InForce::None) => answer.findings.push(Finding::Ended(already_released(&settled.detail))),
+        Err(error) => {
+            log_failure("completing the lifecycle action", &error);
+            answer.error = Some(Rc::new(error));
+        }
+    }
+    if answer.error.is_none() && result == LifecycleActionResult::Continue {
+        remember_release(context, known, ours);
+    }
+    answer
+}
+
+/// Where another's hook still holds the instance, so that a scan need not ask every time whether ours does.
+fn remember_release<C>(context: &Context<'_, C>, known: &Known, ours: &Ours) {
+    if ours.others_hold_too {
+        let now = context.clock.now();
+        context.remembered.remember_release(&known.departure.instance, known.started(), now);
+    }
+}
+
+async fn heartbeat<C: Calls>(context: &Context<'_, C>, index: usize, known: &Known, ours: &Ours) -> Answer {
+    let instance = &known.departure.instance;
+    let request = |hook| context.calls.record_lifecycle_action_heartbeat(&ours.group, hook, instance);
+    let mut answer = Answer::new(index, Request::Heartbeat);
+    match on_each_hook(ours, request).await {
+        Ok(InForce::Some) => {
+            log_drain!(info, known, context.clock.now(), "heartbeat");
+            answer.findings.push(Finding::Heartbeat);
+        }
+        Ok(InForce::None) => {
+            remember_release(context, known, ours);
+            answer.findings.push(Finding::Ended(already_released("its tasks may still run")));
+        }
+        Err(error) => {
+            log_failure("the heartbeat", &error);
+            answer.error = Some(Rc::new(error));
+        }
+    }
+    answer
+}
+
+/// Whether any of our lifecycle actions on an instance was still in force.
+enum InForce {
+    Some,
+    None,
+}
+
+/// Asks the same for each of our hooks: no API tells which of them the instance waits on, only the answer does.
+async fn on_each_hook<'a, F: Future<Output = Result<(), CallError>>>(
+    ours: &'a Ours,
+    request: impl Fn(&'a HookName) -> F,
+) -> Result<InForce, CallError> {
+    let mut in_force = InForce::None;
+    let mut failed = None;
+    for hook in &ours.hooks {
+        match request(hook).await {
+            Ok(()) => in_force = InForce::Some,
+            // A group that is not there any more has no action either.
+            Err(error) if matches!(error.class(), ErrorClass::Gone | ErrorClass::Absent) => {}
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(in_force), Err)
+}

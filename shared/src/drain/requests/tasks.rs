@@ -1,0 +1,206 @@
+//! Reads of tasks: every one on each host, those that had not stopped, and what kind of services own them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::answer::{Answer, Finding, answers};
+use super::hosts::errors_by_key;
+use super::listing::{Listed, Listings, Reader, Unit};
+use super::plan::{self, Lists};
+use crate::aws::batch::{self, few_at_once, until_throttled};
+use crate::aws::{CallError, Calls, ErrorClass, Service};
+use crate::drain::context::Context;
+use crate::drain::drainee::{Drainee, chosen};
+use crate::drain::facts::log::log_failure;
+use crate::drain::facts::patience::Request;
+use crate::ids::{ClusterName, ServiceName, TaskArn};
+
+/// Hosts whose own lists are read before it is asked again what is urgent: slow lists may take seconds.
+const HOST_LISTS_A_ROUND: usize = 40;
+/// To know the daemons is worth no longer a wait: some task's StopTask may stand behind it.
+const SERVICES_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Every task on each, described a hundred at a time across the hosts of a cluster. A task once seen STOPPED is not
+/// asked about again. A cluster's whole lists tell of every host in it that drains, whether or not it asked.
+pub(crate) async fn every<C: Calls>(
+    context: &Context<'_, C>,
+    listings: &Listings,
+    drainees: &[Drainee],
+    indexes: &[usize],
+) -> Vec<Answer> {
+    if indexes.is_empty() {
+        return Vec::new();
+    }
+    let (mut of_clusters, mut of_hosts, mut answers) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let asking: BTreeSet<_> = indexes.iter().copied().collect();
+    let others = drainees.iter().enumerate().filter(|(index, d)| !d.is_settled() && !asking.contains(index));
+    let others: Vec<_> = others.map(|(index, _)| index).collect();
+    for (cluster, asked) in readers(drainees, indexes) {
+        let draining = |(_, r): &Reader<'_>| r.cluster == *cluster && r.is_draining();
+        let riders: Vec<_> = registrations(drainees, &others).filter(draining).collect();
+        let unit = Unit { scope: (cluster.clone(), None), asked, riders };
+        match plan::lists(&listings.wish(context, &unit)) {
+            Lists::OfCluster => of_clusters.push(unit),
+            Lists::OfHosts => of_hosts.extend(unit.asked),
+            Lists::OfClusterLater => answers.extend(unit.asked.iter().map(|(index, _)| (*index, held_back(*index)))),
+        }
+    }
+    let lists = of_clusters.iter().map(|unit| listings.list(context, &unit.scope, unit.served()));
+    let listed = few_at_once(lists).await;
+    let mut units = Vec::new();
+    for (unit, listed) in of_clusters.into_iter().zip(listed) {
+        match listed {
+            Listed::TooLong => of_hosts.extend(unit.asked),
+            // The right to list a container instance's tasks is not the right to list a cluster's.
+            Listed::Failed { error, .. } if error.class() == ErrorClass::Denied => {
+                log_failure("listing a cluster's tasks", &error);
+                listings.is_unsuited(unit.scope.0);
+                of_hosts.extend(unit.asked);
+            }
+            listed => units.push((unit, listed)),
+        }
+    }
+    of_hosts.truncate(HOST_LISTS_A_ROUND);
+    let of_hosts: Vec<_> = of_hosts.into_iter().map(Unit::of_host).collect();
+    let lists = of_hosts.iter().map(|unit| listings.list(context, &unit.scope, usize::MAX));
+    let listed = until_throttled(lists, |listed| listed.is_throttled()).await;
+    for (unit, listed) in of_hosts.into_iter().zip(listed) {
+        match listed {
+            Some(listed) => units.push((unit, listed)),
+            None => answers.extend(unit.asked.iter().map(|(index, _)| (*index, held_back(*index)))),
+        }
+    }
+
+    let errors = listings.describe(context, &units).await;
+    for (unit, listed) in units {
+        let (error, progressed) = match listed {
+            Listed::Failed { error, progressed } => {
+                log_failure("listing tasks", &error);
+                (Some(Rc::new(error)), progressed)
+            }
+            // What was described is kept, too.
+            _ => (listings.trouble(&unit, &errors), true),
+        };
+        if error.is_some() {
+            for (index, _) in unit.asked {
+                let answer = answers.entry(index).or_insert_with(|| Answer::new(index, Request::Tasks));
+                (answer.error, answer.progressed) = (error.clone(), progressed);
+            }
+            continue;
+        }
+        if unit.scope.1.is_none() {
+            listings.was_read(unit.scope.0.clone(), context.clock.now());
+        }
+        for (index, finding) in listings.conclude(&unit) {
+            let answer = answers.entry(index).or_insert_with(|| Answer::new(index, Request::Tasks));
+            answer.findings.push(finding);
+        }
+    }
+    answers.into_values().collect()
+}
+
+fn held_back(index: usize) -> Answer {
+    Answer::held_back(index, Request::Tasks)
+}
+
+/// What became of those tasks that had not stopped when they were last seen: no list is read for it.
+pub(crate) async fn stragglers<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &[Drainee],
+    indexes: &[usize],
+) -> Vec<Answer> {
+    let read_at = context.clock.now();
+    let clusters = readers(drainees, indexes);
+    let wanted: Vec<(&ClusterName, Vec<TaskArn>)> = clusters
+        .iter()
+        .map(|(cluster, readers)| {
+            let tasks: BTreeSet<_> = readers.iter().flat_map(|(_, r)| r.unstopped()).map(|task| &task.arn).collect();
+            (*cluster, tasks.into_iter().cloned().collect())
+        })
+        .collect();
+    let requests = wanted.iter().map(|(cluster, arns)| batch::tasks(context.calls, cluster, arns));
+    let mut answers = answers(indexes, Request::Tasks);
+    for (readers, told) in clusters.into_values().zip(few_at_once(requests).await) {
+        let found: BTreeMap<_, _> = told.found.iter().map(|task| (&task.arn, task)).collect();
+        told.unknown.iter().for_each(|unknown| log_failure("describing tasks", &unknown.error));
+        let errors = errors_by_key(told.unknown);
+        for (index, registration) in readers {
+            let Some(answer) = answers.get_mut(&index) else { continue };
+            let mine: Vec<_> = registration.unstopped().map(|task| &task.arn).collect();
+            if let Some(error) = mine.iter().find_map(|arn| errors.get(*arn)) {
+                answer.error = Some(error.clone());
+                continue;
+            }
+            let (arn, absent) = (registration.arn.clone(), told.absent.iter().filter(|arn| mine.contains(arn)));
+            let absent = absent.cloned().collect();
+            let found = mine.iter().filter_map(|arn| found.get(arn)).map(|task| (*task).clone()).collect();
+            answer.findings.push(Finding::Stragglers { arn, found, absent, read_at });
+        }
+    }
+    answers.into_values().collect()
+}
+
+/// Whether the services that own tasks on each are daemons.
+pub(crate) async fn services<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &[Drainee],
+    indexes: &[usize],
+) -> Vec<Answer> {
+    let clusters = readers(drainees, indexes);
+    let names = |readers: &Vec<Reader<'_>>| -> Vec<ServiceName> {
+        let names: BTreeSet<_> = readers.iter().flat_map(|(_, registration)| registration.unknown_services()).collect();
+        names.into_iter().collect()
+    };
+    let wanted: Vec<(&ClusterName, Vec<ServiceName>)> = clusters.iter().map(|(c, r)| (*c, names(r))).collect();
+    let requests = wanted
+        .iter()
+        .map(|(cluster, names)| timeout(SERVICES_PATIENCE, batch::services(context.calls, cluster, names)));
+    let mut answers = answers(indexes, Request::Services);
+    for (readers, told) in clusters.into_values().zip(few_at_once(requests).await) {
+        let (told, error) = match told {
+            Ok(mut told) => {
+                told.unknown.iter().for_each(|unknown| log_failure("describing services", &unknown.error));
+                let error = (!told.unknown.is_empty()).then(|| told.unknown.swap_remove(0).error);
+                let kinds = told.found.into_iter().map(|Service { name, is_daemon, .. }| (name, is_daemon));
+                // A service that is gone keeps nothing any more.
+                let kinds = kinds.chain(told.absent.into_iter().map(|name| (name, false)));
+                (kinds.collect(), error)
+            }
+            Err(_) => (BTreeMap::new(), Some(took_too_long())),
+        };
+        let error = error.map(Rc::new);
+        for (index, registration) in readers {
+            let Some(answer) = answers.get_mut(&index) else { continue };
+            let wanted = registration.unknown_services();
+            if wanted.iter().any(|name| !told.contains_key(name)) {
+                answer.error.clone_from(&error);
+            }
+            let daemons =
+                told.iter().filter(|(name, _)| wanted.contains(*name)).map(|(n, d)| (n.clone(), *d)).collect();
+            answer.findings.push(Finding::Services(registration.arn.clone(), daemons));
+        }
+    }
+    answers.into_values().collect()
+}
+
+fn took_too_long() -> CallError {
+    let what = format!("it took longer than {} s", SERVICES_PATIENCE.as_secs());
+    CallError::Incomplete { operation: "DescribeServices", what }
+}
+
+fn registrations<'a>(drainees: &'a [Drainee], indexes: &'a [usize]) -> impl Iterator<Item = Reader<'a>> {
+    chosen(drainees, indexes)
+        .flat_map(|(index, known)| known.registrations.iter().map(move |registration| (index, registration)))
+}
+
+/// By cluster, and in the order of `indexes`, which is that of urgency.
+fn readers<'a>(drainees: &'a [Drainee], indexes: &'a [usize]) -> BTreeMap<&'a ClusterName, Vec<Reader<'a>>> {
+    let mut clusters: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (index, registration) in registrations(drainees, indexes) {
+        clusters.entry(&registration.cluster).or_default().push((index, registration));
+    }
+    clusters
+}

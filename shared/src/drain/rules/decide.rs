@@ -1,0 +1,104 @@
+//! What comes next for one host: the first rule that fits.
+
+use jiff::Timestamp;
+
+use super::deadlines::next_heartbeat;
+use super::decision::{Ask, Case, Decision, Outcome, Settled, Step, Verdict};
+use super::terms::Terms;
+use super::{ending, located, ours, stopping};
+use crate::clock::after;
+use crate::drain::facts::known::Known;
+
+/// A rule says nothing of a host that it does not fit.
+pub type Rule = fn(&Case<'_>) -> Option<Verdict>;
+
+/// Every rule, in the order in which they are tried, each with what it says.
+pub const RULES: [(&str, Rule); 24] = [
+    ("It waits on no hook of ours → left alone; its event is ahead of its state → look again.", ours::is_held_by_us),
+    ("Its Spot notice is over → ignored, or given up where it was never located.", ours::is_not_taken_yet),
+    ("It is not located, for a read failed → look again.", located::is_located),
+    ("It is registered in unwatched clusters only → ignored.", located::is_watched),
+    ("It was in no cluster when that was last asked, long ago → ask again.", located::is_still_nowhere),
+    (
+        "It is in no cluster, and another's hook holds it, too → ask when its termination began.",
+        located::is_dated_nowhere,
+    ),
+    ("It is in no cluster, and every cluster answered → release.", located::is_nowhere),
+    ("An operator set it ACTIVE again, of a drain by hand → left alone.", ours::is_not_taken_back),
+    ("Its tasks are those of ECS Managed Instances → ignored.", ours::is_not_managed),
+    ("Our hook was completed before, and another's holds it → left alone.", ours::is_not_released),
+    ("It is ACTIVE → set it DRAINING.", ours::is_set_draining),
+    ("A heartbeat is due → send it.", ours::is_kept_alive),
+    ("It hibernates, or a rebalance was recommended → no more than DRAINING.", ours::is_waited_for),
+    ("It is DRAINING, and many leave at once → left to reconcile.", ours::is_not_left_to_reconcile),
+    ("Many leave at once, and it is not DRAINING yet → look at it, and no more.", ours::is_not_in_a_burst),
+    ("It is not known when its termination began, and why → ask.", ours::is_dated),
+    ("Every task is STOPPED, and two whole reads prove it → release.", ending::every_task_stopped),
+    ("Its agent is lost, and Auto Scaling calls it unhealthy → release.", ending::host_is_gone),
+    ("Its deadline passed, and the policy is not to wait → release.", ending::deadline_passed),
+    ("Tasks are due to be stopped → stop them.", stopping::due_tasks),
+    ("Tasks are due to be stopped, and a daemon may be among them → ask their services.", stopping::due_daemons),
+    ("It is time to look at the host → look.", stopping::next_look),
+    ("Its tasks may have stopped, or must be known → read them.", stopping::tasks_to_read),
+    ("Tasks will soon be due, and a daemon may be among them → ask their services.", stopping::daemons_ahead),
+];
+
+/// What comes next for a host: what the first rule that fits says, or else a pause until one may.
+#[must_use]
+pub fn decide(known: &Known, terms: &Terms, now: Timestamp) -> Decision {
+    let case = Case::new(known, terms, now);
+    let step = RULES.iter().find_map(|(_, rule)| step(rule(&case)?, &case));
+    let step = step.unwrap_or_else(|| Step::WaitUntil(earliest(&case)));
+    let step = if terms.policy.dry_run { instead(step, &case) } else { step };
+    Decision { step, reads_until: stopping::reads_until(&case) }
+}
+
+/// The one place where patience is asked: no rule can ask in a loop for what failed or was held back.
+fn step(verdict: Verdict, case: &Case<'_>) -> Option<Step> {
+    match verdict {
+        Verdict::Settled(settled) => Some(Step::Settled(settled)),
+        Verdict::Wants(ask) | Verdict::Needs(ask) if case.may(ask.request()) => Some(Step::Ask(ask)),
+        Verdict::Wants(_) => None,
+        Verdict::Needs(_) => {
+            let times = case.known.patience.not_before().filter(|time| *time > case.now);
+            Some(Step::WaitUntil(times.min().unwrap_or_else(|| earliest(case))))
+        }
+        Verdict::WaitsUntil(time) => Some(Step::WaitUntil(time)),
+        Verdict::Rests => Some(Step::WaitUntil(earliest(case))),
+    }
+}
+
+/// The earliest time at which a rule may say something else.
+fn earliest(case: &Case<'_>) -> Timestamp {
+    let Case { known, terms, deadlines, now } = *case;
+    let times = [
+        Some(known.next_look),
+        Some(stopping::reading_ahead(deadlines)),
+        Some(deadlines.stop_at),
+        deadlines.give_up_at,
+        next_heartbeat(known, deadlines),
+    ];
+    let lost = known.registrations.iter().filter_map(|it| ending::agent_lost_from(it, case));
+    let times = times.into_iter().flatten().chain(lost).chain(known.patience.not_before());
+    times.filter(|time| *time > now).min().unwrap_or_else(|| after(now, terms.policy.pace.max))
+}
+
+/// What a dry run makes of a step: it reads on until something would be done or waited for.
+fn instead(step: Step, case: &Case<'_>) -> Step {
+    let would = |what: String| Step::Settled(Settled { outcome: Outcome::WouldDrain, detail: format!("would {what}") });
+    match step {
+        Step::Ask(Ask::Drain) => would("set it DRAINING".to_owned()),
+        Step::Ask(Ask::StopTasks(tasks)) => would(format!("stop {} tasks", tasks.len())),
+        Step::Ask(Ask::Complete { settled, .. }) => {
+            would(format!("release it, {}: {}", settled.outcome, settled.detail))
+        }
+        Step::WaitUntil(_) if waits_for_tasks(case.known) => would("wait for its tasks to stop".to_owned()),
+        other => other,
+    }
+}
+
+fn waits_for_tasks(known: &Known) -> bool {
+    let may_drain = known.ours().is_some() || !known.departure.cause.is_held();
+    let counts_tasks = known.registrations.iter().any(|registration| registration.counted_tasks > 0);
+    may_drain && (known.stragglers().next().is_some() || counts_tasks)
+}

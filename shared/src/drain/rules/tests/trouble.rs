@@ -1,0 +1,36 @@
+//! What a report says of a drain that does not go as it should.
+
+use super::fixtures::{at, draining, fail, held, ours, read_tasks, task};
+use super::*;
+use crate::drain::reports::Explanations;
+use crate::drain::reports::report::{Trouble, report};
+
+fn trouble(known: &Known, outcome: Outcome, seconds: u64) -> Option<Trouble> {
+    let settled = Settled { outcome, detail: String::new() };
+    report(known, settled, &terms(known), &Explanations::default(), at(seconds)).measures.trouble
+}
+
+#[test]
+fn a_drain_is_past_its_deadline_when_a_task_was_not_stopped_by_then() {
+    let mut waits = draining(1);
+    read_tasks(&mut waits, &[task("web", "RUNNING", "RUNNING")], 0);
+    assert_eq!(trouble(&waits, Outcome::HandedOver, 3_599), None);
+    assert_eq!(trouble(&waits, Outcome::HandedOver, 3_600), Some(Trouble::PastDeadline));
+    assert_eq!(trouble(&waits, Outcome::TimedOut, 4_200), Some(Trouble::PastDeadline));
+    assert_eq!(trouble(&waits, Outcome::Ignored, 4_200), None);
+
+    for (stopped_at, expected) in [(3_590, None), (3_601, Some(Trouble::PastDeadline))] {
+        let stopped = Task { stopped_at: Some(at(stopped_at)), ..task("web", "STOPPED", "STOPPED") };
+        read_tasks(&mut waits, &[stopped], 3_610);
+        assert_eq!(trouble(&waits, Outcome::Drained, 3_620), expected, "when it was released does not count");
+    }
+}
+
+#[test]
+fn an_instance_is_not_located_when_a_search_failed() {
+    let mut unlocated = held(HeldBy::Ours(ours()));
+    assert_eq!(trouble(&unlocated, Outcome::HandedOver, 10), None, "there was no time to ask");
+    fail(&mut unlocated, Request::Location, 5);
+    assert_eq!(trouble(&unlocated, Outcome::HandedOver, 10), Some(Trouble::NeverLocated));
+    assert_eq!(trouble(&unlocated, Outcome::Ignored, 10), None);
+}

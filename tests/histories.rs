@@ -2,7 +2,8 @@
 //!
 //! `HISTORIES` says how many (2,000 by default), `HISTORY_SEED` plays one of them alone. A failure names its seed, and is
 //! shrunk to the smallest history that still fails; the same seed plays the same history again. `HISTORY_LOG` names a file
-//! for every request of the first 200: two versions whose files are equal ask AWS for the same, at the same times.
+//! for every request of the first 200, or of that one: two versions whose files are equal ask AWS for the same, at the same
+//! times.
 
 mod judge;
 mod plan;
@@ -94,7 +95,8 @@ fn requests(seed: u64) -> Vec<(Timestamp, Request)> {
 fn the_same_seed_plays_the_same_history() {
     if let Ok(path) = std::env::var("HISTORY_LOG") {
         let mut file = BufWriter::new(File::create(path).unwrap());
-        for (seed, (at, request)) in (0..LOGGED).flat_map(|seed| requests(seed).into_iter().map(move |it| (seed, it))) {
+        let seeds = variable("HISTORY_SEED").map_or(0..LOGGED, |seed| seed..seed + 1);
+        for (seed, (at, request)) in seeds.flat_map(|seed| requests(seed).into_iter().map(move |it| (seed, it))) {
             writeln!(file, "{seed} {at} {request:?}").unwrap();
         }
         return;

@@ -23,8 +23,8 @@ use shared::drain::rules::decision::Outcome;
 use shared::drain::{Budget, Context, Pursuit};
 use shared::ids::{ClusterName, InstanceId};
 
-use self::pursuit::{How, Last, pursue};
-use self::words::{end, left_alone, promise};
+use self::pursuit::{How, pursue};
+use self::words::{Last, end, left_alone, promise};
 use crate::End;
 use crate::account::Account;
 use crate::arguments;

@@ -319,7 +319,9 @@ impl Judge {
         let pages = 1 + 40 / self.plan.world.page_size;
         let most = 200 + REQUESTS_A_MINUTE * pages * minutes * self.hosts.len();
         if world.requests().len() > most {
-            return Err(format!("{} requests in {minutes} minutes", world.requests().len()));
+            let mut counts: BTreeMap<_, usize> = BTreeMap::new();
+            world.requests().iter().for_each(|it| *counts.entry(it.request.operation().name()).or_default() += 1);
+            return Err(format!("{} requests in {minutes} minutes: {counts:?}", world.requests().len()));
         }
         let mut seen = self.seen.clone();
         for (id, truth) in &self.hosts {

@@ -1,18 +1,15 @@
 //! Going on with a drain by hand until it is over, and showing how far it has come.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::aws::sdk::SdkCalls;
 use shared::clock::after;
 use shared::drain::reports::report::Drain as Report;
-use shared::drain::reports::standing::Standing;
 use shared::drain::{Context, Pursuit};
-use shared::ids::InstanceId;
 
 use super::since::Since;
-use super::words::{Teller, drawn};
+use super::words::{Last, Teller, drawn};
 use crate::account::Account;
 use crate::failure::Failure;
 use crate::inventory::stands;
@@ -31,9 +28,6 @@ const INDISPENSABLE: [&str; 6] = [
 /// How often people are told which tasks are left, for every so many hosts: a few requests, out of an account's twenty a second.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const HOSTS_A_LOOK: usize = 10;
-
-/// Where each host stood when it was last seen in a cluster.
-pub(super) type Last = BTreeMap<InstanceId, Standing>;
 
 /// How a pursuit ended.
 #[derive(Debug)]

@@ -12,11 +12,13 @@ use shared::drain::rules::deadlines::STOP_GRACE;
 use shared::drain::rules::decision::Outcome;
 use shared::ids::InstanceId;
 
-use super::pursuit::Last;
 use crate::arguments;
 use crate::failure::listed;
 use crate::text::{count, duration, time_of_day, wrapped};
 use crate::view::{picture, task_lines};
+
+/// Where each host stood when it was last seen in a cluster.
+pub(super) type Last = BTreeMap<InstanceId, Standing>;
 
 /// Between two lines on a host, where there is no picture to be drawn.
 const TOLD_EVERY: Duration = Duration::from_secs(30);

@@ -133,7 +133,7 @@ async fn stop_tasks<C: Calls>(
     let requests = each
         .iter()
         .map(|(_, known, cluster, arn)| async { context.calls.stop_task(cluster, arn, &stop_reason(known)).await });
-    let told = until_throttled(requests, |told| is_throttled(told)).await;
+    let told = until_throttled(requests, is_throttled).await;
 
     let indexes: Vec<_> = wanted.iter().map(|(index, _)| *index).collect();
     let mut answers = answers(&indexes, Request::StopTasks);

@@ -21,22 +21,22 @@ pub(super) struct Wish {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lists {
     /// The whole cluster's.
-    OfCluster,
+    Cluster,
     /// The whole cluster's, a little later: more hosts will ask by then.
-    OfClusterLater,
+    ClusterLater,
     /// Each host's own.
-    OfHosts,
+    Hosts,
 }
 
 /// Whichever takes fewer requests: a page of a cluster's lists takes two, its own and the description of its tasks, and so
 /// does a host, for it has two lists.
 pub(super) fn lists(wish: &Wish) -> Lists {
     if wish.is_unsuited || wish.pages_left > wish.ask + wish.ask_soon {
-        Lists::OfHosts
+        Lists::Hosts
     } else if wish.was_just_read && !wish.is_under_way && wish.pages_left > wish.ask {
-        Lists::OfClusterLater
+        Lists::ClusterLater
     } else {
-        Lists::OfCluster
+        Lists::Cluster
     }
 }
 
@@ -52,25 +52,25 @@ mod tests {
 
     #[test]
     fn a_clusters_lists_are_read_where_they_have_no_more_pages_than_hosts_need_them() {
-        assert_eq!(lists(&asked_by(1, 0)), Lists::OfHosts);
-        assert_eq!(lists(&asked_by(2, 0)), Lists::OfCluster);
-        assert_eq!(lists(&asked_by(1, 1)), Lists::OfCluster, "one that will ask soon counts");
-        assert_eq!(lists(&Wish { pages_left: 30, ..asked_by(29, 0) }), Lists::OfHosts);
-        assert_eq!(lists(&Wish { pages_left: 30, ..asked_by(29, 1) }), Lists::OfCluster);
+        assert_eq!(lists(&asked_by(1, 0)), Lists::Hosts);
+        assert_eq!(lists(&asked_by(2, 0)), Lists::Cluster);
+        assert_eq!(lists(&asked_by(1, 1)), Lists::Cluster, "one that will ask soon counts");
+        assert_eq!(lists(&Wish { pages_left: 30, ..asked_by(29, 0) }), Lists::Hosts);
+        assert_eq!(lists(&Wish { pages_left: 30, ..asked_by(29, 1) }), Lists::Cluster);
     }
 
     #[test]
     fn lists_that_were_just_read_wait_for_more_hosts_to_ask() {
         let just_read = |wish| Wish { was_just_read: true, ..wish };
-        assert_eq!(lists(&just_read(asked_by(1, 5))), Lists::OfClusterLater);
-        assert_eq!(lists(&just_read(asked_by(2, 5))), Lists::OfCluster, "those that ask are worth it alone");
-        assert_eq!(lists(&just_read(asked_by(1, 0))), Lists::OfHosts);
+        assert_eq!(lists(&just_read(asked_by(1, 5))), Lists::ClusterLater);
+        assert_eq!(lists(&just_read(asked_by(2, 5))), Lists::Cluster, "those that ask are worth it alone");
+        assert_eq!(lists(&just_read(asked_by(1, 0))), Lists::Hosts);
         let under_way = Wish { is_under_way: true, ..just_read(asked_by(1, 5)) };
-        assert_eq!(lists(&under_way), Lists::OfCluster, "what is begun is gone on with");
+        assert_eq!(lists(&under_way), Lists::Cluster, "what is begun is gone on with");
     }
 
     #[test]
     fn a_cluster_that_tells_too_little_is_read_host_by_host() {
-        assert_eq!(lists(&Wish { is_unsuited: true, ..asked_by(100, 0) }), Lists::OfHosts);
+        assert_eq!(lists(&Wish { is_unsuited: true, ..asked_by(100, 0) }), Lists::Hosts);
     }
 }

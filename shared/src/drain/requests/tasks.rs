@@ -43,9 +43,9 @@ pub(crate) async fn every<C: Calls>(
         let riders: Vec<_> = registrations(drainees, &others).filter(draining).collect();
         let unit = Unit { scope: (cluster.clone(), None), asked, riders };
         match plan::lists(&listings.wish(context, &unit)) {
-            Lists::OfCluster => of_clusters.push(unit),
-            Lists::OfHosts => of_hosts.extend(unit.asked),
-            Lists::OfClusterLater => answers.extend(unit.asked.iter().map(|(index, _)| (*index, held_back(*index)))),
+            Lists::Cluster => of_clusters.push(unit),
+            Lists::Hosts => of_hosts.extend(unit.asked),
+            Lists::ClusterLater => answers.extend(unit.asked.iter().map(|(index, _)| (*index, held_back(*index)))),
         }
     }
     let lists = of_clusters.iter().map(|unit| listings.list(context, &unit.scope, unit.served()));

@@ -160,9 +160,8 @@ pub(super) fn is_not_left_to_reconcile(case: &Case<'_>) -> Option<Verdict> {
 /// Its hooks were not asked, so that nothing else is decided.
 pub(super) fn is_not_in_a_burst(case: &Case<'_>) -> Option<Verdict> {
     let Case { known, terms, now, .. } = case;
-    let looks = *now >= known.next_look;
-    (terms.is_in_a_burst && known.departure.cause.is_held())
-        .then(|| if looks { Verdict::Needs(Ask::Instance) } else { Verdict::Rests })
+    let next = if *now >= known.next_look { Verdict::Needs(Ask::Instance) } else { Verdict::Rests };
+    (terms.is_in_a_burst && known.departure.cause.is_held()).then_some(next)
 }
 
 /// Asked when the host takes no tasks any more.

@@ -170,7 +170,8 @@ enum Reading {
 /// to be stopped: one read of the instance serves a hundred hosts, and so does one of known tasks; a list serves only one.
 fn read_of_tasks(registration: &Registration, stops: Stops, goes: bool, now: Timestamp) -> Option<Reading> {
     // One that cannot be set DRAINING is stopped all the same before its power goes.
-    if !registration.is_draining() && !(goes && stops.needs_tasks()) {
+    let is_read = registration.is_draining() || goes && stops.needs_tasks();
+    if !is_read {
         return None;
     }
     let Some(tasks) = &registration.tasks else {

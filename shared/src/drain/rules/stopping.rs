@@ -41,7 +41,11 @@ pub(super) fn next_look(case: &Case<'_>) -> Option<Verdict> {
 /// Every task, or those alone that had not stopped.
 pub(super) fn tasks_to_read(case: &Case<'_>) -> Option<Verdict> {
     let (stops, goes) = (Stops::of(case), case.known.departure.cause.taken_at().is_some());
-    let reads = case.known.registrations.iter().filter_map(|it| read_of_tasks(it, stops, goes, case.now));
+    let seems_empty = |it: &Registration| it.counted_tasks == 0 && it.unstopped().next().is_none();
+    let all_seem_empty = case.known.registrations.iter().all(seems_empty);
+    // Beside one that is not empty, what proves that this one is may wait.
+    let wanted = case.known.registrations.iter().filter(|it| all_seem_empty || !seems_empty(it) || it.tasks.is_none());
+    let reads = wanted.filter_map(|it| read_of_tasks(it, stops, goes, case.now));
     Some(Verdict::Wants(match reads.min()? {
         Reading::Every => Ask::Tasks,
         Reading::Unstopped => Ask::Stragglers,

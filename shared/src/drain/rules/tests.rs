@@ -20,6 +20,7 @@ use crate::drain::facts::departure::{Cause, Hints, NoticedBy};
 use crate::drain::facts::hold::{HeldBy, Hold, Ours};
 use crate::drain::facts::known::{Known, Place, Start};
 use crate::drain::facts::patience::{Patience, Request};
+use crate::drain::facts::proof::WholeRead;
 use crate::drain::facts::registration::Registration;
 use crate::ids::{ClusterName, TaskArn};
 
@@ -200,6 +201,29 @@ fn all_registrations_count() {
     read_tasks(&mut known, &[], 2);
     read_tasks(&mut known, &[], 5);
     assert_eq!(step(&known, 5), Step::Ask(Ask::Tasks), "the second's tasks are not known");
+}
+
+#[test]
+fn an_empty_registration_beside_one_that_is_not_is_read_once_and_again_when_both_are() {
+    let mut known = draining(1);
+    let mut left_behind = container_instance("DRAINING", 0);
+    left_behind.arn = "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/2".into();
+    let mut registrations = known.registrations.clone();
+    registrations.push(Registration::new(ClusterName::parse("prod").unwrap(), &left_behind, at(0)));
+    known.learn_place(Place::Registered, registrations, at(0));
+    known.next_look = at(100);
+    assert_eq!(step(&known, 1), Step::Ask(Ask::Tasks), "once, for its own tasks are not known");
+    let runs = task("web", "RUNNING", "RUNNING");
+    let second = known.registrations[1].arn.clone();
+    let read = WholeRead { began_at: at(1), ended_at: at(1) };
+    read_tasks(&mut known, &[runs.clone()], 1);
+    known.learn_tasks(&second, Default::default(), read);
+    known.learn_instance(&left_behind.arn, Some(&left_behind), at(5));
+    assert!(matches!(step(&known, 5), Step::WaitUntil(_)), "the other one runs a task");
+    read_tasks(&mut known, &[task("web", "STOPPED", "STOPPED")], 6);
+    let emptied = container_instance("DRAINING", 0);
+    known.learn_instance(&emptied.arn, Some(&emptied), at(7));
+    assert_eq!(step(&known, 7), Step::Ask(Ask::Tasks));
 }
 
 // Rule 5.

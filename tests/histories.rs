@@ -6,6 +6,7 @@
 mod judge;
 mod plan;
 mod play;
+mod proof;
 mod worlds;
 
 use std::cell::RefCell;

@@ -246,7 +246,7 @@ async fn metadata_name_the_cluster_as_an_object_and_as_text() {
 }
 
 #[tokio::test]
-async fn an_old_attribute_and_an_old_event_cut_no_drain_short() {
+async fn never_early_an_old_attribute_and_an_old_event_cut_no_drain_short() {
     let mut world = world();
     standalone(&mut world, None, 0.3);
     world.set_status(LEAVING, "DRAINING").unwrap();

@@ -99,7 +99,7 @@ async fn a_drain_of_an_hour_goes_from_hand_to_hand_to_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_will_not_stop_is_given_up_after_its_grace() {
+async fn never_stuck_a_task_that_does_not_stop_is_given_up_after_its_grace() {
     let mut world = world();
     endless(&mut world, 1.0);
     world.plan(Fault { operation: Some(Operation::StopTask), ..Fault::always(FaultKind::AccessDenied) });
@@ -113,7 +113,7 @@ async fn what_will_not_stop_is_given_up_after_its_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_released_is_not_kept_alive_past_its_deadline() {
+async fn never_stuck_a_host_that_cannot_be_released_is_not_kept_alive_past_its_deadline() {
     let mut world = world();
     endless(&mut world, 1.0);
     let denied = Some(Operation::CompleteLifecycleAction);
@@ -202,7 +202,7 @@ async fn a_scan_tries_again_what_fails_and_no_group_holds_up_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_without_any_answer_releases_nothing_and_ends_well_after_it() {
+async fn unknown_is_not_empty_an_hour_without_an_answer_releases_nothing() {
     let mut world = world_with_hooks(&[(HOOK, 7_200.0)]);
     host(&mut world, STAYING, Some(CLUSTER));
     service(&mut world, 3, 5.0, 10.0);
@@ -228,7 +228,7 @@ async fn an_hour_without_any_answer_releases_nothing_and_ends_well_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invocation_that_dies_at_any_await_is_followed_by_one_that_ends_it() {
+async fn never_lost_after_a_death_at_any_await_the_next_invocation_ends_the_drain() {
     for died_after in (0..400).map(|step| Duration::from_millis(37 * step)) {
         let mut world = world();
         service(&mut world, 2, 3.0, 5.0);

@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn an_instance_whose_event_never_came_is_found_and_drained() {
+async fn never_lost_an_instance_whose_event_never_came_is_drained() {
     let mut world = world();
     service(&mut world, 2, 0.3, 0.5);
     let stage = Stage::scaling_in(world);
@@ -42,7 +42,7 @@ async fn with_nobody_waiting_it_costs_one_call_per_page_of_groups_and_ends_at_on
 }
 
 #[tokio::test]
-async fn a_function_killed_in_the_middle_of_a_drain_is_followed_by_reconcile() {
+async fn never_lost_reconcile_follows_a_function_killed_in_a_drain() {
     let mut world = world();
     service(&mut world, 2, 0.5, 1.5);
     let stage = Stage::scaling_in(world);

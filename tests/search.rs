@@ -95,7 +95,7 @@ fn batch_world() -> World {
 }
 
 #[tokio::test]
-async fn a_host_of_aws_batch_is_left_alone_and_the_answer_says_why() {
+async fn nobody_elses_business_a_host_of_aws_batch_is_left_alone_and_the_answer_says_why() {
     let left_alone = |stage: &Stage, drain: &serde_json::Value| {
         assert_eq!((drain["outcome"].as_str(), drain["cluster"].as_str()), (Some("ignored"), Some(BATCH)), "{drain}");
         let detail = drain["detail"].as_str().unwrap();

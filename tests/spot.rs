@@ -129,7 +129,7 @@ async fn what_ecs_does_not_move_is_stopped_before_the_power_goes_and_daemons_are
 }
 
 #[tokio::test]
-async fn a_task_of_ecs_managed_instances_is_not_stopped() {
+async fn nobody_elses_business_a_task_of_ecs_managed_instances_is_not_stopped() {
     let mut world = world();
     standalone(&mut world, None, 0.2);
     world.manage(LEAVING).unwrap();

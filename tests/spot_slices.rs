@@ -108,7 +108,7 @@ async fn what_would_fall_between_two_slices_is_stopped_before_the_first_ends() {
 }
 
 #[tokio::test]
-async fn slices_that_are_killed_are_followed_by_the_next_and_no_task_dies() {
+async fn never_lost_the_next_slice_follows_one_that_was_killed_and_no_task_dies() {
     let mut world = world();
     service(&mut world, 2, 0.5, 1.0);
     held_on_leaving(&mut world, 1.0, Some((2.0, true)));

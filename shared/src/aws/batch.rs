@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_found_absent_or_unknown_whatever_the_answer_leaves_out() {
+    fn unknown_is_not_empty_a_key_that_an_answer_leaves_out_is_not_absent() {
         let chunk = ["found", "missing", "inactive", "bare", "odd", "left-out"].map(arn);
         let failure = |arn: &str, reason: &str| Failure { arn: arn.into(), reason: reason.into() };
         let failures = vec![

@@ -204,7 +204,7 @@ async fn never_stuck_heartbeats_keep_a_short_hook_alive_through_a_longer_drain()
 }
 
 #[tokio::test]
-async fn what_is_not_done_in_time_is_handed_over_and_nothing_is_written_on_the_host() {
+async fn a_drain_that_is_not_done_in_time_is_handed_over_and_writes_nothing_on_the_host() {
     let mut world = world();
     standalone(&mut world, None, 1.0);
     let stage = Stage::scaling_in(world);

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 const JSON: (&str, &str) = ("AWS_LAMBDA_LOG_FORMAT", "JSON");
-/// What is told about a drain before anybody knows where the instance is.
+/// The messages about a drain before the drainer knows where the instance is.
 const BEFORE_IT_IS_FOUND: [&str; 1] = ["notice received"];
 
 /// Every line, metrics included.

@@ -214,7 +214,7 @@ async fn unknown_is_not_empty_an_hour_without_an_answer_releases_nothing() {
         if minute % 2 == 0 {
             assert_eq!(invocation(&model, &config, minute).await.outcome, Outcome::HandedOver);
         } else {
-            assert!(scan(&model, &config).await.is_err(), "it says so, and not that nobody waits");
+            assert!(scan(&model, &config).await.is_err(), "it says so, and not that no instance waits");
         }
         tokio::time::sleep_until(model.clock().instant(next)).await;
     }
@@ -232,7 +232,7 @@ async fn never_lost_after_a_death_at_any_await_the_next_invocation_ends_the_drai
     for died_after in (0..400).map(|step| Duration::from_millis(37 * step)) {
         let mut world = world();
         service(&mut world, 2, 3.0, 5.0);
-        // Left by a drain that somebody undid: whoever believed it would be past its deadline.
+        // A drain that an operator undid left this. A drainer that believed it would be past its deadline.
         let old = world.now() - secs(7_200.0);
         remembered(&mut world, "ecs-drainer.drain-started-at", &old.to_string());
         let model = leaving(with_latency(world));

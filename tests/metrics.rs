@@ -153,7 +153,7 @@ async fn given_up(level: &'static str) -> BTreeMap<(String, String), f64> {
     told
 }
 
-/// Nobody can say where it is; then somebody can.
+/// The search fails at first, and finds the host later.
 async fn not_located() -> BTreeMap<(String, String), f64> {
     let mut world = world();
     world.plan(Fault::times(Operation::ListContainerInstances, u32::MAX, FaultKind::AccessDenied));

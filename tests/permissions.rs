@@ -187,7 +187,7 @@ async fn a_group_without_the_tag_is_not_released() {
 }
 
 #[test]
-fn only_what_has_no_resource_is_allowed_on_all_of_them_and_the_rest_at_home_in_any_partition() {
+fn only_actions_without_a_resource_are_allowed_on_all_of_them_and_the_rest_at_home_in_any_partition() {
     let gov = Settings { partition: "aws-us-gov".into(), region: "us-gov-west-1".into(), ..Settings::default() };
     let home = [&format!(":{}:{}:", gov.region, gov.account), ":iam::"];
     for parameters in [&[][..], &[("EcsClusters", "prod,batch")], &[("GroupTagValue", "prod")]] {

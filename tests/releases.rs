@@ -1,4 +1,4 @@
-//! Who is released when: never the wrong one, never early, and nobody who needs no drain is held up.
+//! Which host is released when: never the wrong one, never early, and at once where there is nothing to drain.
 
 use serde_json::json;
 use simulator::world::{ActionResult, Fault, FaultKind, Operation, Settings};
@@ -71,7 +71,7 @@ async fn unknown_is_not_empty_unread_tasks_are_not_stopped_tasks() {
         assert!(drain["detail"].as_str().unwrap().contains(operation.name()), "it says what failed: {drain}");
         assert!(stage.releases().is_empty());
         let stopped = stage.simulator.world(|world| world.unstopped_on(LEAVING) == 0);
-        assert!(stopped, "they had stopped, but nobody could know");
+        assert!(stopped, "they had stopped, but the drainer could not know");
     }
 }
 
@@ -175,7 +175,7 @@ async fn an_action_that_ends_while_we_wait_ends_the_drain_without_hammering() {
 
     let (invocation, ()) = tokio::join!(function.invoke(&stage.event), async {
         assert!(stage.simulator.wait_for(secs(10.0), |w| w.count(Operation::UpdateContainerInstancesState) == 1).await);
-        stage.simulator.world(complete_by_somebody_else);
+        stage.simulator.world(complete_by_an_operator);
     });
 
     let drain = only(&invocation);
@@ -185,7 +185,7 @@ async fn an_action_that_ends_while_we_wait_ends_the_drain_without_hammering() {
     assert!(requests < 40, "{requests} in a drain of 2 s");
 }
 
-fn complete_by_somebody_else(world: &mut simulator::world::World) {
+fn complete_by_an_operator(world: &mut simulator::world::World) {
     let request = simulator::world::Request::CompleteLifecycleAction {
         group: GROUP.into(),
         hook: HOOK.into(),
@@ -194,7 +194,7 @@ fn complete_by_somebody_else(world: &mut simulator::world::World) {
         result: "CONTINUE".into(),
     };
     let now = world.now();
-    assert!(world.request(now, "somebody-else", request).answer.is_ok());
+    assert!(world.request(now, "an-operator", request).answer.is_ok());
 }
 
 #[tokio::test]

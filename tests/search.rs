@@ -8,7 +8,7 @@ use crate::support::{CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, hook_with, h
 /// A cluster as AWS Batch names them.
 const BATCH: &str = "nightly_Batch_6d67ab71-4455-3613-b981-4c30a030fb90";
 
-/// Twenty clusters, one of which has the host; the hook's metadata reads like this.
+/// Twenty clusters, and one of them has the host; the hook's metadata reads like this.
 fn many_clusters(metadata: &str) -> World {
     let mut world = World::new(simulator::clock::wall_now(), Settings::default());
     for other in 0..19 {

@@ -75,7 +75,7 @@ fn the_first_slice_begins_in_time() {
 }
 
 #[tokio::test]
-async fn what_a_slice_leaves_unfinished_comes_again_until_it_is_done() {
+async fn a_notice_that_a_slice_does_not_finish_comes_again_until_it_is_done() {
     let mut world = world();
     standalone(&mut world, Some(9.0), 0.5);
     let stage = interrupted(world, 30.0);
@@ -94,7 +94,7 @@ async fn what_a_slice_leaves_unfinished_comes_again_until_it_is_done() {
 }
 
 #[tokio::test]
-async fn what_would_fall_between_two_slices_is_stopped_before_the_first_ends() {
+async fn a_stop_that_would_fall_between_two_slices_is_done_before_the_first_ends() {
     let mut world = world();
     standalone(&mut world, None, 0.5);
     // 40 s are left, 15 of them before the lead: a slice of 14 s polls for 11, and the next is sure to look after 24.

@@ -75,7 +75,7 @@ fn every_setting_has_a_parameter_with_a_paragraph_and_what_is_allowed() {
 }
 
 #[test]
-fn what_a_parameter_allows_the_functions_take_and_no_more() {
+fn a_parameter_allows_the_values_that_the_functions_take_and_no_more() {
     let parameters = template().section("Parameters");
     let read = |setting: &str, value: &str| Config::read(|name| (name == setting).then(|| value.to_owned())).is_ok();
     for setting in SETTINGS.iter().filter(|setting| setting.name != STACK_NAME) {

@@ -164,7 +164,7 @@ fn more_events_than_are_waited_for_one_by_one_are_served_in_full_batches() {
 }
 
 #[test]
-fn and_some_would_wait_with_other_figures() {
+fn with_other_figures_some_events_would_wait() {
     let waits = |concurrency, polls_for| longest_wait(QUEUE, concurrency, every(1.0, 600), polls_for);
     assert!(waits(CONCURRENCY, 120.0) > 60.0, "each invocation polls for two minutes");
     assert!(waits(5, POLLS_FOR) > 8.0, "five invocations");
@@ -207,7 +207,7 @@ async fn reads_of_one(seed: u64) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_polls_reads_no_more_than_that() {
+async fn an_invocation_that_polls_reads_no_more_than_that() {
     let (mut reads, seeds) = (0, 20);
     for seed in 0..seeds {
         reads += reads_of_one(seed).await;
@@ -217,7 +217,7 @@ async fn one_that_polls_reads_no_more_than_that() {
 }
 
 #[test]
-fn those_who_poll_read_no_more_than_ecs_answers() {
+fn the_invocations_that_poll_read_no_more_than_ecs_answers() {
     let concurrency = f64::from(u32::try_from(CONCURRENCY).unwrap());
     assert!(reads_a_second(concurrency) <= READS_A_SECOND);
     assert!(reads_a_second(50.0) > READS_A_SECOND);

@@ -35,7 +35,7 @@ struct Finding {
 #[serde(rename_all = "kebab-case")]
 enum Level {
     Ok,
-    /// It works, but somebody should know.
+    /// It works, but the operator should know.
     Warning,
     /// Tasks may die, or hosts stay, because of it.
     Problem,

@@ -33,7 +33,7 @@ use crate::plan::{self, HostPlan};
 use crate::screen::{self, Screen};
 use crate::settings::defaults;
 
-/// Nobody who watches a drain waits longer to learn that it is over.
+/// An operator who watches a drain learns within this time that it is over.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is written as JSON.
@@ -140,7 +140,7 @@ impl How {
     }
 }
 
-/// Whether somebody agreed to the plan.
+/// Whether the operator agreed to the plan.
 enum Consent {
     Given,
     Denied,
@@ -188,7 +188,7 @@ fn config(wanted: &arguments::Drain) -> Result<Config, Failure> {
     Ok(Config { clusters: wanted.cluster.iter().cloned().collect(), policy, ..defaults })
 }
 
-/// The hosts named, each where it is registered, and with whoever holds it.
+/// The hosts named, each with its registrations and the hooks that hold it.
 ///
 /// # Errors
 /// When one is in no cluster, or in another than the one given, or that cannot be known.
@@ -250,8 +250,8 @@ fn afresh(known: &Known, now: Timestamp) -> Known {
 }
 
 async fn may_go_on(screen: &mut Screen, hosts: usize, json: bool) -> Result<bool, Failure> {
-    if json || !screen::somebody_is_there() {
-        return Err(Failure::NobodyToAsk);
+    if json || !screen::can_ask() {
+        return Err(Failure::CannotAsk);
     }
     let them = if hosts == 1 { "it".to_owned() } else { format!("these {hosts} hosts") };
     Ok(screen.ask(&format!("Drain {them}?")).await?)

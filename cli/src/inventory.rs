@@ -40,7 +40,7 @@ pub(crate) async fn inventory(
     let mut found = waiting(account, context, rng).await?;
     let clusters = add_draining(account, context, only, &mut found).await?;
     let mut known = look(context, found.into_values().collect(), rng).await;
-    // Somebody else's, of a host that is in no cluster.
+    // Only other hooks hold these hosts, and they are in no cluster.
     known.retain(|known| known.ours().is_some() || known.place != Place::Nowhere);
     // The one cluster that was asked for has answered that it is not there.
     let elsewhere = |known: &Known, only| known.place == Place::Nowhere || known.searched.contains(only);
@@ -68,7 +68,7 @@ async fn waiting(
     context: &Context<'_, SdkCalls>,
     rng: &mut fastrand::Rng,
 ) -> Result<Found, Failure> {
-    // One try: whoever looks can look again.
+    // One try: the operator can look again.
     let at_once = Budget { hand_over_at: context.clock.now(), ..Budget::endless() };
     let groups = scan::waiting(context, at_once, rng).await;
     let mut found = Found::new();
@@ -103,7 +103,7 @@ async fn add_draining(
             Err(error) => return Err(account.failure(error)),
         };
         for it in draining {
-            // One that is no EC2 instance is nobody's that Auto Scaling or Spot takes away.
+            // A host without an EC2 instance id is never taken away by Auto Scaling or Spot.
             let Some(instance) = it.instance.clone() else { continue };
             let known = found.entry(instance.clone()).or_insert_with(|| {
                 Known::new(Departure { instance, cause: Cause::Maintenance, noticed_by: NoticedBy::Scan }, now)

@@ -79,7 +79,7 @@ impl Screen {
     pub(crate) async fn ask(&mut self, question: &str) -> io::Result<bool> {
         self.term.write_str(&format!("{question} [y/N] "))?;
         self.term.flush()?;
-        // In a thread that nobody waits for: Ctrl-C ends the command while it still reads.
+        // In a thread that the command does not wait for: Ctrl-C ends the command while it still reads.
         let (answered, answer) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
             let mut line = String::new();
@@ -128,8 +128,8 @@ pub(crate) fn tell(message: &str) {
     }
 }
 
-/// Whether somebody can be asked.
-pub(crate) fn somebody_is_there() -> bool {
+/// Whether there is a terminal to ask on.
+pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 

@@ -23,7 +23,7 @@ YELLOW = "brown"
 
 
 def status(checks, command, _):
-    checks.that(until(command.drains), "a host that nobody drains is told of")
+    checks.that(until(command.drains), "a host that waits on the hook is in the list")
     with ending(checks, command.terminal("status"), 0, "status, wide") as wide:
         shown(checks, wide, "1 instance drains, 3 tasks left.", "what there is, in a sentence")
         wide.ended()

@@ -177,7 +177,7 @@ class Terminal:
         try:
             data = os.read(self._master, 65536)
         except OSError:
-            # As Linux tells that nobody has the other side open any more.
+            # Linux tells this way that no process has the other side open any more.
             data = b""
         if not data:
             self._open.remove(self)

@@ -47,7 +47,7 @@ const fn seconds(name: &'static str, by: Option<&'static str>) -> Metric {
 
 /// Drains that passed their deadline before every task had stopped, counted by every invocation that meets them.
 pub const DRAINS_PAST_DEADLINE: Metric = count("DrainsPastDeadline", None);
-/// Instances of which nobody could say in which cluster they are, counted likewise.
+/// Instances whose cluster the drainer could not find because requests failed, counted likewise.
 pub const INSTANCES_NEVER_LOCATED: Metric = count("InstancesNeverLocated", None);
 /// Instances that wait on our hook, as each scan finds them.
 pub const INSTANCES_WAITING: Metric = count("InstancesWaiting", None);

@@ -323,7 +323,7 @@ fn read_spot(event: &Value, home: Option<&Home>) -> Result<Notice, NoticeError> 
     if !interruption {
         return Ok(Notice::RebalanceRecommendation(instance));
     }
-    // What EC2 may add to terminate, stop and hibernate takes the instance as well, as far as anybody can tell.
+    // An action that EC2 may add to terminate, stop and hibernate takes the instance, too, as far as is known.
     let hibernates = detail.instance_action.as_deref() == Some("hibernate");
     Ok(Notice::SpotInterruption(SpotInterruption { instance, noticed_at, hibernates }))
 }
@@ -347,7 +347,7 @@ fn checked<T>(
     parse(text).ok_or_else(|| NoticeError::Invalid { field, value: shortened(text), expected })
 }
 
-/// Keeps somebody else's text from filling the log.
+/// Keeps text that the drainer did not write from filling the log.
 fn shortened(text: &str) -> String {
     const KEPT: usize = 80;
     let mut short: String = text.chars().take(KEPT).collect();

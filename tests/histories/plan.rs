@@ -96,9 +96,9 @@ pub(crate) struct HostPlan {
     pub(crate) jobs: Vec<(Option<u64>, u64)>,
     /// When its agent is disconnected, after it leaves.
     pub(crate) lost: Option<AgentLost>,
-    /// When somebody deregisters its container instance, after it leaves.
+    /// When an operator deregisters its container instance, after it leaves.
     pub(crate) deregistered_after_s: Option<u64>,
-    /// When somebody sets it ACTIVE again, after it leaves.
+    /// When an operator sets it ACTIVE again, after it leaves.
     pub(crate) undrained_after_s: Option<u64>,
     /// How long before the history an earlier drain of it began, that left all of its attributes.
     pub(crate) drained_before_s: Option<u64>,

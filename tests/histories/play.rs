@@ -262,7 +262,7 @@ impl Stage {
                     token: None,
                     result: "CONTINUE".into(),
                 };
-                drop(world.request(world.now(), "somebody-else", request));
+                drop(world.request(world.now(), "another-tool", request));
             }),
             Happening::Interrupted(host) => in_world(&|world| {
                 drop(world.interrupt(&instance_id(host), SpotAction::Terminate, world.now()));
@@ -329,7 +329,7 @@ impl Stage {
         done.map(|message| message.id).collect()
     }
 
-    /// Whether nothing more can come of a host: nobody holds it, or only those who are not in this history.
+    /// Whether nothing more can come of a host: no hook holds it, or only hooks that this history does not complete.
     fn is_done_with(&self, host: usize) -> bool {
         let theirs = self.plan.hosts[host].group == GroupPlan::Theirs;
         self.model

@@ -130,7 +130,7 @@ fn add_planned(world: &mut World, plan: &Plan, n: usize) {
     }
 }
 
-/// What a drain left that somebody undid.
+/// The attributes of an earlier drain that an operator undid.
 fn leave_attributes(world: &mut World, id: &str, cluster: &str, at: Timestamp) {
     let target = world.registrations(id).find(|it| it.cluster == cluster && it.agent_connected).unwrap().arn.clone();
     let names = ["ecs-drainer.drain-started-at", "ecs-drainer.agent-lost-at", "ecs-drainer.released-at"];

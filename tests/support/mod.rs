@@ -149,7 +149,7 @@ pub(crate) fn standalone(world: &mut World, finishes_after: Option<f64>, stop: f
     world.run_task(spec).unwrap()
 }
 
-/// Puts an attribute on the leaving host's container instance, as somebody.
+/// Puts an attribute on the leaving host's container instance, as an operator.
 pub(crate) fn remembered(world: &mut World, name: &str, value: &str) {
     let target = world.registrations(LEAVING).next().unwrap().arn.clone();
     let attribute = Attribute {
@@ -160,7 +160,7 @@ pub(crate) fn remembered(world: &mut World, name: &str, value: &str) {
     };
     let request = Request::PutAttributes { cluster: Some(CLUSTER.into()), attributes: vec![attribute] };
     let now = world.now();
-    assert!(world.request(now, "somebody", request).answer.is_ok());
+    assert!(world.request(now, "an-operator", request).answer.is_ok());
 }
 
 /// A running simulator, and the event it gave when the leaving host was scaled in. Its functions may do what their roles
@@ -240,7 +240,7 @@ impl Stage {
         let url = self.simulator.url();
         let paced = [
             ("AWS_ENDPOINT_URL", url.as_str()),
-            // Nobody checks it, and the simulator knows its clients by it.
+            // The simulator does not check it, and knows its clients by it.
             ("AWS_ACCESS_KEY_ID", name),
             ("POLL_MIN_SECONDS", "0.2"),
             ("POLL_MAX_SECONDS", "0.5"),

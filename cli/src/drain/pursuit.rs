@@ -43,7 +43,7 @@ pub(super) enum How {
     Failed(Failure),
 }
 
-/// Goes on until every host is settled, somebody interrupts it, or something is denied that it cannot do without.
+/// Goes on until every host is settled, the operator interrupts it, or AWS denies a request that it cannot do without.
 pub(super) async fn pursue(
     account: &Account,
     context: &Context<'_, SdkCalls>,

@@ -111,7 +111,7 @@ pub async fn all_clusters(calls: &impl Calls) -> Result<Vec<ClusterName>, CallEr
 /// does not exist holds none.
 ///
 /// # Errors
-/// When any request fails: without the whole answer nobody can be said to be absent.
+/// When any request fails: without the whole answer no instance is known to be absent.
 pub async fn registered_in(
     calls: &impl Calls,
     cluster: &ClusterName,
@@ -162,7 +162,7 @@ pub async fn container_instances(
 /// Every container instance of one cluster that is DRAINING, described.
 ///
 /// # Errors
-/// When any request fails: without the whole answer nobody can be said not to drain.
+/// When any request fails: without the whole answer no instance is known not to drain.
 pub async fn draining_in(calls: &impl Calls, cluster: &ClusterName) -> Result<Vec<ContainerInstance>, CallError> {
     let page = |token| calls.list_draining_container_instances(cluster, token);
     let arns = every_page("ListContainerInstances", page).await?;

@@ -1,4 +1,4 @@
-//! What AWS may do to a request.
+//! Requests that AWS throttles, drops, denies, delays, or fails.
 
 use serde_json::json;
 use simulator::world::{Fault, FaultKind, Operation, Settings};

@@ -55,7 +55,7 @@ async fn invocation(model: &Model, config: &Config, seed: u64) -> Drain {
     drains.into_iter().next().unwrap()
 }
 
-/// What a cold `reconcile` finds within its minute.
+/// The drains that a cold `reconcile` finds within its minute.
 async fn scan(model: &Model, config: &Config) -> Result<Vec<Known>, ScanError> {
     let clock = model.clock();
     let budget = Budget::within(after(clock.now(), secs(60.0)), secs(50.0), clock.now());

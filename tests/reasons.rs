@@ -13,7 +13,7 @@ fn long(world: World) -> Stage {
     Stage::set_draining_late(world)
 }
 
-/// What one short invocation says of the one task that is left.
+/// The report of one short invocation about the one task that is left.
 async fn straggler(stage: &Stage) -> Value {
     let function = stage.function(&[("POLL_FOR_SECONDS", "1"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")]);
     let drain = only(&function.invoke(&stage.event).await);

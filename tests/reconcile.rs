@@ -1,4 +1,4 @@
-//! Nothing is ever lost: `reconcile` works from AWS's state alone.
+//! Never lost: `reconcile` works from AWS's state alone.
 
 use serde_json::{Value, json};
 use simulator::lambda::Outcome;

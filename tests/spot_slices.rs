@@ -11,13 +11,13 @@ use crate::spot::{daemon, held, held_on_leaving, interrupt, interrupted, killed,
 use crate::support::{CLUSTER, GROUP, NOTICES, STAYING, Stage, bare_world, host, secs, service, standalone, world};
 use crate::waiting::{Invoked, play, sent};
 
-/// As the mapping of spot-interruption should be: a batch of ten for each of a thousand hosts.
+/// The setting that the mapping of spot-interruption should have: a batch of ten for each of a thousand hosts.
 const CONCURRENCY: usize = 100;
 /// A slice, and the queue's visibility timeout.
 const SLICE: f64 = 30.0;
 /// How long after a slice's end the function counts on the next to look, at most.
 const NEXT_SLICE_TAKES: f64 = 10.0;
-/// What a new environment needs from its invocation to its first look: a cold start, and finding its hosts.
+/// The time from the invocation of a new environment to its first look: a cold start, and finding its hosts.
 const TO_LOOK: f64 = 4.0;
 
 fn queue(visibility: f64) -> QueueSpec {

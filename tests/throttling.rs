@@ -1,4 +1,4 @@
-//! What AWS throttles.
+//! Requests that AWS throttles.
 
 use simulator::world::{Fault, FaultKind, Operation};
 

@@ -19,18 +19,18 @@ use simulator::world::Operation;
 use crate::support::model::Model;
 use crate::support::{EVENTS, EVENTS_CONCURRENCY, LEAVING, secs, standalone, world};
 
-/// As the mapping of instance-terminating should be.
+/// The settings that the mapping of instance-terminating should have.
 const CONCURRENCY: usize = EVENTS_CONCURRENCY;
 const QUEUE: QueueSpec = EVENTS;
-/// What a batch that is not full polls for, and what it takes to set a full one DRAINING and leave it to `reconcile`.
+/// How long a batch that is not full polls, and how long it takes to set a full one DRAINING and leave it to `reconcile`.
 const POLLS_FOR: f64 = 15.0;
 const FULL_TAKES: f64 = 1.5;
-/// What one invocation reads that polls for one host: to find it, to list its tasks, and to look at it every two seconds.
+/// The reads of an invocation that polls for one host: to find it, to list its tasks, and to look at it every two seconds.
 const READS_WHILE_IT_POLLS: f64 = 12.0;
 /// ECS API reference, "Request throttling": reads of container instances and tasks.
 const READS_A_SECOND: f64 = 20.0;
 
-/// What becomes of an invocation.
+/// How an invocation ends.
 pub(crate) struct Invoked {
     /// After so many seconds it ends.
     pub(crate) lasts: f64,

@@ -47,7 +47,7 @@ impl Account {
             loader = loader.region(Region::new(region.clone()));
         }
         if let Some(profile) = &access.profile {
-            // Who names a profile means it, whatever keys are in the environment: AWS's own command has it so, too.
+            // A profile that is named goes before keys in the environment, as with the AWS CLI.
             let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
             loader = loader.profile_name(profile).credentials_provider(provider);
         }

@@ -239,7 +239,7 @@ fn unread(account: &Account, known: &Known) -> Failure {
     account.denial_behind(&texts).unwrap_or_else(|| Failure::Unread { instance: instance_of(known), why: why() })
 }
 
-/// What was read before the question may be old: the registrations are gone on with, and read again.
+/// The facts from before the question may be old: the drain begins with the registrations, and reads all else again.
 fn afresh(known: &Known, now: Timestamp) -> Known {
     let registrations = known.registrations.iter().map(|it| Registration { tasks: None, ..it.clone() });
     Known {

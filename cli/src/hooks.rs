@@ -165,7 +165,7 @@ pub(crate) fn retained(group: &Group, hook: &Hook, region: &str) -> Option<(Stri
 }
 
 /// A hook with a notification target of its own: with the target gone the hook does not wait, and no error says so
-/// (recorded). What it comes to, and how to mend it.
+/// (recorded). Answers the consequence, and how to fix it.
 pub(crate) fn told_elsewhere(group: &Group, hook: &Hook, region: &str) -> Option<(String, String)> {
     let target = hook.notification_target.as_ref()?;
     let what = format!(

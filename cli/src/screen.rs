@@ -7,7 +7,7 @@ use console::{Term, measure_text_width, set_colors_enabled, set_colors_enabled_s
 use crate::arguments::Color;
 use crate::text::wrapped;
 
-/// What is written to something that is no terminal is as wide as this.
+/// The width of the output where it is not a terminal.
 const WIDTH_OF_A_FILE: usize = 100;
 /// The last column stays free: a terminal may break the line when it is filled.
 const MARGIN: usize = 1;
@@ -99,7 +99,7 @@ fn rows_of(width: usize, columns: usize) -> usize {
     width.div_ceil(columns.max(1)).max(1)
 }
 
-/// As many lines as have room in so many rows, the last one saying how many are left out, if any are.
+/// The lines that fit into `room` rows. Where some do not fit, the last line says how many are left out.
 fn cut(lines: &[String], room: usize, columns: usize) -> Vec<String> {
     let mut used: usize = 0;
     let ends: Vec<_> = lines

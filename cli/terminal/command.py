@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from served import CLUSTER, LEAVING, REGION
 from terminal import COMES_WITHIN, CTRL_C, HIGH, WIDE, Terminal
 
-# Not more often: the simulated account has AWS's quotas, and everybody's requests count.
+# Not more often: the simulated account has AWS's quotas, and the requests of all clients count.
 LOOK_EVERY = 1
 
-# As a shell has it for what SIGINT ended.
+# The exit status of a program that SIGINT ended.
 INTERRUPTED = 130
 
 QUESTION = "[y/N]"

@@ -1,4 +1,4 @@
-"""What is written once: `status`, its colours, and `check`."""
+"""Output that is written once: `status`, its colours, and `check`."""
 
 import re
 
@@ -83,7 +83,7 @@ def colors(checks, command, _):
             checks.equal(terminal.colors(), set(), f"{why}: no colours")
     with ending(checks, command.terminal("status", "--color", "always", NO_COLOR="1"), 0, "colours always") as terminal:
         terminal.ended()
-        checks.equal(colors_of(terminal, "DRAINING"), {YELLOW}, "who asks for colours has them despite NO_COLOR")
+        checks.equal(colors_of(terminal, "DRAINING"), {YELLOW}, "--color goes before NO_COLOR")
 
     written(checks, command.piped("status"), "DRAINING", "no colours into a pipe")
     always = command.piped("status", "--color", "always")

@@ -1,4 +1,4 @@
-"""What is asked before anything is changed: `enroll` and `unenroll`."""
+"""The question before a change: `enroll` and `unenroll`."""
 
 from command import INTERRUPTED, NOTHING_CHANGED, QUESTION, ending, shown, until
 from served import GROUP, LEAVING

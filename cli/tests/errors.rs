@@ -1,4 +1,4 @@
-//! What goes wrong says what to do.
+//! Each error says what to do.
 
 use simulator::world::{CredentialsFault, Fault, FaultKind, Operation, World};
 

@@ -135,7 +135,7 @@ pub(crate) fn remembered(world: &mut World, instance_id: &str, name: &str, value
 /// A running simulator.
 pub(crate) struct Stage(pub(crate) Simulator);
 
-/// What the command wrote, and its exit status.
+/// The output of the command, and its exit status.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) status: i32,
@@ -168,7 +168,7 @@ impl Stage {
         self.0.world(|world| world.count(operation))
     }
 
-    /// Nothing of what the command may change was asked for.
+    /// The command has asked AWS for no change.
     pub(crate) fn is_untouched(&self) -> bool {
         let writes = [
             Operation::UpdateContainerInstancesState,

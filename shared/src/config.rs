@@ -17,7 +17,7 @@ use crate::ids::{ClusterName, HookName};
 pub struct Setting {
     /// The variable.
     pub name: &'static str,
-    /// What it is when unset or empty.
+    /// Its value when it is unset or empty.
     pub default: &'static str,
 }
 
@@ -254,7 +254,7 @@ impl Config {
     }
 }
 
-/// What to say of a cluster that is not watched.
+/// Why the drainer does not watch a cluster, for the log.
 #[must_use]
 pub fn why_unwatched(cluster: &ClusterName) -> String {
     if cluster.is_of_batch() {

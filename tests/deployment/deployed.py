@@ -118,7 +118,7 @@ class Emulator(Running):
         return self
 
     def client(self, service):
-        # What goes to loopback goes through no proxy, whatever the environment says.
+        # Requests to loopback go through no proxy, though the environment may name one.
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, config=Config(proxies={}))
 
 

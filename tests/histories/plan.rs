@@ -7,7 +7,7 @@ use shared::config::OnDrainTimeout;
 use shared::drain::departure::Destination;
 use simulator::world::Operation;
 
-/// What the functions ask of AWS.
+/// The operations that the functions call.
 pub(crate) const ASKED: [Operation; 15] = [
     Operation::ListClusters,
     Operation::ListContainerInstances,
@@ -273,7 +273,7 @@ fn crowd() -> impl Strategy<Value = Vec<HostPlan>> {
     })
 }
 
-/// Of the requests that set a crowd DRAINING, the first or the second fails.
+/// Two requests set a crowd DRAINING. The first or the second fails.
 fn broken_chunk() -> impl Strategy<Value = FaultPlan> {
     let update = ASKED.iter().position(|operation| *operation == Operation::UpdateContainerInstancesState);
     let kind = prop_oneof![Just(Harm::Throttle), Just(Harm::ServerError), Just(Harm::LoseAnswer)];

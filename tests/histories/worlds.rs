@@ -44,7 +44,7 @@ pub(super) fn world(plan: &Plan, start: Timestamp) -> World {
         wait_begins_after: Duration::from_millis(shape.waits_after_ms),
         ..Settings::default()
     };
-    // What is registered has been so for longer than lists lag.
+    // The hosts registered longer ago than lists lag.
     let mut world = World::new(start - secs(10), settings);
     for index in 0..shape.clusters {
         world.add_cluster(&cluster(plan, index)).unwrap();

@@ -31,7 +31,7 @@ pub(crate) const STAYING: &str = "i-0aaaaaaaaaaaaaaaa";
 /// From a termination to the function that its event wakes.
 const NOTICED_AFTER: Duration = Duration::from_millis(500);
 
-/// As the queues are deployed: what is received comes again after a slice of `spot-interruption`, or a minute.
+/// The queues as the template has them: a message comes again after a slice of `spot-interruption`, or a minute.
 pub(crate) const NOTICES: QueueSpec = QueueSpec {
     visibility_timeout: Duration::from_secs(30),
     max_receive_count: 10,
@@ -40,7 +40,7 @@ pub(crate) const NOTICES: QueueSpec = QueueSpec {
 };
 pub(crate) const EVENTS: QueueSpec =
     QueueSpec { visibility_timeout: Duration::from_secs(60), max_receive_count: 5, ..NOTICES };
-/// As their event sources are deployed.
+/// The event sources as the template has them.
 pub(crate) const EVENTS_CONCURRENCY: usize = 25;
 pub(crate) const NOTICES_CONCURRENCY: usize = 100;
 
@@ -168,7 +168,7 @@ pub(crate) fn remembered(world: &mut World, name: &str, value: &str) {
 pub(crate) struct Stage {
     pub(crate) simulator: Simulator,
     pub(crate) event: Value,
-    /// What the template's parameters are, besides `EcsClusters`, which is what the function is told.
+    /// The template's parameters, besides `EcsClusters`, which the function gets as a variable.
     pub(crate) parameters: Vec<(&'static str, &'static str)>,
     /// How many refusals a test has looked at.
     expected: Cell<usize>,
@@ -257,7 +257,7 @@ impl Stage {
         Function::start(spec).unwrap()
     }
 
-    /// What was refused for want of a permission since this was asked last.
+    /// The requests that the simulator denied since the last call.
     pub(crate) fn take_denied(&self) -> Vec<Denied> {
         let denied = self.simulator.world(|world| world.denied().to_vec());
         let seen = self.expected.replace(denied.len());

@@ -95,7 +95,7 @@ async fn shown(
         if let Some(denied) = denied(context, pursuit) {
             return Err(denied);
         }
-        // What a round has learnt is shown at once.
+        // The picture shows the result of a round at once.
         ticks.reset_immediately();
         let mut round = std::pin::pin!(async {
             let round = pursuit.round(rng).await;
@@ -126,7 +126,7 @@ async fn shown(
     }
 }
 
-/// What is denied that a host which is not settled cannot do without.
+/// A denial of a request that an open drain needs.
 fn denied(context: &Context<'_, SdkCalls>, pursuit: &Pursuit<'_, SdkCalls>) -> Option<Failure> {
     let open = pursuit.known().filter(|(_, settled)| settled.is_none());
     let texts: Vec<_> = open.flat_map(|(known, _)| known.tries.errors()).map(ToOwned::to_owned).collect();

@@ -93,7 +93,7 @@ async fn a_search_reads_every_page_and_matches_ids_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_search_with_a_broken_page_says_nothing_and_one_in_no_such_cluster_finds_nobody() {
+async fn unknown_is_not_empty_a_search_with_a_broken_page_is_no_answer() {
     let (mut world, ids) = hosts(Settings { page_size: 7, ..Settings::default() }, 20);
     world.plan(Fault { after: 1, ..Fault::times(Operation::ListContainerInstances, 1, FaultKind::DropConnection) });
     let model = Model::of(world);

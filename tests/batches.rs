@@ -8,7 +8,7 @@ use simulator::world::{Operation, Settings};
 use crate::support::{CLUSTER, Stage, bare_world, host, secs, service, world};
 
 #[tokio::test]
-async fn of_a_batch_only_what_cannot_be_served_comes_back() {
+async fn of_a_batch_only_the_messages_that_cannot_be_served_come_back() {
     let mut world = world();
     service(&mut world, 1, 0.0, 0.2);
     let stage = Stage::scaling_in(world);

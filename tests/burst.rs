@@ -163,7 +163,7 @@ fn a_thousand_hosts_at_once_are_drained_out_of_one_quota() {
 }
 
 #[test]
-fn and_so_they_are_with_one_request_in_twenty_failing() {
+fn a_thousand_hosts_at_once_are_drained_with_one_request_in_twenty_failing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     LocalSet::new().block_on(&runtime, burst(0.05, 30.0));
 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::support::{Stage, secs, world};
 
-/// What stands between drops a connection that was idle for so long, and tells neither end.
+/// The relay drops a connection that was idle for so long, and tells neither end.
 const DROPS_AFTER: Duration = Duration::from_secs(5);
 /// The functions keep an idle connection for 20 s.
 const FROZEN: Duration = Duration::from_secs(21);

@@ -14,7 +14,7 @@ async fn past_its_deadline(policy: &str) -> (Stage, serde_json::Value) {
 }
 
 #[tokio::test]
-async fn stop_tasks_stops_them_gracefully_and_then_releases() {
+async fn never_early_at_the_deadline_tasks_are_stopped_before_the_release() {
     let (stage, drain) = past_its_deadline("stop-tasks").await;
     assert_eq!((drain["outcome"].as_str(), drain["tasksStopped"].as_u64()), (Some("drained"), Some(1)), "{drain}");
     assert!(drain["detail"].as_str().unwrap().contains("deadline"), "{drain}");
@@ -25,7 +25,7 @@ async fn stop_tasks_stops_them_gracefully_and_then_releases() {
 }
 
 #[tokio::test]
-async fn proceed_releases_with_what_still_runs() {
+async fn never_stuck_with_the_policy_proceed_the_deadline_releases() {
     let (stage, drain) = past_its_deadline("proceed").await;
     assert_eq!(
         (drain["outcome"].as_str(), drain["remaining"][0]["lastStatus"].as_str()),
@@ -46,7 +46,7 @@ async fn abandon_abandons() {
 }
 
 #[tokio::test]
-async fn wait_waits() {
+async fn never_early_with_the_policy_wait_the_deadline_releases_nothing() {
     let (stage, drain) = past_its_deadline("wait").await;
     assert_eq!(drain["outcome"], "handed-over", "{drain}");
     assert!(stage.releases().is_empty());

@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn three_tasks_leave_and_stop_and_only_then_the_host_is_released() {
+async fn never_early_a_host_is_released_only_when_its_three_tasks_are_stopped() {
     let mut world = world();
     service(&mut world, 3, 1.0, 2.0);
     let stage = Stage::scaling_in(world);
@@ -35,7 +35,7 @@ async fn three_tasks_leave_and_stop_and_only_then_the_host_is_released() {
 }
 
 #[tokio::test]
-async fn the_same_event_twice_at_once_is_one_release() {
+async fn never_lost_the_same_event_twice_at_once_is_one_release() {
     let mut world = world();
     service(&mut world, 3, 0.0, 1.0);
     let stage = Stage::scaling_in(world);
@@ -80,7 +80,7 @@ async fn an_instance_already_draining_with_running_tasks_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_instance_already_draining_with_stopping_tasks_is_waited_for() {
+async fn never_early_a_host_with_a_task_that_stops_is_not_released() {
     let mut world = world();
     service(&mut world, 2, 0.0, 2.5);
     world.set_status(LEAVING, "DRAINING").unwrap();
@@ -107,7 +107,7 @@ async fn an_instance_with_no_task_is_set_draining_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_rolling_service_a_daemon_and_a_job_that_ends_are_all_waited_for() {
+async fn never_early_a_service_a_daemon_and_a_job_are_all_waited_for() {
     let mut world = world();
     let rolling = ServiceSpec {
         cluster: CLUSTER.into(),
@@ -138,7 +138,7 @@ async fn a_rolling_service_a_daemon_and_a_job_that_ends_are_all_waited_for() {
 }
 
 #[tokio::test]
-async fn of_250_hosts_and_120_clusters_only_the_one_is_touched() {
+async fn never_the_wrong_one_of_250_hosts_in_120_clusters() {
     let mut world = bare_world(Settings::default());
     for other in 0..119 {
         world.add_cluster(&format!("other-{other}")).unwrap();
@@ -188,7 +188,7 @@ async fn one_drain_costs_at_most_six_calls_besides_looks_heartbeats_and_task_rea
 }
 
 #[tokio::test]
-async fn heartbeats_keep_a_short_hook_alive_through_a_longer_drain() {
+async fn never_stuck_heartbeats_keep_a_short_hook_alive_through_a_longer_drain() {
     let mut world = world_with_hooks(&[(HOOK, 4.0)]);
     service(&mut world, 1, 4.0, 3.0);
     let stage = Stage::scaling_in(world);
@@ -204,7 +204,7 @@ async fn heartbeats_keep_a_short_hook_alive_through_a_longer_drain() {
 }
 
 #[tokio::test]
-async fn what_is_not_done_in_time_is_handed_over_and_nothing_is_written_on_the_host() {
+async fn a_drain_that_is_not_done_in_time_is_handed_over_and_writes_nothing_on_the_host() {
     let mut world = world();
     standalone(&mut world, None, 1.0);
     let stage = Stage::scaling_in(world);
@@ -220,7 +220,7 @@ async fn what_is_not_done_in_time_is_handed_over_and_nothing_is_written_on_the_h
 }
 
 #[tokio::test]
-async fn the_invocation_ends_before_its_deadline_whatever_the_settings_say() {
+async fn never_stuck_the_invocation_ends_before_its_deadline_whatever_the_settings_say() {
     let mut world = world();
     standalone(&mut world, None, 1.0);
     let stage = Stage::scaling_in(world);

@@ -8,7 +8,7 @@ use shared::drain::facts::departure::Destination;
 use shared::ids::{ClusterName, Home};
 use shared::notice::{Notice, NoticeError, Payload, read, read_body};
 
-/// What a sample says, in a word.
+/// The meaning of a sample, in a word.
 fn said(payload: Value) -> &'static str {
     let home = Home { account: "123456789012".into(), region: "us-west-2".into() };
     let notice = match Payload::read(payload).unwrap() {

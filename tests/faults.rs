@@ -1,4 +1,4 @@
-//! What AWS may do to a request.
+//! Requests that AWS throttles, drops, denies, delays, or fails.
 
 use serde_json::json;
 use simulator::world::{Fault, FaultKind, Operation, Settings};
@@ -53,7 +53,7 @@ async fn throttled_then_dropped_then_500_on_what_a_handed_over_drain_calls() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_lost_after_it_took_effect_is_harmless() {
+async fn never_lost_an_answer_lost_after_it_took_effect_is_harmless() {
     for operation in [Operation::UpdateContainerInstancesState, Operation::CompleteLifecycleAction] {
         let mut world = world();
         service(&mut world, 1, 0.0, 0.3);
@@ -97,7 +97,7 @@ async fn without_the_right_to_set_draining_nothing_is_released_and_the_report_sa
 }
 
 #[tokio::test]
-async fn lists_that_lag_and_pages_that_are_short_or_empty_hide_nothing() {
+async fn unknown_is_not_empty_lists_that_lag_and_empty_pages_hide_no_task() {
     let settings = Settings { list_lag: secs(1.0), page_size: 2, empty_pages: true, ..Settings::default() };
     let mut world = bare_world(settings);
     for other in 0..5 {

@@ -8,6 +8,7 @@
 mod judge;
 mod plan;
 mod play;
+mod proof;
 mod worlds;
 
 use std::cell::RefCell;
@@ -21,13 +22,13 @@ use simulator::world::Request;
 
 use self::plan::{Plan, plans};
 
-/// Of so many histories, each is a test of its own by its seed.
+/// The number of histories. Each has its own seed.
 const HISTORIES: u64 = 2_000;
 /// The request log has so many.
 const LOGGED: u64 = 200;
-/// Side by side, for machines with more than one core.
+/// They run in so many threads.
 const PARTS: u64 = 4;
-/// Everything that makes a history worth playing happens in so many of a hundred at least.
+/// Each kind of event in `COVERED` must happen in more than this percentage of the histories.
 const COVERED_PERCENT: u64 = 5;
 const COVERED: [&str; 18] = [
     "bursts",

@@ -1,4 +1,4 @@
-//! What may come in instead of an event.
+//! Input that is not an event.
 
 use serde_json::{Value, json};
 use simulator::lambda::{Function, Outcome, sqs_batch};
@@ -6,7 +6,7 @@ use simulator::world::SpotAction;
 
 use crate::support::{LEAVING, Stage, only, secs, world};
 
-/// What no function takes, and the type of the error.
+/// Input that no function takes, and the type of the error.
 fn bad_events() -> Vec<(Value, &'static str)> {
     let unrelated = json!({
         "version": "0", "id": "1", "detail-type": "EC2 Instance Launch Successful", "source": "aws.autoscaling",

@@ -246,7 +246,7 @@ async fn metadata_name_the_cluster_as_an_object_and_as_text() {
 }
 
 #[tokio::test]
-async fn an_old_attribute_and_an_old_event_cut_no_drain_short() {
+async fn never_early_an_old_attribute_and_an_old_event_cut_no_drain_short() {
     let mut world = world();
     standalone(&mut world, None, 0.3);
     world.set_status(LEAVING, "DRAINING").unwrap();
@@ -297,7 +297,7 @@ async fn a_warm_pool_that_cannot_be_read_holds_up_none_that_waits_in_its_group()
 }
 
 #[tokio::test]
-async fn a_launch_is_another_functions() {
+async fn a_launch_is_left_to_another_function() {
     let stage = Stage::idle(world());
     let launch = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/events/instance-launch.json")).unwrap();
     let outcome = stage.function(&[]).invoke(&sqs_batch([launch])).await.outcome;

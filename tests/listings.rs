@@ -105,7 +105,7 @@ async fn a_cluster_with_more_pages_than_hosts_that_ask_is_not_listed_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_not_list_a_whole_cluster_lists_host_by_host() {
+async fn a_role_that_may_not_list_a_whole_cluster_lists_host_by_host() {
     let (model, ids) = leaving(15, 0, Settings { quotas: Quotas::unlimited(), ..Settings::default() });
     // As IAM denies it: the request names no container instance.
     let denied = Fault { after: 0, ..Fault::times(Operation::ListTasks, 1, FaultKind::AccessDenied) };

@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 const JSON: (&str, &str) = ("AWS_LAMBDA_LOG_FORMAT", "JSON");
-/// What is told about a drain before anybody knows where the instance is.
+/// The messages about a drain before the drainer knows where the instance is.
 const BEFORE_IT_IS_FOUND: [&str; 1] = ["notice received"];
 
 /// Every line, metrics included.
@@ -44,7 +44,7 @@ async fn log_of_a_drain() -> Vec<Value> {
 #[tokio::test]
 async fn every_line_on_a_drain_says_which_where_why_and_how_far() {
     let lines = log_of_a_drain().await;
-    // What is wrong with a hook is said of its group.
+    // A line about a mistake in a hook names its group.
     for line in lines.iter().filter(|line| line["level"] == "INFO") {
         assert!(line["timestamp"].as_str().is_some_and(|at| at.ends_with('Z')) && line["level"].is_string(), "{line}");
         assert!(line["span"]["requestId"].as_str().is_some_and(|id| !id.is_empty()), "{line}");
@@ -71,7 +71,7 @@ async fn every_line_on_a_drain_says_which_where_why_and_how_far() {
     assert_eq!(told, expected.into());
 }
 
-/// What differs from run to run, put into one form.
+/// The values that differ from run to run, put into one form.
 fn normalised(line: &Value) -> String {
     let mut line = line.clone();
     line["timestamp"] = "2026-01-15T20:00:00.000000Z".into();
@@ -125,7 +125,7 @@ impl<'a> Query<'a> {
         for stage in text.split('|').map(str::trim) {
             let (command, rest) = stage.split_once(' ').unwrap_or((stage, ""));
             match command {
-                // What comes after the statistics is said of their results.
+                // Stages after the statistics work on their results.
                 "filter" if aliases.is_empty() => query.filters.push(rest),
                 "filter" | "sort" => {
                     let field = rest.split(' ').next().unwrap();

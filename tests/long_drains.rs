@@ -54,7 +54,7 @@ async fn invocation(model: &Model, config: &Config, seed: u64) -> Drain {
     drains.into_iter().next().unwrap()
 }
 
-/// What a cold `reconcile` finds within its minute.
+/// The drains that a cold `reconcile` finds within its minute.
 async fn scan(model: &Model, config: &Config) -> Result<Vec<Known>, ScanError> {
     let clock = model.clock();
     let budget = Budget::within(after(clock.now(), secs(60.0)), secs(50.0), clock.now());
@@ -98,7 +98,7 @@ async fn a_drain_of_an_hour_goes_from_hand_to_hand_to_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_will_not_stop_is_given_up_after_its_grace() {
+async fn never_stuck_a_task_that_does_not_stop_is_given_up_after_its_grace() {
     let mut world = world();
     endless(&mut world, 1.0);
     world.plan(Fault { operation: Some(Operation::StopTask), ..Fault::always(FaultKind::AccessDenied) });
@@ -112,7 +112,7 @@ async fn what_will_not_stop_is_given_up_after_its_grace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_released_is_not_kept_alive_past_its_deadline() {
+async fn never_stuck_a_host_that_cannot_be_released_is_not_kept_alive_past_its_deadline() {
     let mut world = world();
     endless(&mut world, 1.0);
     let denied = Some(Operation::CompleteLifecycleAction);
@@ -201,7 +201,7 @@ async fn a_scan_tries_again_what_fails_and_no_group_holds_up_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_without_any_answer_releases_nothing_and_ends_well_after_it() {
+async fn unknown_is_not_empty_an_hour_without_an_answer_releases_nothing() {
     let mut world = world_with_hooks(&[(HOOK, 7_200.0)]);
     host(&mut world, STAYING, Some(CLUSTER));
     service(&mut world, 3, 5.0, 10.0);
@@ -213,7 +213,7 @@ async fn an_hour_without_any_answer_releases_nothing_and_ends_well_after_it() {
         if minute % 2 == 0 {
             assert_eq!(invocation(&model, &config, minute).await.outcome, Outcome::HandedOver);
         } else {
-            assert!(scan(&model, &config).await.is_err(), "it says so, and not that nobody waits");
+            assert!(scan(&model, &config).await.is_err(), "it says so, and not that no instance waits");
         }
         tokio::time::sleep_until(model.clock().instant(next)).await;
     }
@@ -227,11 +227,11 @@ async fn an_hour_without_any_answer_releases_nothing_and_ends_well_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invocation_that_dies_at_any_await_is_followed_by_one_that_ends_it() {
+async fn never_lost_after_a_death_at_any_await_the_next_invocation_ends_the_drain() {
     for died_after in (0..400).map(|step| Duration::from_millis(37 * step)) {
         let mut world = world();
         service(&mut world, 2, 3.0, 5.0);
-        // Left by a drain that somebody undid: whoever believed it would be past its deadline.
+        // A drain that an operator undid left this. A drainer that believed it would be past its deadline.
         let old = world.now() - secs(7_200.0);
         remembered(&mut world, "ecs-drainer.drain-started-at", &old.to_string());
         let model = leaving(with_latency(world));

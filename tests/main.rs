@@ -25,6 +25,7 @@ mod logs;
 mod long_drains;
 mod metrics;
 mod permissions;
+mod promises;
 mod reasons;
 mod reconcile;
 mod releases;

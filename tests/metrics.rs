@@ -1,4 +1,4 @@
-//! What the real binaries tell CloudWatch's metrics: lines in the embedded metric format, whatever level is logged.
+//! The metrics of the real binaries: lines in the embedded metric format, at every log level.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,7 +130,7 @@ async fn eventful() -> BTreeMap<(String, String), f64> {
     told
 }
 
-/// What is given up at its deadline.
+/// A drain that is given up at its deadline.
 async fn given_up(level: &'static str) -> BTreeMap<(String, String), f64> {
     let mut world = world();
     standalone(&mut world, None, 0.2);
@@ -153,7 +153,7 @@ async fn given_up(level: &'static str) -> BTreeMap<(String, String), f64> {
     told
 }
 
-/// Nobody can say where it is; then somebody can.
+/// The search fails at first, and finds the host later.
 async fn not_located() -> BTreeMap<(String, String), f64> {
     let mut world = world();
     world.plan(Fault::times(Operation::ListContainerInstances, u32::MAX, FaultKind::AccessDenied));
@@ -174,7 +174,7 @@ async fn not_located() -> BTreeMap<(String, String), f64> {
     first
 }
 
-/// What a scan finds.
+/// A scan that finds a waiting host.
 async fn waiting() -> BTreeMap<(String, String), f64> {
     let mut world = world();
     host(&mut world, "i-0bbbbbbbbbbbbbbbb", None);

@@ -1,4 +1,4 @@
-//! What the functions' roles in the template allow, against what the functions really ask for.
+//! The roles of the template allow the functions' requests, and no others.
 //!
 //! That they ask for no more is asserted by every test that has a stage: the simulator refuses what the template does
 //! not allow, and a stage on which that happened fails its test.
@@ -32,7 +32,7 @@ fn action(operation: Operation) -> String {
     format!("{prefix}:{operation}")
 }
 
-/// What this client asked for.
+/// The actions that this client used.
 fn asked(world: &World, client: &str) -> BTreeSet<String> {
     let of_client = world.requests().iter().filter(|it| it.client == client);
     of_client.map(|it| action(it.request.operation())).collect()
@@ -113,7 +113,7 @@ async fn reconcile_asks_for_all_that_its_role_allows() {
     assert_eq!(with_lambdas(&(&asked | &of_long) | &with_warm_pool, false), allowed("reconcile"));
 }
 
-/// What `reconcile` asks for where a group has an instance in its warm pool.
+/// The requests of `reconcile` where a group has an instance in its warm pool.
 async fn of_a_warm_pool() -> BTreeSet<String> {
     let mut world = world();
     let pool = WarmPoolSpec { state: WarmPoolState::Running, reuse_on_scale_in: true };
@@ -187,7 +187,7 @@ async fn a_group_without_the_tag_is_not_released() {
 }
 
 #[test]
-fn only_what_has_no_resource_is_allowed_on_all_of_them_and_the_rest_at_home_in_any_partition() {
+fn only_actions_without_a_resource_are_allowed_on_all_of_them_and_the_rest_at_home_in_any_partition() {
     let gov = Settings { partition: "aws-us-gov".into(), region: "us-gov-west-1".into(), ..Settings::default() };
     let home = [&format!(":{}:{}:", gov.region, gov.account), ":iam::"];
     for parameters in [&[][..], &[("EcsClusters", "prod,batch")], &[("GroupTagValue", "prod")]] {

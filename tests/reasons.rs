@@ -13,7 +13,7 @@ fn long(world: World) -> Stage {
     Stage::set_draining_late(world)
 }
 
-/// What one short invocation says of the one task that is left.
+/// The report of one short invocation about the one task that is left.
 async fn straggler(stage: &Stage) -> Value {
     let function = stage.function(&[("POLL_FOR_SECONDS", "1"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")]);
     let drain = only(&function.invoke(&stage.event).await);
@@ -182,7 +182,7 @@ async fn protection_from_scale_in_is_reported_and_not_blamed() {
 }
 
 #[tokio::test]
-async fn nobody_asks_why_of_a_drain_that_goes_well_and_of_a_long_one_seldom() {
+async fn the_drainer_does_not_ask_why_of_a_drain_that_goes_well_and_seldom_of_a_long_one() {
     let asked = |stage: &Stage| (stage.count(Operation::DescribeServices), stage.count(Operation::GetTaskProtection));
     let mut short = world_since(90.0);
     short.add_service_with_tasks_on(kept(100, 100), LEAVING).unwrap();
@@ -208,7 +208,7 @@ async fn nobody_asks_why_of_a_drain_that_goes_well_and_of_a_long_one_seldom() {
 }
 
 #[tokio::test]
-async fn a_drain_goes_on_where_nobody_says_why() {
+async fn a_drain_goes_on_where_ecs_does_not_say_why() {
     let mut world = world_since(90.0);
     world.add_service_with_tasks_on(kept(100, 100), LEAVING).unwrap();
     for operation in [Operation::DescribeServices, Operation::GetTaskProtection] {

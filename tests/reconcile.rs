@@ -1,4 +1,4 @@
-//! Nothing is ever lost: `reconcile` works from AWS's state alone.
+//! Never lost: `reconcile` works from AWS's state alone.
 
 use serde_json::{Value, json};
 use simulator::lambda::Outcome;
@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn an_instance_whose_event_never_came_is_found_and_drained() {
+async fn never_lost_an_instance_whose_event_never_came_is_drained() {
     let mut world = world();
     service(&mut world, 2, 0.3, 0.5);
     let stage = Stage::scaling_in(world);
@@ -24,7 +24,7 @@ async fn an_instance_whose_event_never_came_is_found_and_drained() {
 }
 
 #[tokio::test]
-async fn with_nobody_waiting_it_costs_one_call_per_page_of_groups_and_ends_at_once() {
+async fn with_no_instance_waiting_it_costs_one_call_per_page_of_groups_and_ends_at_once() {
     let mut world = bare_world(Settings::default());
     for group in 0..119 {
         world.add_group(GroupSpec { name: format!("group-{group}"), hooks: vec![], ..GroupSpec::default() }).unwrap();
@@ -42,7 +42,7 @@ async fn with_nobody_waiting_it_costs_one_call_per_page_of_groups_and_ends_at_on
 }
 
 #[tokio::test]
-async fn a_function_killed_in_the_middle_of_a_drain_is_followed_by_reconcile() {
+async fn never_lost_reconcile_follows_a_function_killed_in_a_drain() {
     let mut world = world();
     service(&mut world, 2, 0.5, 1.5);
     let stage = Stage::scaling_in(world);
@@ -96,7 +96,7 @@ async fn where_anothers_hook_still_holds_ours_is_completed_once_and_not_every_mi
 }
 
 #[tokio::test]
-async fn what_an_earlier_version_wrote_on_a_host_does_no_harm() {
+async fn attributes_that_an_earlier_version_wrote_do_no_harm() {
     let mut world = world();
     standalone(&mut world, None, 0.3);
     world.set_status(LEAVING, "DRAINING").unwrap();
@@ -154,7 +154,7 @@ async fn a_dead_host_does_not_hold_its_own_termination_and_needs_no_memory_but_a
 }
 
 #[tokio::test]
-async fn what_begins_to_wait_while_it_waits_for_others_is_found_within_a_quarter_of_a_minute() {
+async fn a_host_that_begins_to_wait_meanwhile_is_found_within_a_quarter_of_a_minute() {
     let mut world = world();
     service(&mut world, 1, 30.0, 0.5);
     let stage = Stage::scaling_in(world);
@@ -184,7 +184,7 @@ async fn a_hook_of_30_seconds_is_kept_alive_at_a_tenth_of_the_scale() {
     standalone(&mut world, Some(10.0), 0.5);
     let stage = Stage::scaling_in(world);
 
-    // A tenth of a minute: polling for 5.5 s, then half a second without anybody.
+    // A tenth of a minute: polling for 5.5 s, then half a second without an invocation.
     let mut last = Value::Null;
     for _ in 0..3 {
         last = only(&stage.reconcile(&[], secs(8.5)).invoke(&json!({})).await);

@@ -1,4 +1,4 @@
-//! Who is released when: never the wrong one, never early, and nobody who needs no drain is held up.
+//! Which host is released when: never the wrong one, never early, and at once where there is nothing to drain.
 
 use serde_json::json;
 use simulator::world::{ActionResult, Fault, FaultKind, Operation, Settings};
@@ -22,7 +22,7 @@ async fn an_instance_in_no_cluster_is_released_at_once() {
 }
 
 #[tokio::test]
-async fn an_instance_in_no_cluster_is_held_while_one_cluster_does_not_answer() {
+async fn unknown_is_not_empty_an_instance_is_held_while_one_cluster_does_not_answer() {
     let mut world = bare_world(Settings::default());
     host(&mut world, LEAVING, None);
     world.add_cluster("silent").unwrap();
@@ -45,7 +45,7 @@ async fn an_instance_in_no_cluster_is_held_while_one_cluster_does_not_answer() {
 }
 
 #[tokio::test]
-async fn an_instance_in_a_cluster_that_is_not_watched_is_left_alone() {
+async fn nobody_elses_business_an_instance_in_an_unwatched_cluster_is_left_alone() {
     let mut world = world();
     world.add_cluster("watched").unwrap();
     let stage = Stage::scaling_in(world);
@@ -57,7 +57,7 @@ async fn an_instance_in_a_cluster_that_is_not_watched_is_left_alone() {
 }
 
 #[tokio::test]
-async fn unread_tasks_are_not_stopped_tasks() {
+async fn unknown_is_not_empty_unread_tasks_are_not_stopped_tasks() {
     for operation in [Operation::ListTasks, Operation::DescribeTasks] {
         let mut world = world();
         service(&mut world, 2, 0.0, 0.2);
@@ -71,12 +71,12 @@ async fn unread_tasks_are_not_stopped_tasks() {
         assert!(drain["detail"].as_str().unwrap().contains(operation.name()), "it says what failed: {drain}");
         assert!(stage.releases().is_empty());
         let stopped = stage.simulator.world(|world| world.unstopped_on(LEAVING) == 0);
-        assert!(stopped, "they had stopped, but nobody could know");
+        assert!(stopped, "they had stopped, but the drainer could not know");
     }
 }
 
 #[tokio::test]
-async fn a_foreign_hooks_event_is_left_alone() {
+async fn nobody_elses_business_a_foreign_hooks_event_is_left_alone() {
     let world = world_with_hooks(&[("theirs", 300.0)]);
     let mut stage = Stage::scaling_in(world);
     let drain = stage.drain(&[]).await;
@@ -93,7 +93,7 @@ async fn a_foreign_hooks_event_is_left_alone() {
 }
 
 #[tokio::test]
-async fn beside_a_foreign_hook_only_ours_is_completed() {
+async fn never_the_wrong_one_beside_a_foreign_hook_only_ours_is_completed() {
     let world = world_with_hooks(&[(HOOK, 300.0), ("theirs", 300.0)]);
     let stage = Stage::scaling_in(world);
     assert_eq!(stage.event["detail"]["LifecycleHookName"], HOOK, "events come in the hooks' order");
@@ -106,7 +106,7 @@ async fn beside_a_foreign_hook_only_ours_is_completed() {
 }
 
 #[tokio::test]
-async fn while_auto_scaling_does_not_say_who_holds_a_host_nothing_is_done_to_it() {
+async fn never_the_wrong_one_until_auto_scaling_names_the_hook_nothing_is_done() {
     for status in ["DRAINING", "ACTIVE"] {
         let mut world = world();
         service(&mut world, 1, 60.0, 0.2);
@@ -128,7 +128,7 @@ async fn while_auto_scaling_does_not_say_who_holds_a_host_nothing_is_done_to_it(
 }
 
 #[tokio::test]
-async fn an_instance_that_does_not_wait_is_left_alone() {
+async fn never_the_wrong_one_an_instance_that_does_not_wait_is_left_alone() {
     let mut world = world();
     service(&mut world, 1, 0.0, 0.2);
     let mut donor = world.clone();
@@ -148,7 +148,7 @@ async fn an_instance_that_does_not_wait_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_test_notification_and_another_accounts_event_are_left_alone() {
+async fn nobody_elses_business_another_accounts_event_is_left_alone() {
     let mut stage = Stage::scaling_in(world());
     let function = stage.function(&[]);
     let test = json!({
@@ -175,7 +175,7 @@ async fn an_action_that_ends_while_we_wait_ends_the_drain_without_hammering() {
 
     let (invocation, ()) = tokio::join!(function.invoke(&stage.event), async {
         assert!(stage.simulator.wait_for(secs(10.0), |w| w.count(Operation::UpdateContainerInstancesState) == 1).await);
-        stage.simulator.world(complete_by_somebody_else);
+        stage.simulator.world(complete_by_an_operator);
     });
 
     let drain = only(&invocation);
@@ -185,7 +185,7 @@ async fn an_action_that_ends_while_we_wait_ends_the_drain_without_hammering() {
     assert!(requests < 40, "{requests} in a drain of 2 s");
 }
 
-fn complete_by_somebody_else(world: &mut simulator::world::World) {
+fn complete_by_an_operator(world: &mut simulator::world::World) {
     let request = simulator::world::Request::CompleteLifecycleAction {
         group: GROUP.into(),
         hook: HOOK.into(),
@@ -194,7 +194,7 @@ fn complete_by_somebody_else(world: &mut simulator::world::World) {
         result: "CONTINUE".into(),
     };
     let now = world.now();
-    assert!(world.request(now, "somebody-else", request).answer.is_ok());
+    assert!(world.request(now, "an-operator", request).answer.is_ok());
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn a_container_instance_deregistered_while_we_wait_ends_well() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_itself_gone_does_not_hold_its_own_termination() {
+async fn never_stuck_a_host_that_is_gone_does_not_hold_its_own_termination() {
     let mut world = world();
     standalone(&mut world, None, 0.2);
     world.set_agent_connected(LEAVING, false).unwrap();

@@ -8,7 +8,7 @@ use crate::support::{CLUSTER, GROUP, HOOK, LEAVING, STAYING, Stage, hook_with, h
 /// A cluster as AWS Batch names them.
 const BATCH: &str = "nightly_Batch_6d67ab71-4455-3613-b981-4c30a030fb90";
 
-/// Twenty clusters, one of which has the host; the hook's metadata reads like this.
+/// Twenty clusters, and one of them has the host; the hook's metadata reads like this.
 fn many_clusters(metadata: &str) -> World {
     let mut world = World::new(simulator::clock::wall_now(), Settings::default());
     for other in 0..19 {
@@ -95,7 +95,7 @@ fn batch_world() -> World {
 }
 
 #[tokio::test]
-async fn a_host_of_aws_batch_is_left_alone_and_the_answer_says_why() {
+async fn nobody_elses_business_a_host_of_aws_batch_is_left_alone_and_the_answer_says_why() {
     let left_alone = |stage: &Stage, drain: &serde_json::Value| {
         assert_eq!((drain["outcome"].as_str(), drain["cluster"].as_str()), (Some("ignored"), Some(BATCH)), "{drain}");
         let detail = drain["detail"].as_str().unwrap();

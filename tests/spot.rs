@@ -1,4 +1,4 @@
-//! Spot: every task gets its graceful stop before the power goes. Notices are back-dated, so that nobody waits for all
+//! Spot: every task gets its graceful stop before the power goes. Notices are back-dated, so that no test waits for all
 //! of their two minutes.
 
 use std::collections::BTreeSet;
@@ -95,7 +95,7 @@ pub(crate) async fn killed_in_the_end(stage: &Stage) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_ecs_does_not_move_is_stopped_before_the_power_goes_and_daemons_are_told_last() {
+async fn tasks_that_ecs_does_not_move_are_stopped_before_the_power_goes_and_daemons_last() {
     let mut world = world();
     service(&mut world, 2, 1.0, 1.0);
     held_on_leaving(&mut world, 1.0, None);
@@ -129,7 +129,7 @@ async fn what_ecs_does_not_move_is_stopped_before_the_power_goes_and_daemons_are
 }
 
 #[tokio::test]
-async fn a_task_of_ecs_managed_instances_is_not_stopped() {
+async fn nobody_elses_business_a_task_of_ecs_managed_instances_is_not_stopped() {
     let mut world = world();
     standalone(&mut world, None, 0.2);
     world.manage(LEAVING).unwrap();
@@ -143,7 +143,7 @@ async fn a_task_of_ecs_managed_instances_is_not_stopped() {
 }
 
 #[tokio::test]
-async fn what_is_done_before_that_is_not_stopped_by_us() {
+async fn a_task_that_ends_before_the_lead_is_not_stopped() {
     let mut world = world();
     service(&mut world, 3, 0.5, 0.5);
     standalone(&mut world, Some(2.0), 0.5);
@@ -215,7 +215,7 @@ async fn a_notice_whose_time_is_over_is_answered_and_dropped() {
 }
 
 #[tokio::test]
-async fn one_that_hibernates_or_may_be_interrupted_is_set_draining_and_no_more() {
+async fn a_host_that_hibernates_or_may_be_interrupted_is_set_draining_and_no_more() {
     type Happens = fn(&mut World) -> Value;
     let cases: [(&str, Happens); 2] = [
         ("hibernation", |world| world.interrupt(LEAVING, SpotAction::Hibernate, world.now()).unwrap()),

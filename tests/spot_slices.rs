@@ -11,13 +11,13 @@ use crate::spot::{daemon, held, held_on_leaving, interrupt, interrupted, killed,
 use crate::support::{CLUSTER, GROUP, NOTICES, STAYING, Stage, bare_world, host, secs, service, standalone, world};
 use crate::waiting::{Invoked, play, sent};
 
-/// As the mapping of spot-interruption should be: a batch of ten for each of a thousand hosts.
+/// The setting that the mapping of spot-interruption should have: a batch of ten for each of a thousand hosts.
 const CONCURRENCY: usize = 100;
 /// A slice, and the queue's visibility timeout.
 const SLICE: f64 = 30.0;
 /// How long after a slice's end the function counts on the next to look, at most.
 const NEXT_SLICE_TAKES: f64 = 10.0;
-/// What a new environment needs from its invocation to its first look: a cold start, and finding its hosts.
+/// The time from the invocation of a new environment to its first look: a cold start, and finding its hosts.
 const TO_LOOK: f64 = 4.0;
 
 fn queue(visibility: f64) -> QueueSpec {
@@ -75,7 +75,7 @@ fn the_first_slice_begins_in_time() {
 }
 
 #[tokio::test]
-async fn what_a_slice_leaves_unfinished_comes_again_until_it_is_done() {
+async fn a_notice_that_a_slice_does_not_finish_comes_again_until_it_is_done() {
     let mut world = world();
     standalone(&mut world, Some(9.0), 0.5);
     let stage = interrupted(world, 30.0);
@@ -94,7 +94,7 @@ async fn what_a_slice_leaves_unfinished_comes_again_until_it_is_done() {
 }
 
 #[tokio::test]
-async fn what_would_fall_between_two_slices_is_stopped_before_the_first_ends() {
+async fn a_stop_that_would_fall_between_two_slices_is_done_before_the_first_ends() {
     let mut world = world();
     standalone(&mut world, None, 0.5);
     // 40 s are left, 15 of them before the lead: a slice of 14 s polls for 11, and the next is sure to look after 24.
@@ -108,7 +108,7 @@ async fn what_would_fall_between_two_slices_is_stopped_before_the_first_ends() {
 }
 
 #[tokio::test]
-async fn slices_that_are_killed_are_followed_by_the_next_and_no_task_dies() {
+async fn never_lost_the_next_slice_follows_one_that_was_killed_and_no_task_dies() {
     let mut world = world();
     service(&mut world, 2, 0.5, 1.0);
     held_on_leaving(&mut world, 1.0, Some((2.0, true)));

@@ -1,4 +1,4 @@
-//! What a function does before its first event, and first of all after it.
+//! The start of a function: before its first event, and right after it.
 
 use std::cell::Cell;
 

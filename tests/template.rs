@@ -75,7 +75,7 @@ fn every_setting_has_a_parameter_with_a_paragraph_and_what_is_allowed() {
 }
 
 #[test]
-fn what_a_parameter_allows_the_functions_take_and_no_more() {
+fn a_parameter_allows_the_values_that_the_functions_take_and_no_more() {
     let parameters = template().section("Parameters");
     let read = |setting: &str, value: &str| Config::read(|name| (name == setting).then(|| value.to_owned())).is_ok();
     for setting in SETTINGS.iter().filter(|setting| setting.name != STACK_NAME) {
@@ -151,7 +151,7 @@ fn queues_and_functions_are_timed_to_each_other() {
     ] {
         let (queue, function) = (properties(queue), properties(function));
         assert!(seconds(&queue["VisibilityTimeout"]) >= seconds(&function["Timeout"]), "Lambda refuses less");
-        // What is tested by arithmetic and in virtual time is what is deployed.
+        // The tests by arithmetic and in virtual time use the settings of the template.
         assert_eq!(seconds(&queue["VisibilityTimeout"]), spec.visibility_timeout.as_secs());
         assert_eq!(seconds(&queue["RedrivePolicy"]["maxReceiveCount"]), u64::from(spec.max_receive_count));
         let source = &function["Events"][events]["Properties"];
@@ -160,7 +160,7 @@ fn queues_and_functions_are_timed_to_each_other() {
         assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
         assert_eq!(source["ScalingConfig"], json!({"MaximumConcurrency": concurrency}));
     }
-    // The pause between two slices is reckoned from the function's timeout.
+    // The drainer works out the pause between two slices from the function's timeout.
     let spot = (properties("SpotQueue"), properties("SpotInterruptionFunction"));
     assert_eq!(seconds(&spot.0["VisibilityTimeout"]), seconds(&spot.1["Timeout"]));
     let shortest = template().section("Parameters")["SpotSliceSeconds"]["MinValue"].as_u64().unwrap();

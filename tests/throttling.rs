@@ -1,11 +1,11 @@
-//! What AWS throttles.
+//! Requests that AWS throttles.
 
 use simulator::world::{Fault, FaultKind, Operation};
 
 use crate::support::{Stage, only, world};
 
 #[tokio::test]
-async fn what_is_throttled_is_tried_again_by_the_engine_alone() {
+async fn only_the_engine_tries_a_throttled_request_again() {
     let mut world = world();
     world.plan(Fault::times(Operation::DescribeAutoScalingInstances, 1, FaultKind::Throttle));
     let stage = Stage::scaling_in(world);

@@ -19,18 +19,18 @@ use simulator::world::Operation;
 use crate::support::model::Model;
 use crate::support::{EVENTS, EVENTS_CONCURRENCY, LEAVING, secs, standalone, world};
 
-/// As the mapping of instance-terminating should be.
+/// The settings that the mapping of instance-terminating should have.
 const CONCURRENCY: usize = EVENTS_CONCURRENCY;
 const QUEUE: QueueSpec = EVENTS;
-/// What a batch that is not full polls for, and what it takes to set a full one DRAINING and leave it to `reconcile`.
+/// How long a batch that is not full polls, and how long it takes to set a full one DRAINING and leave it to `reconcile`.
 const POLLS_FOR: f64 = 15.0;
 const FULL_TAKES: f64 = 1.5;
-/// What one invocation reads that polls for one host: to find it, to list its tasks, and to look at it every two seconds.
+/// The reads of an invocation that polls for one host: to find it, to list its tasks, and to look at it every two seconds.
 const READS_WHILE_IT_POLLS: f64 = 12.0;
 /// ECS API reference, "Request throttling": reads of container instances and tasks.
 const READS_A_SECOND: f64 = 20.0;
 
-/// What becomes of an invocation.
+/// How an invocation ends.
 pub(crate) struct Invoked {
     /// After so many seconds it ends.
     pub(crate) lasts: f64,
@@ -164,7 +164,7 @@ fn more_events_than_are_waited_for_one_by_one_are_served_in_full_batches() {
 }
 
 #[test]
-fn and_some_would_wait_with_other_figures() {
+fn with_other_figures_some_events_would_wait() {
     let waits = |concurrency, polls_for| longest_wait(QUEUE, concurrency, every(1.0, 600), polls_for);
     assert!(waits(CONCURRENCY, 120.0) > 60.0, "each invocation polls for two minutes");
     assert!(waits(5, POLLS_FOR) > 8.0, "five invocations");
@@ -207,7 +207,7 @@ async fn reads_of_one(seed: u64) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_polls_reads_no_more_than_that() {
+async fn an_invocation_that_polls_reads_no_more_than_that() {
     let (mut reads, seeds) = (0, 20);
     for seed in 0..seeds {
         reads += reads_of_one(seed).await;
@@ -217,7 +217,7 @@ async fn one_that_polls_reads_no_more_than_that() {
 }
 
 #[test]
-fn those_who_poll_read_no_more_than_ecs_answers() {
+fn the_invocations_that_poll_read_no_more_than_ecs_answers() {
     let concurrency = f64::from(u32::try_from(CONCURRENCY).unwrap());
     assert!(reads_a_second(concurrency) <= READS_A_SECOND);
     assert!(reads_a_second(50.0) > READS_A_SECOND);

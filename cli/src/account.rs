@@ -20,7 +20,7 @@ use crate::failure::{Failure, chain};
 
 /// With the pauses between them, a few seconds of throttling are sat out.
 const ATTEMPTS: u32 = 5;
-/// The longest first pause, of which a random part is taken; it doubles each time.
+/// The longest first pause. The SDK takes a random part of it, and doubles it each time.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
 /// Such calls answer in tenths of a second, IAM's simulations in one or two; what takes as long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,7 +46,7 @@ impl Account {
             loader = loader.region(Region::new(region.clone()));
         }
         if let Some(profile) = &access.profile {
-            // Who names a profile means it, whatever keys are in the environment: AWS's own command has it so, too.
+            // A profile that is named goes before keys in the environment, as with the AWS CLI.
             let provider = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
             loader = loader.profile_name(profile).credentials_provider(provider);
         }
@@ -58,7 +58,7 @@ impl Account {
         let sdk = loader.retry_config(retry).timeout_config(timeouts).load().await;
         let region = sdk.region().ok_or(Failure::NoRegion)?.to_string();
         let none = |why| Failure::NoCredentials { profile: access.profile.clone(), why };
-        let provider = sdk.credentials_provider().ok_or_else(|| none("nobody provides any".to_owned()))?;
+        let provider = sdk.credentials_provider().ok_or_else(|| none("no provider has any".to_owned()))?;
         provider.provide_credentials().await.map_err(|error| none(chain(&error)))?;
         Ok(Self { calls: SdkCalls::with_patience_of(&sdk), sdk, region })
     }

@@ -20,8 +20,8 @@ pub(crate) struct Arguments {
     pub(crate) output: Output,
 }
 
-const EXIT_STATUS: &str = "Exit status: 0 done; 1 something is not as it should be (tasks are left, a check found a problem, \
-something was refused); 2 the command line is wrong; 3 AWS could not be asked, or said no; 130 interrupted.";
+const EXIT_STATUS: &str = "Exit status: 0 done; 1 not done (tasks are left, a check found a problem, the command \
+refused the request); 2 the command line is wrong; 3 AWS did not answer, or refused; 130 interrupted.";
 
 /// Which account and region, and how to get there.
 #[derive(Debug, Args)]
@@ -32,10 +32,10 @@ pub(crate) struct Access {
     /// A profile of ~/.aws/config; otherwise AWS_PROFILE
     #[arg(long, global = true, value_name = "NAME", help_heading = "AWS")]
     pub(crate) profile: Option<String>,
-    /// Where all services of AWS are asked, such as an emulator's address
+    /// The endpoint for all services of AWS, such as an emulator's address
     #[arg(long, global = true, value_name = "URL", value_parser = url, help_heading = "AWS")]
     pub(crate) endpoint_url: Option<String>,
-    /// The stack that the drainer was installed as: its settings tell each deadline
+    /// The drainer's stack: its settings give each deadline
     #[arg(long, global = true, value_name = "NAME", default_value = "ecs-drainer", help_heading = "AWS")]
     pub(crate) stack: String,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Output {
     /// Colours: where the output is a terminal and NO_COLOR is not set, always, or never
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
     pub(crate) color: Color,
-    /// Log every failed request to standard error; twice, everything that is done
+    /// Log every failed request to standard error; twice, log everything
     #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
     pub(crate) verbose: u8,
 }
@@ -65,29 +65,29 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Every instance that drains, or waits to be drained: since when, why, what is left, and what comes next
+    /// Every instance that drains, or waits to be drained: since when, why, which tasks are left, and what comes next
     Status {
         /// Only this cluster, by name or ARN
         #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
         cluster: Option<ClusterName>,
     },
-    /// The same, live, until nothing drains any more; Ctrl-C leaves the drains alone
+    /// The same, live, until no host drains any more; Ctrl-C leaves the drains alone
     Watch {
         /// Only this cluster, by name or ARN
         #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
         cluster: Option<ClusterName>,
-        /// How often AWS is asked
+        /// How often the command asks AWS
         #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = watch_pause)]
         every: Duration,
     },
-    /// Drain hosts by hand, for maintenance: shows what is in the way, asks, and waits until they are empty
+    /// Drain hosts by hand, for maintenance: shows the tasks in the way, asks, and waits until the hosts are empty
     Drain(Drain),
-    /// Let hosts take tasks again: ACTIVE, and what the drainer wrote on them deleted
+    /// Let hosts take tasks again: sets them ACTIVE, and deletes the drainer's attributes on them
     Undrain {
         /// EC2 instance ids
         #[arg(required = true, value_name = "INSTANCE", value_parser = instance)]
         instances: Vec<InstanceId>,
-        /// The cluster, by name or ARN, where it is to be looked for in one only
+        /// Search this cluster only, by name or ARN
         #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
         cluster: Option<ClusterName>,
     },
@@ -95,7 +95,7 @@ pub(crate) enum Command {
     Enroll(Enroll),
     /// Take the drainer's lifecycle hook off Auto Scaling groups
     Unenroll(Unenroll),
-    /// Whether hooks, rules, clusters and permissions are as they should be, and how to mend what is not
+    /// Check hooks, rules, clusters and permissions, and say how to fix each problem
     Check {
         /// Only the groups with hosts in this cluster, by name or ARN
         #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
@@ -114,19 +114,19 @@ pub(crate) struct Drain {
     /// EC2 instance ids
     #[arg(required = true, value_name = "INSTANCE", value_parser = instance)]
     pub(crate) instances: Vec<InstanceId>,
-    /// The cluster, by name or ARN, where it is to be looked for in one only
+    /// Search this cluster only, by name or ARN
     #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
     pub(crate) cluster: Option<ClusterName>,
-    /// After this, what is left is told to stop, gracefully, such as 30m; without it nothing is
+    /// After this time, such as 30m, stop the tasks that are left, gracefully; without it, stop none
     #[arg(long, value_name = "DURATION", value_parser = some_time)]
     pub(crate) deadline: Option<Duration>,
-    /// Tell tasks that no service owns to stop at once; draining does not touch them
+    /// Stop at once the tasks that no service owns; draining does not touch them
     #[arg(long)]
     pub(crate) stop_standalone: bool,
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Show what is in the way, and end
+    /// Show the tasks in the way, and end
     #[arg(long, conflicts_with = "yes")]
     pub(crate) dry_run: bool,
 }
@@ -139,7 +139,7 @@ pub(crate) struct Enroll {
     /// The cluster their hosts are in, by name or ARN: saves the drainer the search
     #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
     pub(crate) cluster: Option<ClusterName>,
-    /// How long an instance is held if the drainer does not work; from 3m to 2h
+    /// How long an instance waits if the drainer does not work; from 3m to 2h
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = heartbeat)]
     pub(crate) heartbeat: Duration,
     /// How long a drain of these groups may take; otherwise the installation's setting
@@ -161,7 +161,7 @@ pub(crate) struct Unenroll {
     /// The hook's name; otherwise the installation's
     #[arg(long, value_name = "NAME", value_parser = hook)]
     pub(crate) hook: Option<HookName>,
-    /// Even where instances wait on the hook: they are let go at once, with whatever runs on them
+    /// Even where instances wait on the hook: they terminate at once, with the tasks on them
     #[arg(long)]
     pub(crate) release_waiting: bool,
     /// Do not ask
@@ -175,7 +175,7 @@ const HEARTBEAT_LONGEST: Duration = Duration::from_secs(7200);
 const DRAIN_TIMEOUT_LONGEST: Duration = Duration::from_secs(48 * 3600);
 /// More often than this the account's quota of requests suffers.
 const WATCH_PAUSE_SHORTEST: Duration = Duration::from_secs(1);
-/// Less often than this nobody watches.
+/// A watch that looks less often than this is of no use.
 const WATCH_PAUSE_LONGEST: Duration = Duration::from_secs(3600);
 /// No time at all is no deadline.
 const DEADLINE_SHORTEST: Duration = Duration::from_secs(1);

@@ -21,11 +21,11 @@ use crate::text::{count, plain, wrapped};
 #[serde(rename_all = "camelCase")]
 struct Finding {
     level: Level,
-    /// Of what.
+    /// The subject of the finding.
     subject: String,
     /// How it is.
     what: String,
-    /// What to do, where something is to be done.
+    /// How to fix it, where there is a way.
     #[serde(skip_serializing_if = "Option::is_none")]
     mend: Option<String>,
 }
@@ -35,11 +35,11 @@ struct Finding {
 #[serde(rename_all = "kebab-case")]
 enum Level {
     Ok,
-    /// It works, but somebody should know.
+    /// It works, but the operator should know.
     Warning,
     /// Tasks may die, or hosts stay, because of it.
     Problem,
-    /// It could not be looked at.
+    /// The command could not look at it.
     Unknown,
 }
 
@@ -60,8 +60,8 @@ impl Finding {
         Self { level: Level::Unknown, subject: subject.into(), what: what.into(), mend: Some(mend.into()) }
     }
 
-    /// What was denied or got no answer is unknown, and not as it should be for all that; with bad credentials nothing more
-    /// is asked.
+    /// A look that AWS denied or did not answer: the state is unknown, which is no success. With bad credentials the check
+    /// ends.
     fn unknown(subject: impl Into<String>, failure: Failure) -> Result<Self, Failure> {
         match failure {
             Failure::Denied { .. } | Failure::Refused(_) | Failure::NoAnswer { .. } => {

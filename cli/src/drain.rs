@@ -34,7 +34,7 @@ use crate::plan::{self, HostPlan};
 use crate::screen::{self, Screen};
 use crate::settings::defaults;
 
-/// Nobody who watches a drain waits longer to learn that it is over.
+/// An operator who watches a drain learns within this time that it is over.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// What is written as JSON.
@@ -142,7 +142,7 @@ impl How {
     }
 }
 
-/// Whether somebody agreed to the plan.
+/// Whether the operator agreed to the plan.
 enum Consent {
     Given,
     Denied,
@@ -190,7 +190,7 @@ fn config(wanted: &arguments::Drain) -> Result<Config, Failure> {
     Ok(Config { clusters: wanted.cluster.iter().cloned().collect(), policy, ..defaults })
 }
 
-/// The hosts named, each where it is registered, and with whoever holds it.
+/// The hosts named, each with its registrations and the hooks that hold it.
 ///
 /// # Errors
 /// When one is in no cluster, or in another than the one given, or that cannot be known.
@@ -241,7 +241,7 @@ fn unread(known: &Known) -> Failure {
     known.patience.errors().find_map(Failure::of_denial).unwrap_or_else(unread)
 }
 
-/// What was read before the question may be old: the registrations are gone on with, and read again.
+/// The facts from before the question may be old: the drain begins with the registrations, and reads all else again.
 fn afresh(known: &Known, now: Timestamp) -> Known {
     let registrations = known.registrations.iter().map(|it| Registration { tasks: None, ..it.clone() });
     Known {
@@ -252,8 +252,8 @@ fn afresh(known: &Known, now: Timestamp) -> Known {
 }
 
 async fn may_go_on(screen: &mut Screen, hosts: usize, json: bool) -> Result<bool, Failure> {
-    if json || !screen::somebody_is_there() {
-        return Err(Failure::NobodyToAsk);
+    if json || !screen::can_ask() {
+        return Err(Failure::CannotAsk);
     }
     let them = if hosts == 1 { "it".to_owned() } else { format!("these {hosts} hosts") };
     Ok(screen.ask(&format!("Drain {them}?")).await?)

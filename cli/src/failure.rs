@@ -30,7 +30,7 @@ pub(crate) enum Failure {
     NoCluster { cluster: ClusterName, region: String, there: Vec<ClusterName> },
     #[error("there is no Auto Scaling group {} in region {region}", listed(groups))]
     NoGroup { groups: Vec<GroupName>, region: String },
-    #[error("{} {} in no cluster of region {region}, every one of which answered", listed(instances), are(instances))]
+    #[error("{} {} in no cluster of region {region}, and every cluster answered", listed(instances), are(instances))]
     NoInstance { instances: Vec<InstanceId>, region: String },
     #[error("{instance} is in cluster {there}, not in {cluster}")]
     Elsewhere { instance: InstanceId, there: ClusterName, cluster: ClusterName },
@@ -38,8 +38,8 @@ pub(crate) enum Failure {
     Unread { instance: InstanceId, why: String },
     #[error("{0}")]
     Refusal(String),
-    #[error("nobody can be asked here: give --yes to go on without a question")]
-    NobodyToAsk,
+    #[error("there is no terminal to ask a question on: give --yes to go on without one")]
+    CannotAsk,
     #[error("it could not be written: {0}")]
     Output(#[from] io::Error),
     #[error("it could not be written as JSON: {0}")]
@@ -96,7 +96,7 @@ impl Failure {
                     .into(),
             ],
             Self::Denied { action, resource, message } => vec![
-                format!("Whoever signs in must be allowed {action} on {resource}; docs/command.md lists what each command takes."),
+                format!("Your credentials must allow {action} on {resource}; docs/command.md lists what each command takes."),
                 format!("AWS says: {message}"),
             ],
             Self::NoAnswer { region, .. } => vec![format!(
@@ -113,7 +113,7 @@ impl Failure {
             ],
             Self::Elsewhere { .. } => vec!["Give its cluster with --cluster, or none.".into()],
             Self::Refused(_) | Self::Unread { .. } => vec!["Try again; --verbose logs each failed request.".into()],
-            Self::Refusal(_) | Self::NobodyToAsk | Self::Output(_) | Self::Json(_) => Vec::new(),
+            Self::Refusal(_) | Self::CannotAsk | Self::Output(_) | Self::Json(_) => Vec::new(),
         }
     }
 
@@ -121,7 +121,7 @@ impl Failure {
     pub(crate) fn status(&self) -> u8 {
         match self {
             Self::Refusal(_) => 1,
-            Self::NobodyToAsk => 2,
+            Self::CannotAsk => 2,
             _ => 3,
         }
     }

@@ -108,7 +108,7 @@ async fn plans_to_unenroll(
             refuse_waiting(&group, wanted.release_waiting)?;
             let waiting = waiting(&group);
             if !waiting.is_empty() {
-                warnings.push(format!("{} waits, and goes at once, with whatever runs on it", listed(&waiting)));
+                warnings.push(format!("{} waits, and goes at once, with the tasks on it", listed(&waiting)));
             }
         }
         let change = if found.is_some() { Change::Delete } else { Change::None };
@@ -125,14 +125,14 @@ fn refuse_waiting(group: &Group, release_waiting: bool) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Refusal(format!(
-        "{} of group {} waits on its hooks: without the hook it goes at once, with whatever runs on it. Wait until it is \
+        "{} of group {} waits on its hooks: without the hook it goes at once, with the tasks on it. Wait until it is \
          drained (ecs-drainer watch), or give --release-waiting. The hook stays",
         listed(&waiting),
         group.name
     )))
 }
 
-/// A hook that nobody completes would hold every instance until it times out, so its name is never guessed.
+/// A hook that no drainer completes would hold every instance until it times out, so its name is never guessed.
 fn hook_name(settings: &Settings, given: Option<&HookName>) -> Result<HookName, Failure> {
     if let Some(given) = given {
         return Ok(given.clone());
@@ -165,7 +165,7 @@ pub(crate) fn retained(group: &Group, hook: &Hook, region: &str) -> Option<(Stri
 }
 
 /// A hook with a notification target of its own: with the target gone the hook does not wait, and no error says so
-/// (recorded). What it comes to, and how to mend it.
+/// (recorded). Answers the consequence, and how to fix it.
 pub(crate) fn told_elsewhere(group: &Group, hook: &Hook, region: &str) -> Option<(String, String)> {
     let target = hook.notification_target.as_ref()?;
     let what = format!(
@@ -333,7 +333,7 @@ fn text(metadata: &Option<String>) -> String {
     metadata.clone().unwrap_or_else(|| "none".to_owned())
 }
 
-/// The plans, if somebody agrees to them; none if not.
+/// The plans, if the operator agrees to them; none if not.
 async fn agreed(plans: Vec<Plan>, yes: bool, json: bool) -> Result<Option<Vec<Plan>>, Failure> {
     let mut screen = Screen::new();
     let changes = plans.iter().filter(|plan| plan.change != Change::None).count();
@@ -343,8 +343,8 @@ async fn agreed(plans: Vec<Plan>, yes: bool, json: bool) -> Result<Option<Vec<Pl
     if changes == 0 || yes {
         return Ok(Some(plans));
     }
-    if json || !screen::somebody_is_there() {
-        return Err(Failure::NobodyToAsk);
+    if json || !screen::can_ask() {
+        return Err(Failure::CannotAsk);
     }
     if screen.ask(&format!("Change {}?", count(changes, "group"))).await? {
         return Ok(Some(plans));
@@ -383,7 +383,7 @@ async fn carry_out(
     failed.map_or(Ok(End::Done), Err)
 }
 
-/// Changes one group. What was found may be old: somebody has read it, and thought about it.
+/// Changes one group. The hook may have changed while the operator read the plan and thought about it.
 async fn change(account: &Account, plan: &Plan, release_waiting: bool) -> Result<(), Failure> {
     let Plan { group, hook, found, wanted, .. } = plan;
     let now = account.hooks(group).await?.into_iter().find(|it| it.name == *hook);
@@ -458,6 +458,6 @@ mod tests {
         assert_eq!(of(Some("call ann"), &wanted(None, None)), (Some("call ann".to_owned()), None), "nothing to write");
         assert_eq!(of(None, &wanted(None, None)), (None, None));
         let wrong = Some(r#"{"drainTimeoutSeconds":"soon"}"#);
-        assert_eq!(of(wrong, &wanted(None, None)), (None, None), "nobody goes by it");
+        assert_eq!(of(wrong, &wanted(None, None)), (None, None), "the drainer does not go by it");
     }
 }

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::screen::tell;
 
-/// What `work` comes to; none if Ctrl-C comes first, and then `consequence` is told.
+/// The result of `work`; none if Ctrl-C comes first, and then `consequence` is printed.
 pub(crate) async fn or_interrupted<T>(
     work: impl Future<Output = Result<T, Failure>>,
     consequence: &str,

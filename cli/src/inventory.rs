@@ -42,7 +42,7 @@ pub(crate) async fn inventory(
     let mut found = waiting(account, context, rng).await?;
     let clusters = add_draining(account, context, only, &mut found).await?;
     let (mut known, explanations) = look(context, found.into_values().collect(), rng).await;
-    // Somebody else's, of a host that is in no cluster.
+    // Only other hooks hold these hosts, and they are in no cluster.
     known.retain(|known| known.ours().is_some() || known.place != Place::Nowhere);
     // The one cluster that was asked for has answered that it is not there.
     let elsewhere = |known: &Known, only| known.place == Place::Nowhere || known.searched.contains(only);
@@ -68,7 +68,7 @@ async fn waiting(
     context: &Context<'_, SdkCalls>,
     rng: &mut fastrand::Rng,
 ) -> Result<Found, Failure> {
-    // One try: you can look again.
+    // One try: the operator can look again.
     let groups = scan::waiting(context, context.clock.now(), rng).await;
     let mut found = Found::new();
     for group in groups.map_err(|error| Failure::of_scan(error, &account.region))? {
@@ -102,7 +102,7 @@ async fn add_draining(
             Err(error) => return Err(account.failure(error)),
         };
         for it in draining {
-            // One that is no EC2 instance is nobody's that Auto Scaling or Spot takes away.
+            // A host without an EC2 instance id is never taken away by Auto Scaling or Spot.
             let Some(instance) = it.instance.clone() else { continue };
             let known = found.entry(instance.clone()).or_insert_with(|| {
                 Known::new(Departure { instance, cause: Cause::Maintenance, noticed_by: NoticedBy::Scan }, now)

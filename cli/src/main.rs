@@ -49,7 +49,7 @@ async fn main() -> ExitCode {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::NotDone) => ExitCode::FAILURE,
         Ok(End::Interrupted) => ExitCode::from(INTERRUPTED),
-        // Whoever reads has read enough.
+        // The reader has closed the pipe: it has read enough.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe && only_tells(&arguments.command) => {
             ExitCode::SUCCESS
         }
@@ -103,7 +103,7 @@ async fn run(Arguments { command, access, output }: &Arguments) -> Result<End, F
     Ok(ended.unwrap_or(End::Interrupted))
 }
 
-/// The engine's own log, for whoever asks for it.
+/// The engine's own log, with `--verbose`.
 fn log(verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::OFF,

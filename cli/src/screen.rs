@@ -7,7 +7,7 @@ use console::{Term, measure_text_width, set_colors_enabled, set_colors_enabled_s
 use crate::arguments::Color;
 use crate::text::wrapped;
 
-/// What is written to something that is no terminal is as wide as this.
+/// The width of the output where it is not a terminal.
 const WIDTH_OF_A_FILE: usize = 100;
 /// The last column stays free: a terminal may break the line when it is filled.
 const MARGIN: usize = 1;
@@ -79,7 +79,7 @@ impl Screen {
     pub(crate) async fn ask(&mut self, question: &str) -> io::Result<bool> {
         self.term.write_str(&format!("{question} [y/N] "))?;
         self.term.flush()?;
-        // In a thread that nobody waits for: Ctrl-C ends the command while it still reads.
+        // In a thread that the command does not wait for: Ctrl-C ends the command while it still reads.
         let (answered, answer) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
             let mut line = String::new();
@@ -99,7 +99,7 @@ fn rows_of(width: usize, columns: usize) -> usize {
     width.div_ceil(columns.max(1)).max(1)
 }
 
-/// As many lines as have room in so many rows, the last one saying how many are left out, if any are.
+/// The lines that fit into `room` rows. Where some do not fit, the last line says how many are left out.
 fn cut(lines: &[String], room: usize, columns: usize) -> Vec<String> {
     let mut used: usize = 0;
     let ends: Vec<_> = lines
@@ -128,8 +128,8 @@ pub(crate) fn tell(message: &str) {
     }
 }
 
-/// Whether somebody can be asked.
-pub(crate) fn somebody_is_there() -> bool {
+/// Whether there is a terminal to ask on.
+pub(crate) fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 

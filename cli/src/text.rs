@@ -58,7 +58,7 @@ pub(crate) fn id_of(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
 
-/// What others wrote, without what a terminal would obey.
+/// Text that the command did not write, without the characters that a terminal would obey.
 pub(crate) fn plain(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).collect()
 }

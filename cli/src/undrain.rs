@@ -90,7 +90,8 @@ pub(crate) async fn undrain(
     Ok(if failures.is_empty() { End::Done } else { End::NotDone })
 }
 
-/// Of the hosts that take tasks again; of one that still drains, since when is still of use. Answers a denial, if there is one.
+/// Deletes the attributes of the hosts that take tasks again. A host that still drains keeps its start. Answers a denial, if
+/// there is one.
 async fn delete_attributes(account: &Account, hosts: &mut [Undrained]) -> Option<Failure> {
     let active = hosts.iter_mut().filter(|host| host.failure.is_none() && !host.deleted.is_empty());
     let deletions = active.map(|host| async {

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from served import CLUSTER, LEAVING, REGION
 from terminal import COMES_WITHIN, CTRL_C, HIGH, WIDE, Terminal
 
-# Not more often: the simulated account has AWS's quotas, and everybody's requests count.
+# Not more often: the simulated account has AWS's quotas, and the requests of all clients count.
 LOOK_EVERY = 1
 
-# As a shell has it for what SIGINT ended.
+# The exit status of a program that SIGINT ended.
 INTERRUPTED = 130
 
 QUESTION = "[y/N]"
@@ -23,7 +23,7 @@ MAINTENANCE_SINCE = "ecs-drainer.maintenance-since"
 class Command:
     def __init__(self, binary, url):
         self._binary = str(binary)
-        # Nothing else of whoever runs this: neither NO_COLOR nor a profile may count.
+        # None of your own variables: neither NO_COLOR nor a profile may count.
         self._environment = {
             "TERM": "xterm-256color",
             "HOME": "/nonexistent",
@@ -38,7 +38,7 @@ class Command:
         return Terminal([self._binary, *arguments], self._environment | variables, columns, rows)
 
     def after(self, line, *arguments, **options):
-        """The same, below a line that somebody else wrote."""
+        """The same, below a line that another program wrote."""
         script = ["sh", "-c", 'echo "$0"; exec "$@"', line, self._binary, *arguments]
         return Terminal(script, self._environment, **options)
 

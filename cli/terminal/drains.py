@@ -34,7 +34,7 @@ def plan(checks, command, simulator):
         terminal = command.terminal("drain", LEAVING, columns=columns)
         with ending(checks, terminal, 1, f"a drain that is not wanted, {name}"):
             the_plan(checks, terminal, name)
-            promise = "Nothing is told to stop that ECS does not stop by itself, however long it takes"
+            promise = "ecs-drainer stops no task that ECS does not stop by itself, however long that takes"
             shown(checks, terminal, promise, "what is done about what is left: nothing")
             checks.equal(command.status_of(LEAVING), "ACTIVE", f"the plan is shown before anything is changed, {name}")
             terminal.types("n\r")
@@ -46,7 +46,7 @@ def plan(checks, command, simulator):
         terminal.types(CTRL_C)
         shown(checks, terminal, f"^C {NOTHING_CHANGED}", "and Ctrl-C is no")
     checks.equal(command.status_of(LEAVING), "ACTIVE", "nothing has changed")
-    checks.none([it for it in CHANGES if it in simulator.told()], "nobody has asked AWS for a change")
+    checks.none([it for it in CHANGES if it in simulator.told()], "the command has asked AWS for no change")
 
 
 def the_plan(checks, terminal, name):
@@ -74,7 +74,7 @@ def to_the_end(name):
         terminal = command.terminal("drain", LEAVING, "--deadline", f"{DEADLINE}s", columns=columns)
         with ending(checks, terminal, 0, f"a drain to its end, {name}"):
             the_plan(checks, terminal, name)
-            promise = f"What is left after {DEADLINE}s is told to stop, gracefully; 10m later nobody waits any more."
+            promise = f"After {DEADLINE}s, ecs-drainer stops the tasks that are left, gracefully; it waits 10m more at most."
             shown(checks, terminal, promise, "what is done about what is left")
             checks.equal(command.status_of(LEAVING), "ACTIVE", "it is asked before anything is changed")
             terminal.types("y\r")

@@ -1,4 +1,4 @@
-"""What is written once: `status`, its colours, and `check`."""
+"""Output that is written once: `status`, its colours, and `check`."""
 
 import re
 
@@ -23,7 +23,7 @@ YELLOW = "brown"
 
 
 def status(checks, command, _):
-    checks.that(until(command.drains), "a host that nobody drains is told of")
+    checks.that(until(command.drains), "a host that waits on the hook is in the list")
     with ending(checks, command.terminal("status"), 0, "status, wide") as wide:
         shown(checks, wide, "1 instance drains, 3 tasks left.", "what there is, in a sentence")
         wide.ended()
@@ -83,7 +83,7 @@ def colors(checks, command, _):
             checks.equal(terminal.colors(), set(), f"{why}: no colours")
     with ending(checks, command.terminal("status", "--color", "always", NO_COLOR="1"), 0, "colours always") as terminal:
         terminal.ended()
-        checks.equal(colors_of(terminal, "DRAINING"), {YELLOW}, "who asks for colours has them despite NO_COLOR")
+        checks.equal(colors_of(terminal, "DRAINING"), {YELLOW}, "--color goes before NO_COLOR")
 
     written(checks, command.piped("status"), "DRAINING", "no colours into a pipe")
     always = command.piped("status", "--color", "always")

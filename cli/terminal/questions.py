@@ -1,4 +1,4 @@
-"""What is asked before anything is changed: `enroll` and `unenroll`."""
+"""The question before a change: `enroll` and `unenroll`."""
 
 from command import INTERRUPTED, NOTHING_CHANGED, QUESTION, ending, shown, until
 from served import GROUP, LEAVING
@@ -32,7 +32,7 @@ def enroll(checks, command, _):
 
 
 def answered_late(checks, command, _):
-    """A host of the group begins to leave while somebody thinks about the question."""
+    """A host of the group begins to leave while the question waits for its answer."""
     with ending(checks, command.terminal("unenroll", GROUP), 1, "unenroll, answered late") as terminal:
         shown(checks, terminal, f"is taken off Change 1 group? {QUESTION}", "it asks")
         checks.that(until(lambda: LEAVING in command.drains()), "meanwhile a host begins to leave")
@@ -43,10 +43,10 @@ def answered_late(checks, command, _):
 
 
 def changed_meanwhile(checks, command, _):
-    """Somebody else changes the hook while the question stands."""
-    with ending(checks, command.terminal(*ENROLL), 1, "enroll, while somebody else does") as terminal:
+    """Another operator changes the hook while the question waits for its answer."""
+    with ending(checks, command.terminal(*ENROLL), 1, "enroll, while another operator does") as terminal:
         shown(checks, terminal, f"{CHANGE} Change 1 group? {QUESTION}", "it asks")
-        checks.equal(command.piped("enroll", GROUP, "--heartbeat", "1h", "--yes").returncode, 0, "somebody else does")
+        checks.equal(command.piped("enroll", GROUP, "--heartbeat", "1h", "--yes").returncode, 0, "another operator does")
         terminal.types("y\r")
         shown(checks, terminal, f"hook ecs-drainer of group {GROUP} was changed meanwhile: look again", "it looks again")
         terminal.ended()

@@ -19,7 +19,7 @@ NARROW = 60
 # No picture is as high, so that none is cut where that is not what is looked at.
 HIGH = 50
 
-# What has not come by then does not come: the slowest, a drain with its deadline, takes some 15 s on an idle machine.
+# A text that has not come by then does not come: the slowest, a drain with its deadline, takes some 15 s when idle.
 COMES_WITHIN = 60
 
 CTRL_C = "\x03"
@@ -93,7 +93,7 @@ class Terminal:
             stderr=slave,
             env=environment,
             start_new_session=True,
-            # Ctrl-C is for those whose terminal it is.
+            # Ctrl-C goes to the processes of this terminal.
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
@@ -177,7 +177,7 @@ class Terminal:
         try:
             data = os.read(self._master, 65536)
         except OSError:
-            # As Linux tells that nobody has the other side open any more.
+            # Linux tells this way that no process has the other side open any more.
             data = b""
         if not data:
             self._open.remove(self)

@@ -42,7 +42,7 @@ def beside_a_drain(checks, command, _):
 
 def resized(checks, command, _):
     command.set_draining(THAT_STAY)
-    above = "somebody's own line"
+    above = "a line of the shell"
 
     def once():
         return watch.text().count(SUMMARY) == 1 and watch.text().count(ENDS.split()[0]) == 1

@@ -78,11 +78,11 @@ async fn settings_that_keep_it_from_draining() {
 }
 
 #[tokio::test]
-async fn rules_that_wake_nobody() {
+async fn rules_that_wake_no_function() {
     for (rule, words) in [
         ("TerminationRule", "termination rule"),
         ("SpotInterruptionRule", "no Spot interruption is ever noticed"),
-        ("ReconcileFunctionEveryMinute", "long drains are not gone on with"),
+        ("ReconcileFunctionEveryMinute", "long drains stand still"),
     ] {
         let mut world = deployed(world(), &[]);
         world.disable_rule(rule).unwrap();
@@ -188,7 +188,7 @@ async fn managed_instances_are_told_of_and_warned_of_where_spot_may_take_them() 
 }
 
 #[tokio::test]
-async fn the_command_that_is_advised_mends_it() {
+async fn the_command_that_check_advises_fixes_the_problem() {
     let wrong = HookSpec {
         default_result: ActionResult::Abandon,
         notification_metadata: Some(r#"{"drainTimeoutSeconds":"soon","team":"web"}"#.into()),
@@ -277,7 +277,7 @@ async fn each_permission_that_a_role_has_is_missed_when_it_is_gone() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_looked_at_is_unknown_and_the_rest_is_checked() {
+async fn a_denied_look_is_unknown_and_the_rest_is_checked() {
     for (operation, subject) in [
         (Operation::DescribeStacks, "stack ecs-drainer"),
         (Operation::ListStackResources, "stack ecs-drainer, its resources"),
@@ -292,13 +292,13 @@ async fn what_may_not_be_looked_at_is_unknown_and_the_rest_is_checked() {
         let unknown = findings.iter().find(|(level, what, _)| level == "unknown" && what.starts_with(subject));
         let (_, what, mend) = unknown.unwrap_or_else(|| panic!("{operation}: {findings:#?}"));
         assert!(what.contains("access denied: ") && what.contains(operation.name()), "{what}");
-        assert!(mend.contains("must be allowed"), "{mend}");
+        assert!(mend.contains("must allow"), "{mend}");
         assert!(findings.iter().any(|(level, ..)| level == "ok") || operation == Operation::DescribeStacks);
     }
 }
 
 #[tokio::test]
-async fn what_is_throttled_for_long_or_gets_no_answer_is_unknown_and_the_rest_is_checked() {
+async fn a_look_that_is_throttled_for_long_or_gets_no_answer_is_unknown_and_the_rest_is_checked() {
     for kind in [FaultKind::Throttle, FaultKind::DropConnection] {
         let mut world = deployed(world(), &[]);
         world.plan(Fault { operation: Some(Operation::ListStackResources), ..Fault::always(kind) });

@@ -9,7 +9,7 @@ use crate::support::{CLUSTER, HOST, OTHER, PERSON, Stage, secs, service, standal
 const SINCE: &str = "ecs-drainer.maintenance-since";
 
 #[tokio::test]
-async fn a_host_is_made_empty_and_stays_draining_and_its_lifecycle_is_nobodys_business() {
+async fn a_host_is_made_empty_and_stays_draining_and_no_lifecycle_hook_is_touched() {
     let mut world = world();
     service(&mut world, "web", 200);
     standalone(&mut world, Some(3.0));
@@ -22,7 +22,7 @@ async fn a_host_is_made_empty_and_stays_draining_and_its_lifecycle_is_nobodys_bu
         "1 task is in the way",
         "in the way: no service owns it",
         "its service starts another elsewhere, then stops it",
-        "Nothing is told to stop that ECS does not stop by itself",
+        "ecs-drainer stops no task that ECS does not stop by itself",
         "drained in",
         "2 tasks stopped: 2 moved by ECS or ended, 0 told to stop. None is left.",
         &format!("DRAINING until: ecs-drainer undrain {HOST}"),
@@ -58,7 +58,7 @@ async fn standalone_tasks_are_stopped_at_once_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_left_at_the_deadline_is_told_to_stop_and_the_end_says_so() {
+async fn tasks_left_at_the_deadline_are_stopped_and_the_end_says_so() {
     let mut world = world();
     service(&mut world, "payments", 100);
     standalone(&mut world, None);
@@ -67,7 +67,7 @@ async fn what_is_left_at_the_deadline_is_told_to_stop_and_the_end_says_so() {
     let ran = stage.run(&["drain", HOST, "--yes", "--deadline", "3s"]).await;
     assert_eq!(ran.status, 0, "{ran:?}");
     ran.says("2 tasks are in the way");
-    ran.says("What is left after 3s is told to stop, gracefully; 10m later nobody waits any more.");
+    ran.says("After 3s, ecs-drainer stops the tasks that are left, gracefully; it waits 10m more at most.");
     ran.says("2 tasks stopped: 0 moved by ECS or ended, 2 told to stop. None is left.");
     stage.0.world(|world| {
         let stops = world.requests().iter().filter(|it| it.request.operation() == Operation::StopTask);
@@ -91,7 +91,7 @@ async fn several_hosts_share_their_requests_and_one_named_twice_is_one() {
 }
 
 #[tokio::test]
-async fn nothing_is_changed_by_a_plan_nor_where_nobody_can_be_asked() {
+async fn nothing_is_changed_by_a_plan_nor_without_a_terminal_to_ask_on() {
     let mut world = world();
     standalone(&mut world, None);
     let stage = Stage::of(world);
@@ -100,7 +100,7 @@ async fn nothing_is_changed_by_a_plan_nor_where_nobody_can_be_asked() {
     plan.says("1 task is in the way");
     let asked = stage.run(&["drain", HOST]).await;
     assert_eq!(asked.status, 2);
-    asked.says("nobody can be asked here: give --yes");
+    asked.says("there is no terminal to ask a question on: give --yes");
     let json = stage.run(&["drain", HOST, "--json", "--dry-run"]).await.json();
     assert_eq!((&json["plan"][0]["tasks"][0]["blocks"], json.get("drains")), (&true.into(), None));
     assert!(stage.is_untouched());
@@ -148,7 +148,7 @@ async fn a_drain_by_hand_goes_on_with_one_that_was_interrupted() {
         container_instances: vec![arn],
         status: "DRAINING".into(),
     };
-    assert!(world.request(now, "somebody", request).answer.is_ok());
+    assert!(world.request(now, "an-operator", request).answer.is_ok());
     let stage = Stage::of(world);
     let ran = stage.run(&["drain", HOST, "--yes"]).await;
     assert_eq!(ran.status, 0, "{ran:?}");
@@ -156,7 +156,13 @@ async fn a_drain_by_hand_goes_on_with_one_that_was_interrupted() {
     ran.says("drained in");
     stage.0.world(|world| {
         assert!(world.tasks().all(|task| task.last_status == LastStatus::Stopped));
-        assert!(world.requests().iter().all(|it| it.client == "somebody" || it.request.operation() != Operation::UpdateContainerInstancesState));
+        assert!(
+            world
+                .requests()
+                .iter()
+                .all(|it| it.client == "an-operator"
+                    || it.request.operation() != Operation::UpdateContainerInstancesState)
+        );
     });
 }
 
@@ -223,7 +229,7 @@ async fn credentials_that_end_during_a_drain_leave_word_of_what_was_left() {
 }
 
 #[tokio::test]
-async fn what_another_cluster_denies_is_not_this_hosts_business_nor_a_list_that_has_a_substitute() {
+async fn a_denial_in_another_cluster_does_not_end_a_drain_nor_one_of_a_list_that_has_a_substitute() {
     let mut world = world();
     world.add_cluster("theirs").unwrap();
     let theirs = Fault::times(Operation::ListContainerInstances, u32::MAX, FaultKind::AccessDenied);
@@ -289,10 +295,11 @@ async fn the_promise_says_what_the_flags_say() {
     let says = async |flags: &[&str], words: &str| {
         stage.run(&[&["drain", HOST, "--dry-run"], flags].concat()).await.says(words);
     };
-    says(&["--stop-standalone"], "Tasks that no service owns are told to stop at once. Nothing else is told to stop")
+    says(&["--stop-standalone"], "ecs-drainer stops at once the tasks that no service owns. It stops no other task")
         .await;
-    says(&["--stop-standalone", "--deadline", "30m"], "at once. What is left after 30m is told to stop").await;
-    says(&[], "Nothing is told to stop that ECS does not stop by itself").await;
+    says(&["--stop-standalone", "--deadline", "30m"], "owns. After 30m, ecs-drainer stops the tasks that are left")
+        .await;
+    says(&[], "ecs-drainer stops no task that ECS does not stop by itself").await;
 }
 
 #[tokio::test]

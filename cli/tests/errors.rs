@@ -1,4 +1,4 @@
-//! What goes wrong says what to do.
+//! Each error says what to do.
 
 use simulator::world::{CredentialsFault, Fault, FaultKind, Operation, World};
 
@@ -21,9 +21,9 @@ async fn no_credentials_and_no_such_profile() {
     assert_eq!(ran.status, 3, "{ran:?}");
     ran.says("error: there are no AWS credentials");
     ran.says("aws sso login");
-    let ran = run(&[REGION], &["status", "--profile", "nobody"]).await;
+    let ran = run(&[REGION], &["status", "--profile", "unknown"]).await;
     assert_eq!(ran.status, 3, "{ran:?}");
-    ran.says("there are no AWS credentials in profile nobody");
+    ran.says("there are no AWS credentials in profile unknown");
     ran.says("spelt like this?");
 }
 
@@ -66,7 +66,7 @@ async fn the_wrong_region_has_no_such_host() {
     let stage = Stage::of(world());
     let ran = stage.run(&["drain", "i-0dddddddddddddddd", HOST, "--yes"]).await;
     assert_eq!(ran.status, 3);
-    ran.says("i-0dddddddddddddddd is in no cluster of region us-west-2, every one of which answered");
+    ran.says("i-0dddddddddddddddd is in no cluster of region us-west-2, and every cluster answered");
     ran.says("Another --region, or another --profile?");
     assert!(stage.is_untouched(), "not even the host that was found");
 }
@@ -135,7 +135,7 @@ async fn access_denied_names_the_action_and_the_resource() {
 }
 
 #[tokio::test]
-async fn what_only_tells_more_is_not_needed() {
+async fn permissions_that_only_tell_more_are_not_needed() {
     for (arguments, operation) in [
         (&["status"][..], Operation::DescribeServices),
         (&["status"], Operation::GetTaskProtection),

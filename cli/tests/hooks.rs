@@ -30,7 +30,7 @@ async fn a_group_gets_the_hook_as_it_should_be() {
 }
 
 #[tokio::test]
-async fn what_differs_is_shown_and_made_as_it_should_be() {
+async fn a_hook_that_differs_is_shown_and_changed() {
     let abandons = HookSpec {
         default_result: ActionResult::Abandon,
         notification_metadata: Some(r#"{"team":"web"}"#.into()),
@@ -74,7 +74,7 @@ async fn a_notification_target_stays_and_is_warned_of() {
 }
 
 #[tokio::test]
-async fn it_shows_before_it_does_and_does_nothing_unasked() {
+async fn enroll_shows_its_changes_first_and_changes_nothing_unasked() {
     let stage = Stage::of(deployed(bare_world(Vec::new()), &[]));
     let ran = stage.run(&["enroll", GROUP]).await;
     assert_eq!(ran.status, 2);
@@ -84,7 +84,7 @@ async fn it_shows_before_it_does_and_does_nothing_unasked() {
 }
 
 #[tokio::test]
-async fn what_would_not_work_is_refused_or_warned_of() {
+async fn a_hook_that_would_not_work_is_refused_or_warned_of() {
     let launching = HookSpec { transition: Transition::Launching, ..HookSpec::terminating(HOOK, secs(900.0)) };
     let managed = HookSpec::terminating("ecs-managed-draining-termination-hook", secs(900.0));
     let stage = Stage::of(deployed(bare_world(vec![launching, managed]), &[]));
@@ -111,7 +111,7 @@ async fn what_would_not_work_is_refused_or_warned_of() {
 }
 
 #[tokio::test]
-async fn the_hook_is_taken_off_unless_somebody_waits_on_it() {
+async fn the_hook_is_taken_off_unless_an_instance_waits_on_it() {
     let stage = Stage::of(deployed(world(), &[]));
     stage.0.world(|world| world.scale_in(HOST, world.now())).unwrap();
     // Whether its state says so already or not.
@@ -164,7 +164,7 @@ async fn warnings_go_by_what_the_hook_will_say_and_a_group_without_the_tag_is_on
 }
 
 #[tokio::test]
-async fn of_several_groups_those_that_were_changed_are_told_where_one_fails() {
+async fn where_one_group_fails_the_end_names_the_groups_that_were_changed() {
     let mut world = bare_world(Vec::new());
     for name in ["a", "z"] {
         world.add_group(GroupSpec { name: name.into(), hooks: Vec::new(), ..GroupSpec::default() }).unwrap();

@@ -69,7 +69,7 @@ async fn a_terminating_host_is_told_with_since_when_why_what_is_left_and_what_co
 }
 
 #[tokio::test]
-async fn one_that_nobody_has_set_draining_is_told_and_one_that_waits_on_others_hooks() {
+async fn a_host_that_is_not_draining_yet_is_told_and_one_that_waits_on_others_hooks() {
     let mut world = world();
     let hooks = vec![HookSpec::terminating("backup", secs(900.0))];
     world.add_group(GroupSpec { name: "others".into(), hooks, ..GroupSpec::default() }).unwrap();
@@ -92,7 +92,7 @@ async fn one_that_nobody_has_set_draining_is_told_and_one_that_waits_on_others_h
 }
 
 #[tokio::test]
-async fn a_draining_host_that_nobody_wrote_of_is_told_as_such_and_an_empty_one_is_nothing_to_wait_for() {
+async fn a_draining_host_of_unknown_cause_is_told_as_such_and_an_empty_one_is_nothing_to_wait_for() {
     let mut world = world();
     standalone(&mut world, None);
     world.set_status(HOST, "DRAINING").unwrap();
@@ -130,7 +130,7 @@ async fn one_cluster_is_looked_at_alone() {
 }
 
 #[tokio::test]
-async fn one_that_is_in_no_cluster_is_told_of_unless_a_cluster_was_asked_for() {
+async fn a_host_in_no_cluster_is_shown_unless_a_cluster_was_asked_for() {
     let mut world = world();
     let spec =
         HostSpec { instance_id: Some("i-0bbbbbbbbbbbbbbbb".into()), group: Some(GROUP.into()), ..HostSpec::default() };
@@ -145,7 +145,7 @@ async fn one_that_is_in_no_cluster_is_told_of_unless_a_cluster_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_not_in_ecs_and_waits_on_anothers_hook_is_nobodys_business() {
+async fn nobody_elses_business_a_host_that_is_not_in_ecs_and_waits_on_anothers_hook_is_not_shown() {
     let mut world = world();
     let hooks = vec![HookSpec::terminating("backup", secs(900.0))];
     world.add_group(GroupSpec { name: "databases".into(), hooks, ..GroupSpec::default() }).unwrap();

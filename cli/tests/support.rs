@@ -118,7 +118,7 @@ pub(crate) fn standalone(world: &mut World, finishes_after: Option<f64>) {
     world.run_task(spec).unwrap();
 }
 
-/// Writes an attribute on a host, as somebody.
+/// Writes an attribute on a host, as an operator.
 pub(crate) fn remembered(world: &mut World, instance_id: &str, name: &str, value: &str) {
     let target = world.registrations(instance_id).next().unwrap().arn.clone();
     let attribute = Attribute {
@@ -129,13 +129,13 @@ pub(crate) fn remembered(world: &mut World, instance_id: &str, name: &str, value
     };
     let request = Request::PutAttributes { cluster: Some(CLUSTER.into()), attributes: vec![attribute] };
     let now = world.now();
-    assert!(world.request(now, "somebody", request).answer.is_ok());
+    assert!(world.request(now, "an-operator", request).answer.is_ok());
 }
 
 /// A running simulator.
 pub(crate) struct Stage(pub(crate) Simulator);
 
-/// What the command wrote, and its exit status.
+/// The output of the command, and its exit status.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) status: i32,
@@ -168,7 +168,7 @@ impl Stage {
         self.0.world(|world| world.count(operation))
     }
 
-    /// Nothing of what the command may change was asked for.
+    /// The command has asked AWS for no change.
     pub(crate) fn is_untouched(&self) -> bool {
         let writes = [
             Operation::UpdateContainerInstancesState,

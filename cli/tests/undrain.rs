@@ -38,7 +38,7 @@ async fn a_host_takes_tasks_again_and_everything_of_ours_is_gone() {
 }
 
 #[tokio::test]
-async fn one_that_is_about_to_be_terminated_is_left_draining() {
+async fn a_host_that_is_about_to_be_terminated_is_left_draining() {
     let mut world = world();
     world.set_status(HOST, "DRAINING").unwrap();
     world.scale_in(HOST, world.now()).unwrap();
@@ -63,7 +63,7 @@ async fn as_json() {
 }
 
 #[tokio::test]
-async fn what_became_of_each_is_told_though_something_is_denied() {
+async fn the_end_says_what_became_of_each_host_though_aws_denies_a_request() {
     let mut world = world();
     for host in [HOST, OTHER] {
         world.set_status(host, "DRAINING").unwrap();

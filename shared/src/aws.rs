@@ -142,16 +142,16 @@ pub trait Calls {
 /// One page of a list; only a missing token ends the list, for pages may be short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// What stood on it.
+    /// The items on the page.
     pub items: Vec<T>,
     /// Asks for the next page.
     pub next_token: Option<String>,
 }
 
-/// What a request by ids found, and what of it failed though the request itself did not.
+/// The answer to a request by ids: the items that AWS found, and a failure for each of the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found<T> {
-    /// What was found.
+    /// The items that AWS found.
     pub items: Vec<T>,
     /// The answer's `failures[]`.
     pub failures: Vec<Failure>,
@@ -160,7 +160,7 @@ pub struct Found<T> {
 /// One entry of `failures[]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Of what.
+    /// The resource that failed.
     pub arn: String,
     /// For example `MISSING`.
     pub reason: String,
@@ -291,7 +291,7 @@ impl Task {
     }
 }
 
-/// Of a service's hundred events, the newest are kept: many services may be remembered.
+/// The newest of a service's hundred events are kept: a warm environment may remember many services.
 pub const SERVICE_EVENTS_MAX: usize = 20;
 
 /// One service.

@@ -17,7 +17,7 @@ use crate::ids::{ClusterName, HookName};
 pub struct Setting {
     /// The variable.
     pub name: &'static str,
-    /// What it is when unset or empty.
+    /// Its value when it is unset or empty.
     pub default: &'static str,
 }
 
@@ -137,7 +137,7 @@ pub struct Pace {
 pub struct PollFor {
     /// For an SQS batch, behind which others may wait for their turn.
     batch: Duration,
-    /// For a bare event, behind which nobody does.
+    /// For a bare event, behind which no other event waits.
     pub bare: Duration,
 }
 
@@ -254,7 +254,7 @@ impl Config {
     }
 }
 
-/// What to say of a cluster that is not watched.
+/// Why the drainer does not watch a cluster, for the log.
 #[must_use]
 pub fn why_unwatched(cluster: &ClusterName) -> String {
     if cluster.is_of_batch() {
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_setting_says_is_its_default_may_be_set() {
+    fn the_default_of_a_setting_may_be_set() {
         let defaults = |name: &str| SETTINGS.iter().find(|s| s.name == name).map(|s| s.default.to_owned());
         assert_eq!(Config::read(defaults), read(&[]));
         assert!(read(&[]).is_ok());

@@ -87,7 +87,7 @@ impl InstanceId {
 }
 
 impl ClusterName {
-    /// Takes a cluster's short name (up to 255 letters, digits, `-`, `_`) or its ARN, of which the name is kept.
+    /// Takes a cluster's short name (up to 255 letters, digits, `-`, `_`) or its ARN, and keeps the name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let name = match text.strip_prefix("arn:") {

@@ -47,7 +47,7 @@ const fn seconds(name: &'static str, by: Option<&'static str>) -> Metric {
 
 /// Drains that passed their deadline before every task had stopped, counted by every invocation that meets them.
 pub const DRAINS_PAST_DEADLINE: Metric = count("DrainsPastDeadline", None);
-/// Instances of which nobody could say in which cluster they are, counted likewise.
+/// Instances whose cluster the drainer could not find because requests failed, counted likewise.
 pub const INSTANCES_NEVER_LOCATED: Metric = count("InstancesNeverLocated", None);
 /// Instances that wait on our hook, as each scan finds them.
 pub const INSTANCES_WAITING: Metric = count("InstancesWaiting", None);
@@ -104,7 +104,7 @@ pub const METRICS: [Metric; 18] = [
     AWS_RETRIES,
 ];
 
-/// What one invocation has to tell.
+/// The facts of one invocation that become metrics.
 #[derive(Debug)]
 pub struct Observed<'a> {
     /// The installation.
@@ -167,14 +167,14 @@ fn measured(observed: &Observed<'_>) -> Measured {
             observed.drains.iter().filter(|drain| drain.measures.trouble == Some(trouble)).count(),
         );
     }
-    // What waits on another's hook is none of ours any more.
+    // An instance that waits on a foreign hook only is not counted.
     let waits = |drain: &&Drain| drain.measures.found_by_scan && drain.outcome != Outcome::AlreadyReleased;
     let found = observed.drains.iter().filter(waits);
     measured.count(INSTANCES_WAITING, "", found.clone().count());
     measured.add(OLDEST_DRAIN, "", found.map(|drain| drain.seconds).fold(0.0, f64::max));
     measured.count(HEARTBEATS, "", observed.drains.iter().map(|drain| drain.measures.heartbeats as usize).sum());
     for age in observed.drains.iter().filter_map(|drain| drain.measures.event_age) {
-        // One that is not even a moment old is news, too.
+        // An event without any age is counted, too.
         measured.add(EVENT_AGE, "", age.max(Duration::from_millis(1)).as_secs_f64());
     }
     for drain in observed.drains {
@@ -187,7 +187,7 @@ fn measured(observed: &Observed<'_>) -> Measured {
         measured.count(AWS_THROTTLES, operation, count(sent.throttled));
         measured.count(AWS_RETRIES, operation, count(sent.retries));
     }
-    // Of a count the sum is enough.
+    // For a count the sum is enough.
     for (metric, values) in measured.0.values_mut().flat_map(BTreeMap::values_mut) {
         if metric.unit == "Count" {
             *values = vec![values.iter().sum()];

@@ -39,7 +39,7 @@ pub enum Payload {
 /// One message of an SQS batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// What a failure of this message is reported by.
+    /// The id that a failure of this message is reported by.
     pub id: String,
     /// Should be an event's JSON.
     pub body: String,
@@ -56,7 +56,7 @@ pub enum Notice {
     SpotInterruption(SpotInterruption),
     /// EC2 finds a Spot instance likely to be interrupted.
     RebalanceRecommendation(InstanceId),
-    /// Nothing to be done about it, and no error.
+    /// An event that asks for no drain, and is no error.
     Nothing {
         /// The instance it names, if it names one.
         instance: Option<InstanceId>,
@@ -227,7 +227,7 @@ fn read_unwrapped(event: &Value, home: Option<&Home>) -> Result<Notice, NoticeEr
 }
 
 fn read_eventbridge(event: &Value, home: Option<&Home>) -> Result<Notice, NoticeError> {
-    // What it is, before the whole of it must be readable: an event of no interest may have any shape.
+    // The kind of event is read first: an event that asks for no drain may have any shape.
     let text = |field: &str| event.get(field).and_then(Value::as_str).unwrap_or_default();
     match (text("source"), text("detail-type")) {
         ("aws.autoscaling", LIFECYCLE_ACTION) => {
@@ -323,7 +323,7 @@ fn read_spot(event: &Value, home: Option<&Home>) -> Result<Notice, NoticeError> 
     if !interruption {
         return Ok(Notice::RebalanceRecommendation(instance));
     }
-    // What EC2 may add to terminate, stop and hibernate takes the instance as well, as far as anybody can tell.
+    // An action that EC2 may add to terminate, stop and hibernate takes the instance, too, as far as is known.
     let hibernates = detail.instance_action.as_deref() == Some("hibernate");
     Ok(Notice::SpotInterruption(SpotInterruption { instance, noticed_at, hibernates }))
 }
@@ -347,7 +347,7 @@ fn checked<T>(
     parse(text).ok_or_else(|| NoticeError::Invalid { field, value: shortened(text), expected })
 }
 
-/// Keeps somebody else's text from filling the log.
+/// Keeps text that the drainer did not write from filling the log.
 fn shortened(text: &str) -> String {
     const KEPT: usize = 80;
     let mut short: String = text.chars().take(KEPT).collect();

@@ -301,7 +301,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // Its processes are gone by now; one that lingers keeps an empty group, which does nobody harm.
+        // Its processes are gone by now; one that lingers keeps an empty group, which does no harm.
         let _gone = fs::remove_dir(&self.0);
     }
 }

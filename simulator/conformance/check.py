@@ -11,7 +11,7 @@ from pathlib import Path
 # The sources stay as they are in the repository.
 sys.dont_write_bytecode = True
 
-# The settings of whoever runs this must not count: AWS_ENDPOINT_URL would send moto's clients elsewhere.
+# Your own settings must not count: AWS_ENDPOINT_URL would send moto's clients elsewhere.
 for variable in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[variable]
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull

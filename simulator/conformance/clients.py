@@ -35,7 +35,7 @@ class Aws:
             retries={"mode": "standard", "total_max_attempts": tries},
             connect_timeout=5,
             read_timeout=10,
-            # What goes to loopback goes through no proxy, whatever the environment says.
+            # Requests to loopback go through no proxy, though the environment may name one.
             proxies={},
         )
         client = SESSION.client(service, endpoint_url=url, config=config)

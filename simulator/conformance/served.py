@@ -37,7 +37,7 @@ class Simulator:
         self._command = [str(binary), "serve", "--port", str(port), "--leave-after", str(leave_after), *options]
 
     def __enter__(self):
-        # A file: a pipe that nobody reads fills up and stops the writer.
+        # A file: a pipe without a reader fills up and stops the writer.
         self._output = tempfile.TemporaryFile()
         self._process = subprocess.Popen(self._command, stdout=self._output, stderr=subprocess.STDOUT)
         try:

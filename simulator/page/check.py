@@ -1,6 +1,6 @@
 """Checks the demo's page in headless Chromium: what it shows and says, by mouse, by keyboard, on a phone, in the dark.
 
-The first page is of a demo in which the host was drained, the second of one in which nobody drained it. One line for
+The first page is of a demo with the drainer, the second of one without it. One line for
 each group of checks; the exit status is 1 when one failed. Screenshots are left beside the pages.
 """
 
@@ -47,7 +47,7 @@ def main():
         browser = playwright.chromium.launch(executable_path=arguments.chromium, args=["--no-sandbox"])
         groups = {
             "a host that was drained": lambda checks: drained(checks, browser, arguments.drained),
-            "a host that nobody drained": lambda checks: undrained(checks, browser, arguments.undrained),
+            "a host that was not drained": lambda checks: undrained(checks, browser, arguments.undrained),
             "keyboard and mouse": lambda checks: pointed_at(checks, browser, arguments.drained),
             "on a phone": lambda checks: on_a_phone(checks, browser, arguments.drained),
             "light and dark": lambda checks: light_and_dark(checks, browser, arguments.drained),

@@ -75,7 +75,7 @@ def drains(checks, workspace, simulator_binary, architecture):
 
 @contextmanager
 def told_on_failure(aws, simulator):
-    """When the checks end early, what the emulator and the simulator said last, for whoever looks for the reason."""
+    """When the checks end early, shows what the emulator and the simulator said last."""
     try:
         yield
     except Exception:
@@ -118,7 +118,7 @@ class Emulator(Running):
         return self
 
     def client(self, service):
-        # What goes to loopback goes through no proxy, whatever the environment says.
+        # Requests to loopback go through no proxy, though the environment may name one.
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, config=Config(proxies={}))
 
 
@@ -217,15 +217,15 @@ def terminations(checks, workspace, aws, outputs, simulator):
     """One instance's event comes, another's does not, and a third event cannot be read."""
     sample = json.loads((workspace / "events/instance-terminate.json").read_text())
     checks.equal(sample["detail"]["EC2InstanceId"], LEAVING, "the sample event's instance")
-    foreign = sample["detail"] | {"LifecycleHookName": "somebody-elses"}
+    foreign = sample["detail"] | {"LifecycleHookName": "a-foreign-hook"}
     poison = sample["detail"] | {"EC2InstanceId": "no-instance"}
     for detail in [sample["detail"], foreign, poison]:
         put(aws, sample, detail)
 
     released(checks, simulator, LEAVING, DRAINS_WITHIN)
-    # Nobody was told of it: reconcile found it.
+    # No event told of it: reconcile found it.
     released(checks, simulator, UNTOLD, RECONCILED_WITHIN)
-    checks.equal(aws.said().count("EventBridge → SQS"), 2, "events that the rule took, and not somebody else's hook's")
+    checks.equal(aws.said().count("EventBridge → SQS"), 2, "events that the rule took, and not the foreign hook's")
 
     [dead] = wait_for(
         "the poison message in the dead-letter queue",
@@ -235,7 +235,7 @@ def terminations(checks, workspace, aws, outputs, simulator):
     checks.equal(json.loads(dead["Body"])["detail"], poison, "what is in the dead-letter queue")
     checks.equal(waiting(aws, outputs["TerminationQueueUrl"]), 0, "messages left in the queue")
     checks.equal(waiting(aws, outputs["UndeliveredEventsUrl"]), 0, "events that were not delivered")
-    nobody_was_killed(checks, simulator)
+    no_task_was_killed(checks, simulator)
 
 
 def interruption(checks, workspace, aws, outputs, simulator):
@@ -262,11 +262,11 @@ def interruption(checks, workspace, aws, outputs, simulator):
     checks.that("StopTask" in simulator.told(), "what does not leave by itself is stopped")
     wait_for("the notice is done with", lambda: waiting(aws, outputs["SpotQueueUrl"]) == 0, DRAINS_WITHIN)
     checks.equal(waiting(aws, outputs["SpotDeadLettersUrl"]), 0, "dead notices")
-    nobody_was_killed(checks, simulator)
+    no_task_was_killed(checks, simulator)
 
 
 def put(aws, sample, detail):
-    """Puts an event on the bus. Real EventBridge takes none of AWS's own sources from anybody else."""
+    """Puts an event on the bus. Real EventBridge takes AWS's own sources from AWS only."""
     entry = {
         "Source": sample["source"],
         "DetailType": sample["detail-type"],
@@ -290,7 +290,7 @@ def line_with(simulator, text):
     return next((line for line in simulator.told().splitlines() if text in line), None)
 
 
-def nobody_was_killed(checks, simulator):
+def no_task_was_killed(checks, simulator):
     checks.equal(line_with(simulator, "KILLED"), None, "tasks that died with their host")
 
 

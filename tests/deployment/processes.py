@@ -35,7 +35,7 @@ def free_port():
 
 
 def listens(port):
-    """Whether somebody listens on a port of loopback."""
+    """Whether a process listens on a port of loopback."""
     with socket.socket() as connection:
         return connection.connect_ex(("127.0.0.1", port)) == 0
 
@@ -49,7 +49,7 @@ class Running:
         self._folder = folder
 
     def __enter__(self):
-        # A file: a pipe that nobody reads fills up and stops the writer.
+        # A file: a pipe without a reader fills up and stops the writer.
         self._output = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             self._command,
@@ -68,7 +68,7 @@ class Running:
             self._process.wait(ENDS_WITHIN)
         except subprocess.TimeoutExpired:
             pass
-        # Whoever is left of what it started, too.
+        # The processes that it started, too.
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._output.close()

@@ -8,7 +8,7 @@ here=tests/deployment
 venv=$(.ci/venv "${DEPLOYMENT_VENV:-target/deployment-venv}" "$here/requirements.txt")
 export PATH="$venv/bin:$PATH"
 
-# Nobody's own account, profile or endpoint may count.
+# Your own account, profile and endpoint must not count.
 for variable in $(compgen -e | grep '^AWS_' || true); do unset "$variable"; done
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null
 export AWS_REGION=us-west-2 AWS_DEFAULT_REGION=us-west-2

@@ -9,7 +9,8 @@ use shared::drain::facts::departure::Destination;
 use simulator::world::{Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, Task, World};
 
 use super::plan::{GroupPlan, HostPlan, Plan};
-use super::worlds::SECOND_HOOK;
+use super::proof::Answers;
+use super::worlds::{SECOND_HOOK, cluster};
 use crate::support::HOOK;
 use crate::support::model::Witness;
 
@@ -18,8 +19,8 @@ const GRACE: Duration = Duration::from_secs(600);
 const HEARTBEATS_MAX: u32 = 100;
 /// An event tells its time in whole seconds, and a request is seen when it is sent.
 const TOLERANCE: Duration = Duration::from_millis(1_002);
-/// Somebody who sets a host ACTIVE again may do so between our last look and our completion, and another invocation may
-/// have set it DRAINING again before we look: a look is at most 30 s old then, and the lists are at most 60 s.
+/// An operator may set a host ACTIVE again between the last look and the completion, and another invocation may have set it
+/// DRAINING again before the next look: a look is at most 30 s old then, and the lists are at most 60 s.
 const RACE: Duration = Duration::from_secs(80);
 /// What each failed request may cost: the longest pause before the next try, and a slow answer.
 const FAULT_COSTS: Duration = Duration::from_secs(20);
@@ -43,7 +44,7 @@ const SLICE_COSTS: Duration = Duration::from_secs(33);
 /// What a drain may cost in requests, each minute and host, far above what it does and far below a hot loop.
 const REQUESTS_A_MINUTE: usize = 90;
 
-/// What is true of a host, whoever knows it.
+/// The truth about a host, whatever the drainer knows.
 #[derive(Debug, Clone)]
 struct Truth {
     plan: HostPlan,
@@ -61,7 +62,7 @@ impl Truth {
         self.watched && self.plan.group != GroupPlan::Theirs && self.plan.is_scaled_in()
     }
 
-    /// What it is that not every host is.
+    /// The kinds of host that this one is, for the coverage.
     fn kinds(&self) -> impl Iterator<Item = &'static str> {
         let kinds = [
             (self.plan.to == Destination::WarmPool, "warm pools"),
@@ -85,13 +86,13 @@ impl Truth {
         self.noticed_at().map(|noticed_at| noticed_at + Duration::from_secs(sent_after))
     }
 
-    /// Whether nobody meddles with it.
+    /// Whether no operator and no failure meddles with it.
     fn is_plain(&self) -> bool {
         let HostPlan { lost, deregistered_after_s, undrained_after_s, .. } = &self.plan;
         lost.is_none() && deregistered_after_s.is_none() && undrained_after_s.is_none()
     }
 
-    /// Whether somebody set it ACTIVE so lately that nobody need have seen it.
+    /// Whether an operator set it ACTIVE so lately that the drainer need not have seen it.
     fn just_undrained(&self, now: Timestamp) -> bool {
         let undrained = self.plan.undrained_after_s.map(|s| self.leaves_at + Duration::from_secs(s));
         undrained.is_some_and(|at| at <= now && now < at + RACE)
@@ -113,6 +114,8 @@ pub(crate) struct Judge {
     harmed: Vec<Timestamp>,
     /// When a slice died, and the hosts that it was for.
     pub(crate) died: Vec<(Timestamp, Vec<String>)>,
+    /// What AWS has answered so far.
+    answers: Answers,
     /// What happened in this history, for the coverage.
     pub(crate) seen: BTreeSet<&'static str>,
 }
@@ -126,61 +129,134 @@ impl Judge {
         };
         let hosts = hosts.into_iter().zip(&plan.hosts).map(truth).collect();
         let (violations, harmed, died) = (Vec::new(), Vec::new(), Vec::new());
-        Self { plan: plan.clone(), hosts, violations, harmed, died, seen: BTreeSet::new() }
+        let (answers, seen) = (Answers::default(), BTreeSet::new());
+        Self { plan: plan.clone(), hosts, violations, harmed, died, answers, seen }
     }
 
     fn blame(&mut self, world: &World, what: &str, of: &str) {
         self.violations.push(format!("{}: {what}: {of}", world.now()));
     }
 
-    /// Promises 1, 2 and 4.
-    fn judge_completion(&mut self, world: &World, hook: &str, instance_id: &str) {
-        let Some(truth) = self.hosts.get(instance_id).cloned() else {
-            return self.blame(world, "completed an instance that nobody knows", instance_id);
-        };
-        if !is_ours(hook) || truth.plan.group == GroupPlan::Theirs {
-            self.blame(world, "completed another's hook", instance_id);
-        }
+    /// Promise 1: no completion while a task on the host is not STOPPED, before the time that the policy gives.
+    fn never_early_to_complete(&mut self, world: &World, hook: &str, instance_id: &str) {
+        let Some(truth) = self.hosts.get(instance_id).cloned() else { return };
         let registered = world.registrations(instance_id).any(|registration| registration.status != "INACTIVE");
-        if !registered {
-            return;
-        }
-        if !truth.watched {
-            return self.blame(world, "released out of a cluster that is not watched", instance_id);
-        }
         let waits = world.host(instance_id).is_some_and(|host| host.waits_on().any(is_ours));
-        if let Some(truth) = self.hosts.get_mut(instance_id).filter(|_| waits) {
-            truth.stopped_at = world.last_stopped_at(instance_id);
-        }
-        if !waits || world.unstopped_on(instance_id) == 0 {
+        if !is_ours(hook) || !registered || !truth.watched || !waits {
             return;
+        }
+        self.hosts.entry(instance_id.to_owned()).and_modify(|truth| {
+            truth.stopped_at = world.last_stopped_at(instance_id);
+        });
+        if world.unstopped_on(instance_id) == 0 {
+            return;
+        }
+        if self.is_given_up(world, &truth) {
+            self.seen.insert("deadlines");
         }
         if self.may_go_with_tasks(world, &truth) {
             self.hosts.entry(instance_id.to_owned()).and_modify(|truth| truth.given_up = true);
             return;
         }
         let left: Vec<_> = world.tasks_on(instance_id).iter().map(|t| (t.group(), t.last_status)).collect();
-        self.blame(world, "released early", &format!("{instance_id} with {left:?}"));
+        self.blame(world, "never early: released", &format!("{instance_id} with {left:?}"));
     }
 
-    fn may_go_with_tasks(&mut self, world: &World, truth: &Truth) -> bool {
+    /// Promise 1: no task is stopped before a deadline, a setting or a Spot notice says so.
+    fn never_early_to_stop_a_task(&mut self, world: &World, task: &Task) {
+        let Some(truth) = self.hosts.get(&task.instance_id).cloned() else { return };
+        let standalone = matches!(task.owner, Owner::Standalone { .. });
+        let late = world.now() + TOLERANCE >= self.stop_at(&truth);
+        let by_deadline = late && self.policy_of(&truth).1 == OnDrainTimeout::StopTasks;
+        if late {
+            self.seen.insert("deadlines");
+        }
+        let by_setting = standalone && self.plan.policy.stop_standalone;
+        let power_goes = truth.told_at().and(truth.noticed_at()).map(|noticed_at| noticed_at + SPOT_NOTICE);
+        let by_notice = power_goes.is_some_and(|at| world.now() + TOLERANCE + self.lead() + SPOT_STOP_EARLIER >= at);
+        if by_notice {
+            self.seen.insert("Spot stops");
+        }
+        if !(by_deadline || by_setting || by_notice || truth.just_undrained(world.now())) {
+            self.blame(world, "never early: stopped before its time", &task.id);
+        }
+    }
+
+    /// Promise 2: a write goes to a host that our hook may hold or that EC2 has given notice of, in a watched cluster.
+    fn never_the_wrong_one(&mut self, world: &World, instance_id: &str, what: &str) {
+        let now = world.now();
+        let allowed = |truth: &Truth| {
+            (truth.is_ours() && truth.leaves_at <= now) || truth.told_at().is_some_and(|told_at| told_at <= now)
+        };
+        if !self.hosts.get(instance_id).is_some_and(allowed) {
+            self.blame(world, &format!("never the wrong one: {what}"), instance_id);
+        }
+    }
+
+    /// Promise 2: a completion and a heartbeat name a hook of ours, on a host that has one.
+    fn never_the_wrong_one_hook(&mut self, world: &World, hook: &str, instance_id: &str) {
+        let has_ours = self.hosts.get(instance_id).is_some_and(|truth| truth.plan.group != GroupPlan::Theirs);
+        if !is_ours(hook) || !has_ours {
+            self.blame(world, "never the wrong one: hook", &format!("{hook} of {instance_id}"));
+        }
+    }
+
+    /// Promise 4: a completion has proof. ECS has listed the host's tasks, or every cluster has answered the search.
+    fn unknown_is_not_empty(&mut self, world: &World, instance_id: &str) {
+        let Some(truth) = self.hosts.get(instance_id) else { return };
+        let since = truth.leaves_at;
+        let listed = world.registrations(instance_id).any(|known| self.answers.have_tasks_of(known, since));
+        let registered = world.registrations(instance_id).any(|known| known.status != "INACTIVE");
+        let mut clusters = (0..self.plan.world.clusters).map(|index| cluster(&self.plan, index));
+        let searched = clusters.all(|cluster| self.answers.have_search(&cluster, instance_id, since));
+        if !listed && (registered || !searched) && !self.may_go_with_tasks(world, truth) {
+            self.blame(world, "unknown is not empty: released without proof", instance_id);
+        }
+    }
+
+    /// Promise 5: a heartbeat goes only to a host that drains: one that cannot is left to the hook's own timeout.
+    fn never_stuck_on_a_host_that_does_not_drain(&mut self, world: &World, instance_id: &str) {
+        let undrained = self.hosts.get(instance_id).is_some_and(|truth| truth.plan.undrained_after_s.is_some());
+        let drains = world.registrations(instance_id).any(|r| r.status == "DRAINING" || r.status == "INACTIVE");
+        if !undrained && !drains {
+            self.blame(world, "never stuck: kept alive what was never set DRAINING", instance_id);
+        }
+    }
+
+    /// Promise 6: a host in a cluster that is not watched is not released.
+    fn nobody_elses_business_is_released(&mut self, world: &World, instance_id: &str) {
+        let registered = world.registrations(instance_id).any(|registration| registration.status != "INACTIVE");
+        if registered && self.hosts.get(instance_id).is_some_and(|truth| !truth.watched) {
+            self.blame(world, "nobody else's business: released out of an unwatched cluster", instance_id);
+        }
+    }
+
+    /// Promise 6: the functions write no attribute.
+    fn nobody_elses_business_is_written(&mut self, world: &World, request: &Request) {
+        if let Request::PutAttributes { .. } | Request::DeleteAttributes { .. } = request {
+            self.blame(world, "nobody else's business: wrote on a host", request.operation().name());
+        }
+    }
+
+    fn may_go_with_tasks(&self, world: &World, truth: &Truth) -> bool {
         let now = world.now();
         let agent_lost = Duration::from_secs(self.plan.policy.agent_lost_s);
-        // Our last look at it may be a little older than its return.
+        // The drainer's last look at the host may be a little older than its return.
         let host_gone = truth.dead().is_some_and(|(died, back)| {
             let gone = (died + AGENT_LOST_SEEN_FOR.min(agent_lost)).max(truth.leaves_at + agent_lost);
             now + TOLERANCE >= gone && now < shared::clock::after(back, RACE)
         });
-        let stop_at = self.stop_at(truth);
-        let given_up = match self.policy_of(truth).1 {
+        host_gone || truth.just_undrained(now) || self.is_given_up(world, truth)
+    }
+
+    /// Whether the deadline has passed, and the policy says to proceed.
+    fn is_given_up(&self, world: &World, truth: &Truth) -> bool {
+        let (now, stop_at) = (world.now(), self.stop_at(truth));
+        match self.policy_of(truth).1 {
             OnDrainTimeout::Proceed | OnDrainTimeout::Abandon => now + TOLERANCE >= stop_at,
             OnDrainTimeout::StopTasks => now + TOLERANCE >= stop_at + GRACE,
             OnDrainTimeout::Wait => false,
-        };
-        if given_up {
-            self.seen.insert("deadlines");
         }
-        host_gone || truth.just_undrained(now) || given_up
     }
 
     /// The deadline, which counts from when the termination began.
@@ -200,39 +276,6 @@ impl Judge {
         };
         (Duration::from_secs(seconds), then)
     }
-
-    /// Promise 2: a write goes to a host that our hook may hold, in a cluster that we watch.
-    fn judge_write(&mut self, world: &World, instance_id: &str, what: &str) {
-        let now = world.now();
-        let allowed = |truth: &Truth| {
-            (truth.is_ours() && truth.leaves_at <= now) || truth.told_at().is_some_and(|told_at| told_at <= now)
-        };
-        if !self.hosts.get(instance_id).is_some_and(allowed) {
-            self.blame(world, what, instance_id);
-        }
-    }
-
-    fn judge_stop(&mut self, world: &World, task: &str) {
-        let task = world.tasks().find(|known| task.ends_with(&known.id)).cloned();
-        let Some(task) = task else { return };
-        self.judge_write(world, &task.instance_id, "stopped a task of a host that stays");
-        let Some(truth) = self.hosts.get(&task.instance_id).cloned() else { return };
-        let standalone = matches!(task.owner, Owner::Standalone { .. });
-        let late = world.now() + TOLERANCE >= self.stop_at(&truth);
-        let by_deadline = late && self.policy_of(&truth).1 == OnDrainTimeout::StopTasks;
-        if late {
-            self.seen.insert("deadlines");
-        }
-        let by_setting = standalone && self.plan.policy.stop_standalone;
-        let power_goes = truth.told_at().and(truth.noticed_at()).map(|noticed_at| noticed_at + SPOT_NOTICE);
-        let by_notice = power_goes.is_some_and(|at| world.now() + TOLERANCE + self.lead() + SPOT_STOP_EARLIER >= at);
-        if by_notice {
-            self.seen.insert("Spot stops");
-        }
-        if !(by_deadline || by_setting || by_notice || truth.just_undrained(world.now())) {
-            self.blame(world, "stopped a task before its time", &task.id);
-        }
-    }
 }
 
 /// The host of a container instance given by ARN or id.
@@ -243,31 +286,31 @@ fn host_of(world: &World, container_instance: &str) -> String {
 
 impl Witness for Judge {
     fn before(&mut self, world: &World, request: &Request) {
+        self.nobody_elses_business_is_written(world, request);
         match request {
             Request::CompleteLifecycleAction { hook, instance_id: Some(instance_id), .. } => {
-                self.judge_completion(world, hook, instance_id);
+                self.never_the_wrong_one_hook(world, hook, instance_id);
+                self.nobody_elses_business_is_released(world, instance_id);
+                self.unknown_is_not_empty(world, instance_id);
+                self.never_early_to_complete(world, hook, instance_id);
             }
             Request::RecordLifecycleActionHeartbeat { hook, instance_id: Some(instance_id), .. } => {
-                if !is_ours(hook) {
-                    self.blame(world, "kept another's hook alive", instance_id);
-                }
-                self.judge_write(world, instance_id, "kept alive what it may not touch");
-                let was_draining =
-                    self.hosts.get(instance_id).is_some_and(|truth| truth.plan.undrained_after_s.is_some());
-                let registrations: Vec<_> = world.registrations(instance_id).collect();
-                if !was_draining && !registrations.iter().any(|r| r.status == "DRAINING" || r.status == "INACTIVE") {
-                    self.blame(world, "kept alive what was never set DRAINING", instance_id);
-                }
+                self.never_the_wrong_one_hook(world, hook, instance_id);
+                self.never_the_wrong_one(world, instance_id, "kept alive what it may not touch");
+                self.never_stuck_on_a_host_that_does_not_drain(world, instance_id);
             }
             Request::UpdateContainerInstancesState { container_instances, .. } => {
                 for id in container_instances {
-                    self.judge_write(world, &host_of(world, id), "set DRAINING what stays");
+                    self.never_the_wrong_one(world, &host_of(world, id), "set DRAINING a host that stays");
                 }
             }
-            Request::PutAttributes { .. } | Request::DeleteAttributes { .. } => {
-                self.blame(world, "wrote on a host", request.operation().name());
+            Request::StopTask { task, .. } => {
+                let task = world.tasks().find(|known| task.ends_with(&known.id)).cloned();
+                if let Some(task) = task {
+                    self.never_the_wrong_one(world, &task.instance_id, "stopped a task of a host that stays");
+                    self.never_early_to_stop_a_task(world, &task);
+                }
             }
-            Request::StopTask { task, .. } => self.judge_stop(world, task),
             _ => {}
         }
     }
@@ -277,13 +320,14 @@ impl Witness for Judge {
             self.harmed.push(world.now());
         }
         match &reply.answer {
+            Ok(response) => self.answers.take_in(request, response, world.now()),
             Err(RequestError::Api(error)) => {
                 match error.code.as_str() {
                     "ThrottlingException" | "Throttling" => self.seen.insert("throttles"),
                     "AccessDeniedException" | "AccessDenied" | "ServerException" | "InternalFailure" => {
                         self.seen.insert("failures")
                     }
-                    // Promise: no request that AWS would reject. What is gone in between is no fault of ours.
+                    // No request that AWS would reject. A resource that is gone in between is no fault of the drainer.
                     "InvalidParameterException" | "ValidationError" | "AttributeLimitExceededException"
                         if !error.message.contains("No active") && !error.message.contains("not found") =>
                     {
@@ -298,9 +342,8 @@ impl Witness for Judge {
                 let reads = ["List", "Describe"].iter().any(|verb| request.operation().name().starts_with(verb));
                 self.seen.insert(if took_effect && !reads { "lost answers" } else { "dropped requests" });
             }
-            Ok(_) => {}
         }
-        // Of a crowd that takes two requests to set DRAINING, one fails.
+        // More than ten hosts take two requests to set DRAINING, and one of them fails.
         let drains = matches!(request, Request::UpdateContainerInstancesState { .. });
         if drains && reply.answer.is_err() && self.hosts.len() > 10 {
             self.seen.insert("partial chunks");
@@ -309,11 +352,28 @@ impl Witness for Judge {
 }
 
 impl Judge {
-    /// Promises 3 and 5, at the end of a history: everybody whom we may release was, soon, and no hook had to time out.
+    /// What shows only at the end of a history.
     pub(crate) fn verdict(&self, world: &World) -> Result<BTreeSet<&'static str>, String> {
         if let Some(violation) = self.violations.first() {
             return Err(violation.clone());
         }
+        self.never_stuck_in_a_hot_loop(world)?;
+        let mut seen = self.seen.clone();
+        for (id, truth) in &self.hosts {
+            if self.never_lost_a_task_that_spot_lets_stop(world, id, truth)? {
+                seen.insert("saved from Spot");
+            }
+            if truth.is_ours() {
+                seen.extend(truth.kinds());
+                self.never_lost(world, id, truth)?;
+                self.never_stuck(world, id, truth)?;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Promise 5: the requests of a history are in proportion to its hosts and minutes.
+    fn never_stuck_in_a_hot_loop(&self, world: &World) -> Result<(), String> {
         let minutes = usize::try_from(world.now().duration_since(self.start()).as_secs() / 60).unwrap() + 1;
         // Lists in small pages take so many more.
         let pages = 1 + 40 / self.plan.world.page_size;
@@ -321,24 +381,14 @@ impl Judge {
         if world.requests().len() > most {
             let mut counts: BTreeMap<_, usize> = BTreeMap::new();
             world.requests().iter().for_each(|it| *counts.entry(it.request.operation().name()).or_default() += 1);
-            return Err(format!("{} requests in {minutes} minutes: {counts:?}", world.requests().len()));
+            return Err(format!("never stuck: {} requests in {minutes} minutes: {counts:?}", world.requests().len()));
         }
-        let mut seen = self.seen.clone();
-        for (id, truth) in &self.hosts {
-            if self.all_saved(world, id, truth)? {
-                seen.insert("saved from Spot");
-            }
-            if truth.is_ours() {
-                seen.extend(truth.kinds());
-                self.ended_well(world, id, truth)?;
-            }
-        }
-        Ok(seen)
+        Ok(())
     }
 
-    /// No task of an interrupted host was killed that a StopTask could have saved. Answers whether there was any that
-    /// would have been lost if nobody had told it.
-    fn all_saved(&self, world: &World, id: &str, truth: &Truth) -> Result<bool, String> {
+    /// Promise 3, for a Spot interruption: the power kills no task that a StopTask could have saved. Answers whether
+    /// the drainer saved one.
+    fn never_lost_a_task_that_spot_lets_stop(&self, world: &World, id: &str, truth: &Truth) -> Result<bool, String> {
         let (Some(noticed_at), Some(told_at)) = (truth.noticed_at(), truth.told_at()) else { return Ok(false) };
         if !truth.is_plain() || self.plan.outage.is_some() {
             return Ok(false);
@@ -349,17 +399,53 @@ impl Judge {
         let killed = world.killed().iter().filter(|killed| killed.instance_id == id && killed.at >= power_goes);
         for killed in killed {
             let task = world.tasks().find(|task| task.arn == killed.task).unwrap();
-            // What ECS had told before takes as long as ECS gives it.
+            // A task that ECS had told to stop before takes as long as ECS gives it.
             let told_late = task.stopping_at.is_none_or(|stopping_at| stopping_at > due);
             if told_late && savable(&task) {
                 let (task, at, was) = (&killed.task, killed.at, killed.last_status);
                 return Err(format!(
-                    "{task} was killed at {at} while {was}, though told by {due} it would have stopped"
+                    "never lost: {task} was killed at {at} while {was}, though told by {due} it would have stopped"
                 ));
             }
         }
         let by_us = |task: &&Task| task.stop_code.as_deref() == Some("UserInitiated");
         Ok(world.tasks_on(id).iter().filter(|task| by_us(task)).any(savable))
+    }
+
+    /// Promise 3: the drainer has released every host that it may release, and no task was killed.
+    fn never_lost(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
+        let may_wait = self.policy_of(truth).1 == OnDrainTimeout::Wait;
+        let all_stopped = world.tasks_on(id).iter().all(|task| task.last_status == LastStatus::Stopped);
+        let dead = truth.dead().is_some_and(|(_, back)| back == Timestamp::MAX);
+        if still_held(world, id) && (!may_wait || all_stopped || dead) {
+            return Err(format!("never lost: {id} still waits at the end, {:?}", world.lifecycle_state(id)));
+        }
+        if self.plan.outage.is_some() || !truth.is_plain() {
+            return Ok(());
+        }
+        let by_spot = truth.noticed_at().map(|noticed_at| noticed_at + SPOT_NOTICE);
+        let by_release = |killed: &&Killed| killed.instance_id == id && Some(killed.at) != by_spot;
+        if let Some(killed) = world.killed().iter().find(by_release).filter(|_| !truth.given_up) {
+            return Err(format!("never lost: {} was killed at {}", killed.task, killed.at));
+        }
+        Ok(())
+    }
+
+    /// Promise 5: no hook of ours timed out, and the release came soon after it was safe.
+    fn never_stuck(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
+        if self.plan.outage.is_some() {
+            return Ok(());
+        }
+        if let Some(timeout) = world.hook_timeouts().iter().find(|t| t.instance_id == id && is_ours(&t.hook)) {
+            return Err(format!("never stuck: our hook on {id} timed out at {}", timeout.at));
+        }
+        let release = world.releases().iter().find(|r| r.instance_id == id && is_ours(&r.hook));
+        let Some(release) = release.filter(|_| truth.is_plain()) else { return Ok(()) };
+        let due = self.due(world, id, truth);
+        if release.at > due {
+            return Err(format!("never stuck: {id} was released at {}, and could have been at {due}", release.at));
+        }
+        Ok(())
     }
 
     /// When the last straggler must have been told, given what was in the way.
@@ -386,37 +472,6 @@ impl Judge {
 
     fn start(&self) -> Timestamp {
         self.hosts.values().map(|truth| truth.start).min().unwrap_or_default()
-    }
-
-    fn ended_well(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
-        let may_wait = self.policy_of(truth).1 == OnDrainTimeout::Wait;
-        let all_stopped = world.tasks_on(id).iter().all(|task| task.last_status == LastStatus::Stopped);
-        let dead = truth.dead().is_some_and(|(_, back)| back == Timestamp::MAX);
-        if still_held(world, id) && (!may_wait || all_stopped || dead) {
-            return Err(format!("{id} still waits at the end, {:?}", world.lifecycle_state(id)));
-        }
-        if self.plan.outage.is_some() {
-            return Ok(());
-        }
-        if let Some(timeout) = world.hook_timeouts().iter().find(|t| t.instance_id == id && is_ours(&t.hook)) {
-            return Err(format!("our hook on {id} timed out at {}", timeout.at));
-        }
-        if !truth.is_plain() {
-            return Ok(());
-        }
-        let by_spot = truth.noticed_at().map(|noticed_at| noticed_at + SPOT_NOTICE);
-        let by_release = |killed: &&Killed| killed.instance_id == id && Some(killed.at) != by_spot;
-        if let Some(killed) = world.killed().iter().find(by_release).filter(|_| !truth.given_up) {
-            return Err(format!("{} was killed at {}", killed.task, killed.at));
-        }
-        let Some(release) = world.releases().iter().find(|r| r.instance_id == id && is_ours(&r.hook)) else {
-            return Ok(());
-        };
-        let due = self.due(world, id, truth);
-        if release.at > due {
-            return Err(format!("{id} was released at {}, and could have been at {due}", release.at));
-        }
-        Ok(())
     }
 
     /// The latest time for a release: when all had stopped, or the deadline's grace was over, plus two minutes for the next

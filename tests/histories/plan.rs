@@ -7,7 +7,7 @@ use shared::config::OnDrainTimeout;
 use shared::drain::facts::departure::Destination;
 use simulator::world::Operation;
 
-/// What the functions ask of AWS.
+/// The operations that the functions call.
 pub(crate) const ASKED: [Operation; 15] = [
     Operation::ListClusters,
     Operation::ListContainerInstances,
@@ -96,9 +96,9 @@ pub(crate) struct HostPlan {
     pub(crate) jobs: Vec<(Option<u64>, u64)>,
     /// When its agent is disconnected, after it leaves.
     pub(crate) lost: Option<AgentLost>,
-    /// When somebody deregisters its container instance, after it leaves.
+    /// When an operator deregisters its container instance, after it leaves.
     pub(crate) deregistered_after_s: Option<u64>,
-    /// When somebody sets it ACTIVE again, after it leaves.
+    /// When an operator sets it ACTIVE again, after it leaves.
     pub(crate) undrained_after_s: Option<u64>,
     /// How long before the history an earlier drain of it began, that left all of its attributes.
     pub(crate) drained_before_s: Option<u64>,
@@ -273,7 +273,7 @@ fn crowd() -> impl Strategy<Value = Vec<HostPlan>> {
     })
 }
 
-/// Of the requests that set a crowd DRAINING, the first or the second fails.
+/// Two requests set a crowd DRAINING. The first or the second fails.
 fn broken_chunk() -> impl Strategy<Value = FaultPlan> {
     let update = ASKED.iter().position(|operation| *operation == Operation::UpdateContainerInstancesState);
     let kind = prop_oneof![Just(Harm::Throttle), Just(Harm::ServerError), Just(Harm::LoseAnswer)];

@@ -35,7 +35,7 @@ fn is_watched(plan: &Plan, index: usize) -> bool {
     !plan.world.only_first_watched || index.is_multiple_of(plan.world.clusters)
 }
 
-/// What happens, besides the world's own doings.
+/// The events of a history that the world does not make itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
     Leaves(usize),
@@ -184,7 +184,7 @@ struct Stage {
     notices: Rc<Delivery>,
 }
 
-/// What comes by a queue.
+/// The kinds of message in the queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Queued {
     Event,
@@ -198,7 +198,7 @@ struct Told {
     hook: &'static str,
 }
 
-/// What an invocation is woken by.
+/// What invokes a function.
 #[derive(Debug)]
 enum Woken {
     /// A batch of lifecycle events.
@@ -262,7 +262,7 @@ impl Stage {
                     token: None,
                     result: "CONTINUE".into(),
                 };
-                drop(world.request(world.now(), "somebody-else", request));
+                drop(world.request(world.now(), "another-tool", request));
             }),
             Happening::Interrupted(host) => in_world(&|world| {
                 drop(world.interrupt(&instance_id(host), SpotAction::Terminate, world.now()));
@@ -329,7 +329,7 @@ impl Stage {
         done.map(|message| message.id).collect()
     }
 
-    /// Whether nothing more can come of a host: nobody holds it, or only those who are not in this history.
+    /// Whether nothing more can come of a host: no hook holds it, or only hooks that this history does not complete.
     fn is_done_with(&self, host: usize) -> bool {
         let theirs = self.plan.hosts[host].group == GroupPlan::Theirs;
         self.model
@@ -363,7 +363,7 @@ impl Stage {
         let warm = self.warm.borrow_mut().entry(function).or_default().pop();
         let remembered = warm.unwrap_or_default();
         let drains = self.run_in(&remembered, woken, seed).await;
-        // Of one that dies nothing is left.
+        // An invocation that dies leaves no warm environment.
         self.warm.borrow_mut().entry(function).or_default().push(remembered);
         drains
     }

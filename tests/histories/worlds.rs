@@ -44,7 +44,7 @@ pub(super) fn world(plan: &Plan, start: Timestamp) -> World {
         wait_begins_after: Duration::from_millis(shape.waits_after_ms),
         ..Settings::default()
     };
-    // What is registered has been so for longer than lists lag.
+    // The hosts registered longer ago than lists lag.
     let mut world = World::new(start - secs(10), settings);
     for index in 0..shape.clusters {
         world.add_cluster(&cluster(plan, index)).unwrap();
@@ -130,7 +130,7 @@ fn add_planned(world: &mut World, plan: &Plan, n: usize) {
     }
 }
 
-/// What a drain left that somebody undid.
+/// The attributes of an earlier drain that an operator undid.
 fn leave_attributes(world: &mut World, id: &str, cluster: &str, at: Timestamp) {
     let target = world.registrations(id).find(|it| it.cluster == cluster && it.agent_connected).unwrap().arn.clone();
     let names = ["ecs-drainer.drain-started-at", "ecs-drainer.agent-lost-at", "ecs-drainer.released-at"];

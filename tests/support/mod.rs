@@ -31,7 +31,7 @@ pub(crate) const STAYING: &str = "i-0aaaaaaaaaaaaaaaa";
 /// From a termination to the function that its event wakes.
 const NOTICED_AFTER: Duration = Duration::from_millis(500);
 
-/// As the queues are deployed: what is received comes again after a slice of `spot-interruption`, or a minute.
+/// The queues as the template has them: a message comes again after a slice of `spot-interruption`, or a minute.
 pub(crate) const NOTICES: QueueSpec = QueueSpec {
     visibility_timeout: Duration::from_secs(30),
     max_receive_count: 10,
@@ -40,7 +40,7 @@ pub(crate) const NOTICES: QueueSpec = QueueSpec {
 };
 pub(crate) const EVENTS: QueueSpec =
     QueueSpec { visibility_timeout: Duration::from_secs(60), max_receive_count: 5, ..NOTICES };
-/// As their event sources are deployed.
+/// The event sources as the template has them.
 pub(crate) const EVENTS_CONCURRENCY: usize = 25;
 pub(crate) const NOTICES_CONCURRENCY: usize = 100;
 
@@ -149,7 +149,7 @@ pub(crate) fn standalone(world: &mut World, finishes_after: Option<f64>, stop: f
     world.run_task(spec).unwrap()
 }
 
-/// Puts an attribute on the leaving host's container instance, as somebody.
+/// Puts an attribute on the leaving host's container instance, as an operator.
 pub(crate) fn remembered(world: &mut World, name: &str, value: &str) {
     let target = world.registrations(LEAVING).next().unwrap().arn.clone();
     let attribute = Attribute {
@@ -160,7 +160,7 @@ pub(crate) fn remembered(world: &mut World, name: &str, value: &str) {
     };
     let request = Request::PutAttributes { cluster: Some(CLUSTER.into()), attributes: vec![attribute] };
     let now = world.now();
-    assert!(world.request(now, "somebody", request).answer.is_ok());
+    assert!(world.request(now, "an-operator", request).answer.is_ok());
 }
 
 /// A running simulator, and the event it gave when the leaving host was scaled in. Its functions may do what their roles
@@ -168,7 +168,7 @@ pub(crate) fn remembered(world: &mut World, name: &str, value: &str) {
 pub(crate) struct Stage {
     pub(crate) simulator: Simulator,
     pub(crate) event: Value,
-    /// What the template's parameters are, besides `EcsClusters`, which is what the function is told.
+    /// The template's parameters, besides `EcsClusters`, which the function gets as a variable.
     pub(crate) parameters: Vec<(&'static str, &'static str)>,
     /// How many refusals a test has looked at.
     expected: Cell<usize>,
@@ -240,7 +240,7 @@ impl Stage {
         let url = self.simulator.url();
         let paced = [
             ("AWS_ENDPOINT_URL", url.as_str()),
-            // Nobody checks it, and the simulator knows its clients by it.
+            // The simulator does not check it, and knows its clients by it.
             ("AWS_ACCESS_KEY_ID", name),
             ("POLL_MIN_SECONDS", "0.2"),
             ("POLL_MAX_SECONDS", "0.5"),
@@ -257,7 +257,7 @@ impl Stage {
         Function::start(spec).unwrap()
     }
 
-    /// What was refused for want of a permission since this was asked last.
+    /// The requests that the simulator denied since the last call.
     pub(crate) fn take_denied(&self) -> Vec<Denied> {
         let denied = self.simulator.world(|world| world.denied().to_vec());
         let seen = self.expected.replace(denied.len());

@@ -17,7 +17,7 @@ use simulator::world::{
 
 /// Sees each request at the moment the world does, whatever becomes of the answer.
 pub(crate) trait Witness {
-    /// What is asked, of which world.
+    /// The request, and the world that it is sent to.
     fn before(&mut self, world: &World, request: &Request);
     /// What came of it.
     fn after(&mut self, world: &World, request: &Request, reply: &Reply);

@@ -37,7 +37,7 @@ pub(crate) fn deployed(settings: &Settings, parameters: &[(&str, &str)]) -> Stac
     TEMPLATE.deployed(place, parameters).unwrap()
 }
 
-/// What the role of a function may do.
+/// The actions that the role of a function allows.
 pub(crate) fn permissions(stack: &Stack, function: &str) -> Permissions {
     let (_, name) = FUNCTIONS.into_iter().find(|(binary, _)| *binary == function).expect("a function of the template");
     Permissions::of_role(stack, &format!("{name}Role")).unwrap()

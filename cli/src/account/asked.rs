@@ -82,7 +82,7 @@ impl Account {
         if let Some(cluster) = self.described(std::slice::from_ref(name)).await?.pop() {
             return Ok(cluster);
         }
-        // Only to be told of: whoever may not list them learns at least that this one is not there.
+        // For the message only: credentials that may not list clusters learn at least that this one is not there.
         let there = all_clusters(&self.calls).await.unwrap_or_default();
         Err(Failure::NoCluster { cluster: name.clone(), region: self.region.clone(), there })
     }
@@ -180,7 +180,7 @@ impl Account {
         self.answered("PutLifecycleHook", request.send().await).map(drop)
     }
 
-    /// Takes a hook off a group; whoever waits on it is let go.
+    /// Takes a hook off a group; Auto Scaling lets the instances that wait on it go.
     pub(crate) async fn delete_hook(&self, group: &GroupName, hook: &HookName) -> Result<(), Failure> {
         let request = self.calls.auto_scaling().delete_lifecycle_hook().auto_scaling_group_name(group.as_str());
         self.answered("DeleteLifecycleHook", request.lifecycle_hook_name(hook.as_str()).send().await).map(drop)

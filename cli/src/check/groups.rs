@@ -80,7 +80,7 @@ pub(super) async fn check(
         };
         let ours: Vec<_> =
             hooks.iter().filter(|it| it.on_termination && settings.config.hook_names.contains(&it.name)).collect();
-        // A group of another cluster, or of none and without our hook, is nobody's business here.
+        // Nobody else's business: a group of another cluster, or of none and without our hook, is left out.
         if homes.is_empty() && (only.is_some() || ours.is_empty()) {
             continue;
         }

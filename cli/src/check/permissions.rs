@@ -39,7 +39,7 @@ enum Resource {
     Group,
 }
 
-/// What the functions ask of AWS, and of what; which of them do.
+/// The actions that the functions need, the resource of each, and the functions that need it.
 const ACTIONS: [(&str, Resource, &[&str]); 16] = [
     ("ecs:ListClusters", Resource::None, &EVERY),
     ("ecs:ListContainerInstances", Resource::Cluster, &EVERY),

@@ -23,7 +23,7 @@ const RULES: [(&str, &str, &str); 3] = [
     (
         "ReconcileFunctionEveryMinute",
         "schedule of reconcile",
-        "long drains are not gone on with, and lost events not found",
+        "long drains stand still, and instances whose event was lost are not drained",
     ),
 ];
 /// Only where `REBALANCE_RECOMMENDATIONS` says so.

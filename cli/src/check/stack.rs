@@ -37,8 +37,7 @@ pub(super) async fn check(
     let Some(Deployed { id, status, .. }) = &settings.stack else {
         let finding = match settings.source.why_defaults() {
             Some(why) if matches!(settings.source, Source::Unread(_)) => {
-                let mend =
-                    "whoever signs in must be allowed cloudformation:DescribeStacks; docs/command.md lists what else";
+                let mend = "your credentials must allow cloudformation:DescribeStacks; docs/command.md lists the other actions";
                 Finding::unknown_because(subject, why, mend)
             }
             _ => no_stack(&subject, account),

@@ -37,7 +37,7 @@ pub(super) enum How {
     Failed(Failure),
 }
 
-/// Goes on until every host is settled, somebody interrupts it, or something is denied that it cannot do without.
+/// Goes on until every host is settled, the operator interrupts it, or AWS denies a request that it cannot do without.
 pub(super) async fn pursue(
     account: &Account,
     context: &Context<'_, SdkCalls>,
@@ -90,7 +90,7 @@ async fn shown(
         if let Some(denied) = denied(pursuit) {
             return Err(denied);
         }
-        // What a round has learnt is shown at once.
+        // The picture shows the result of a round at once.
         ticks.reset_immediately();
         let mut round = std::pin::pin!(async {
             let round = pursuit.round(rng).await;
@@ -121,7 +121,7 @@ async fn shown(
     }
 }
 
-/// What is denied that a host which is not settled cannot do without.
+/// A denial of a request that an open drain needs.
 fn denied(pursuit: &Pursuit<'_, SdkCalls>) -> Option<Failure> {
     let open = pursuit.known().filter(|(_, settled)| settled.is_none());
     let errors = open.flat_map(|(known, _)| known.patience.errors());

@@ -25,17 +25,18 @@ const TOLD_EVERY: Duration = Duration::from_secs(30);
 
 /// What will be done, and what will not.
 pub(super) fn promise(wanted: &arguments::Drain) -> String {
-    let at_once = if wanted.stop_standalone { "Tasks that no service owns are told to stop at once. " } else { "" };
+    let at_once =
+        if wanted.stop_standalone { "ecs-drainer stops at once the tasks that no service owns. " } else { "" };
     let later = match wanted.deadline {
         Some(deadline) => format!(
-            "What is left after {} is told to stop, gracefully; {} later nobody waits any more.",
+            "After {}, ecs-drainer stops the tasks that are left, gracefully; it waits {} more at most.",
             duration(deadline),
             duration(STOP_GRACE)
         ),
         None if wanted.stop_standalone => {
-            "Nothing else is told to stop, however long it takes; --deadline would.".to_owned()
+            "It stops no other task, however long that takes; --deadline would.".to_owned()
         }
-        None => "Nothing is told to stop that ECS does not stop by itself, however long it takes; --deadline and \
+        None => "ecs-drainer stops no task that ECS does not stop by itself, however long that takes; --deadline and \
                  --stop-standalone would."
             .to_owned(),
     };
@@ -126,7 +127,7 @@ fn stopped(it: &Report, seen: Option<&Standing>) -> String {
     format!("{stopped} stopped: {by_themselves} moved by ECS or ended, {told} told to stop. {left}")
 }
 
-/// What a drain leaves behind that nobody goes on with.
+/// What a drain leaves behind when the command ends early.
 pub(super) fn left_alone(why: &str, last: &Last, wanted: &arguments::Drain) -> String {
     let draining: Vec<_> = last.values().filter(|it| it.status.as_deref() == Some("DRAINING")).collect();
     if draining.is_empty() {

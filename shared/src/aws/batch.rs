@@ -111,7 +111,7 @@ pub async fn all_clusters(calls: &impl Calls) -> Result<Vec<ClusterName>, CallEr
 /// does not exist holds none.
 ///
 /// # Errors
-/// When any request fails: without the whole answer nobody can be said to be absent.
+/// When any request fails: without the whole answer no instance is known to be absent.
 pub async fn registered_in(
     calls: &impl Calls,
     cluster: &ClusterName,
@@ -162,7 +162,7 @@ pub async fn container_instances(
 /// Every container instance of one cluster that is DRAINING, described.
 ///
 /// # Errors
-/// When any request fails: without the whole answer nobody can be said not to drain.
+/// When any request fails: without the whole answer no instance is known not to drain.
 pub async fn draining_in(calls: &impl Calls, cluster: &ClusterName) -> Result<Vec<ContainerInstance>, CallError> {
     let page = |token| calls.list_draining_container_instances(cluster, token);
     let arns = every_page("ListContainerInstances", page).await?;
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_found_absent_or_unknown_whatever_the_answer_leaves_out() {
+    fn unknown_is_not_empty_a_key_that_an_answer_leaves_out_is_not_absent() {
         let chunk = ["found", "missing", "inactive", "bare", "odd", "left-out"].map(arn);
         let failure = |arn: &str, reason: &str| Failure { arn: arn.into(), reason: reason.into() };
         let failures = vec![

@@ -39,7 +39,7 @@ pub enum ErrorClass {
     Absent,
     /// The lifecycle action is over: already released.
     Gone,
-    /// Not allowed; another try helps only once somebody mends it.
+    /// Not allowed; another try helps only after an operator has allowed it.
     Denied,
     /// Too many requests.
     Throttled,

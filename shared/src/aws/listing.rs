@@ -1,4 +1,4 @@
-//! A listing of tasks that can be gone on with: a page that fails, or a pause, costs no page that was read before.
+//! A listing of tasks that continues where it stopped: a page that fails, or a pause, costs no page that was read before.
 
 use std::collections::BTreeMap;
 

@@ -30,7 +30,7 @@ use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, Instanc
 
 /// One second try hides a single lost packet; all further patience is the engine's, which knows what is urgent.
 const ATTEMPTS: u32 = 2;
-/// The longest pause before it, of which a random part is taken; AWS's own second would hold up what stands behind it.
+/// The longest pause before it. The SDK takes a random part of it. AWS's own second would hold up the requests behind it.
 const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 /// These calls answer in tens of milliseconds; one that takes this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);

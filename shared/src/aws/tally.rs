@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What was sent of one operation.
+/// The requests of one operation that were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// Calls, whatever came of them.
+    /// Calls, with any result.
     pub calls: u64,
-    /// Of those, the ones that AWS throttled.
+    /// The calls that AWS throttled.
     pub throttled: u64,
     /// Tries beyond the first of each call.
     pub retries: u64,

@@ -99,7 +99,7 @@ fn where_the_instance_goes_is_told_apart() {
 }
 
 #[test]
-fn what_is_not_ours_is_nothing() {
+fn nobody_elses_business_an_event_of_another_account_or_region_is_ignored() {
     let mut account = event();
     account["account"] = json!("999999999999");
     assert!(why(read(&account, Some(&home())).unwrap()).contains("another account"));

@@ -29,6 +29,7 @@ mod promises;
 mod reasons;
 mod reconcile;
 mod releases;
+mod rooms;
 mod search;
 mod settings;
 mod spot;

@@ -2,7 +2,8 @@
 //! promise is in its row.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+
+use crate::support::sources::{root, sources};
 
 /// A row: the promise's own words as a name, and what each of the other columns names.
 #[derive(Debug)]
@@ -15,10 +16,6 @@ struct Row {
 
 /// Files, and the functions that a cell names after each.
 type Named = BTreeMap<String, Vec<String>>;
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The rows of the table under "The promises".
 fn rows(architecture: &str) -> Vec<Row> {
@@ -67,24 +64,6 @@ fn functions(source: &str, tests_only: bool) -> BTreeSet<String> {
 
 fn is_qualifier(word: &str) -> bool {
     ["pub", "pub(crate)", "pub(super)", "async", "const"].contains(&word)
-}
-
-/// Every Rust file of the project, by its path from the root.
-fn sources() -> BTreeMap<String, String> {
-    let mut sources = BTreeMap::new();
-    let mut folders: Vec<_> = ["cli", "functions", "shared", "simulator", "tests"].map(|it| root().join(it)).into();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
-                sources.insert(name, std::fs::read_to_string(&path).unwrap());
-            }
-        }
-    }
-    sources
 }
 
 /// Where the table and the code differ.

@@ -1,6 +1,6 @@
 //! The account and region that are asked: signing in, and what an answer is worth.
 
-mod asked;
+pub(crate) mod asked;
 pub(crate) mod attributes;
 
 use std::time::Duration;
@@ -14,7 +14,6 @@ use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
 use shared::aws::sdk::{SdkCalls, failed};
 use shared::aws::{CallError, ErrorClass};
 
-pub(crate) use self::asked::{CapacityProvider, Group, Hook, ManagedInstances};
 use crate::arguments::Access;
 use crate::failure::{Failure, chain};
 

@@ -9,7 +9,8 @@ use shared::drain::rules::deadlines::action_limit;
 use shared::ids::{GroupName, HookName};
 
 use crate::End;
-use crate::account::{Account, Group, Hook};
+use crate::account::Account;
+use crate::account::asked::{Group, Hook};
 use crate::arguments::{Enroll, Unenroll};
 use crate::failure::{Failure, listed};
 use crate::interrupt::or_interrupted;

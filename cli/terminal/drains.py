@@ -55,7 +55,7 @@ def the_plan(checks, terminal, name):
     shown(checks, terminal, f"Drain it? {QUESTION}", "then it asks")
     plan = terminal.sentences()
     for group, why in [
-        (f"family:{JOB}", "in the way: no service owns it, so nobody stops it: it runs to its own end"),
+        (f"family:{JOB}", "in the way: no service owns it, so ECS does not stop it: it runs to its own end"),
         (f"service:{HELD}", "in the way: its service may have neither fewer tasks nor more: 1 desired"),
         (f"service:{DAEMON}", "a daemon: ECS stops it when all other tasks of the host have"),
         (f"service:{SERVICE}", "its service starts another elsewhere, then stops it"),

@@ -88,7 +88,7 @@ async fn a_host_that_is_not_draining_yet_is_told_and_one_that_waits_on_others_ho
     ran.says("i-1234567890abcdef0 ACTIVE");
     ran.says("set DRAINING within a minute, or the drainer does not work: ecs-drainer check");
     ran.says("termination, not ours");
-    ran.says("its group has no hook of the drainer, so nobody waits for its tasks");
+    ran.says("its group has no hook of the drainer, so the drainer does not wait for its tasks");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod delivery;
 pub(crate) mod model;
+pub(crate) mod sources;
 pub(crate) mod template;
 
 use std::cell::Cell;

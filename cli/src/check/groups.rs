@@ -8,7 +8,8 @@ use shared::drain::rules::deadlines::HEARTBEAT_TIMEOUT_SHORTEST;
 use shared::ids::{ClusterName, GroupName, InstanceId};
 
 use super::Finding;
-use crate::account::{Account, CapacityProvider, Group, Hook, ManagedInstances};
+use crate::account::Account;
+use crate::account::asked::{CapacityProvider, Group, Hook, ManagedInstances};
 use crate::failure::{Failure, listed};
 use crate::hooks::{
     DEFAULT_RESULT, MANAGED_DRAINING_HOOK, retained, told_elsewhere, untagged, without_managed_draining,

@@ -18,7 +18,7 @@ use ecs::types as model;
 use jiff::Timestamp;
 
 use self::answers::{
-    auto_scaling_instance, container_instance, found, instance, service, task, task_protection, timestamp,
+    auto_scaling_instance, container_instance, found, incomplete, instance, service, task, task_protection, timestamp,
 };
 use super::connection::{CountingRetries, WithoutSignature, one_connector};
 use super::tally::Tally;
@@ -425,10 +425,6 @@ where
         },
         None => CallError::NoAnswer { operation, source: Box::new(error) },
     }
-}
-
-fn incomplete(operation: &'static str, what: impl Into<String>) -> CallError {
-    CallError::Incomplete { operation, what: what.into() }
 }
 
 fn strings<T>(ids: &[T], text: fn(&T) -> &str) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{DRAIN_TIMEOUT_MAX_SECONDS, OnDrainTimeout, Policy, StandaloneTasks};
+use super::policy::{DRAIN_TIMEOUT_MAX_SECONDS, OnDrainTimeout, Policy, StandaloneTasks};
 use crate::ids::ClusterName;
 
 /// What a hook's NotificationMetadata may override for its group.

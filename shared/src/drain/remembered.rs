@@ -124,7 +124,7 @@ struct Released {
     at: Timestamp,
 }
 
-/// A number of entries, the oldest of which makes room for another.
+/// A limited number of entries: the oldest makes room for another.
 #[derive(Debug)]
 struct Memory<K, V>(RefCell<Entries<K, V>>);
 

@@ -11,7 +11,6 @@ use super::super::{
     AutoScalingInstance, CallError, ContainerInstance, Failure, Found, InstanceStatus, SERVICE_EVENTS_MAX, Service,
     Task, TaskProtection,
 };
-use super::incomplete;
 use crate::ids::{GroupName, InstanceId};
 
 pub(super) fn found<S, T>(
@@ -100,4 +99,9 @@ pub(super) fn service(service: model::Service) -> Option<Service> {
 pub(super) fn task_protection(task: model::ProtectedTask) -> Option<TaskProtection> {
     let until = task.expiration_date.and_then(timestamp).filter(|_| task.protection_enabled);
     Some(TaskProtection { task: task.task_arn?.into(), until })
+}
+
+/// The answer lacks what it must have.
+pub(super) fn incomplete(operation: &'static str, what: impl Into<String>) -> CallError {
+    CallError::Incomplete { operation, what: what.into() }
 }

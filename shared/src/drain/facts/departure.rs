@@ -55,7 +55,7 @@ pub enum Cause {
         /// Where the instance goes then.
         to: Destination,
     },
-    /// EC2 takes the Spot instance back two minutes after the notice, and waits for nobody.
+    /// EC2 takes the Spot instance back two minutes after the notice, and waits for nothing.
     SpotInterruption {
         /// The notice's own time.
         noticed_at: Timestamp,

@@ -83,7 +83,7 @@ pub enum Place {
     Registered,
     /// Only in this cluster, which is not watched.
     Unwatched(ClusterName),
-    /// In no cluster of account and region, every one of which answered.
+    /// In no cluster of account and region: every cluster answered.
     Nowhere,
 }
 

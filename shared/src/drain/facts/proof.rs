@@ -21,8 +21,8 @@ const LISTS_VALID_FOR: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
     read: WholeRead,
-    /// When the first of an unbroken row of whole reads began, all while the instance was DRAINING, and none of which named
-    /// a task that the one before had not.
+    /// When the first of an unbroken row of whole reads began: all while the instance was DRAINING, and none named a task
+    /// that the one before had not.
     unbroken_since: Option<Timestamp>,
 }
 

@@ -75,7 +75,7 @@ fn finished<C>(context: &Context<'_, C>, drainee: &Drainee, explanations: &Expla
 fn unfinished<C>(context: &Context<'_, C>, known: &Known) -> Settled {
     let taken_at = known.departure.cause.taken_at();
     if taken_at.is_some_and(|taken_at| context.budget.resumed_at.is_none_or(|resumed_at| taken_at <= resumed_at)) {
-        let detail = format!("{}, and its power goes before anybody looks again", what_it_waits_for(known));
+        let detail = format!("{}, and its power goes before the next look", what_it_waits_for(known));
         return Settled { outcome: Outcome::TimedOut, detail };
     }
     Settled { outcome: Outcome::HandedOver, detail: what_it_waits_for(known) }
@@ -90,7 +90,9 @@ fn what_it_waits_for(known: &Known) -> String {
     };
     let undated = known.departure.cause.is_held() && known.ours().is_some() && known.start.is_none();
     let waiting = if undated {
-        format!("{waiting}; its time counts from this invocation, for none told when its termination began")
+        format!(
+            "{waiting}; its time counts from this invocation, for neither an event nor Auto Scaling told when its termination began"
+        )
     } else {
         waiting.to_owned()
     };

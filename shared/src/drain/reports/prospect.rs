@@ -169,7 +169,7 @@ mod tests {
             of(service(50, 200, None)),
             (Some(false), "its service may stop it before another has started".to_owned())
         );
-        assert_eq!(of(None).0, None, "nobody said anything of it");
+        assert_eq!(of(None).0, None, "its service was not asked");
         let daemon = service(0, 100, None).map(|it| Service { is_daemon: true, ..it });
         let (blocks, what) = of(daemon);
         assert!(blocks == Some(false) && what.starts_with("a daemon"), "{what}");

@@ -67,7 +67,7 @@ pub enum Reason {
     OthersTermination,
     /// A person drains it.
     Maintenance,
-    /// Nobody wrote it down: Spot, managed draining, or somebody with another tool.
+    /// It is written nowhere: Spot, managed draining, or an operator with another tool.
     Unknown,
 }
 
@@ -163,7 +163,7 @@ fn next(known: &Known, cause: Reason, deadlines: Option<Deadlines>, now: Timesta
     match cause {
         Reason::OthersTermination => {
             return Next::whenever(
-                "its group has no hook of the drainer, so nobody waits for its tasks: ecs-drainer enroll",
+                "its group has no hook of the drainer, so the drainer does not wait for its tasks: ecs-drainer enroll",
             );
         }
         Reason::Termination | Reason::Maintenance | Reason::Unknown => {}
@@ -189,14 +189,14 @@ fn next(known: &Known, cause: Reason, deadlines: Option<Deadlines>, now: Timesta
     let Some(Deadlines { stop_at, give_up_at, then }) = deadlines else {
         return Next::whenever(match cause {
             Reason::Termination => "its tasks stop, then it is released; when its termination began could not be read",
-            Reason::Maintenance => "its tasks stop; how long somebody waits for that only they know",
-            Reason::OthersTermination | Reason::Unknown => "its tasks stop; who waits for that nobody wrote down",
+            Reason::Maintenance => "its tasks stop; only the operator who drains it knows until when",
+            Reason::OthersTermination | Reason::Unknown => "its tasks stop; what waits for that is not known",
         });
     };
     if stop_at == Timestamp::MAX {
-        return Next::whenever("its tasks stop by themselves; nobody tells them to");
+        return Next::whenever("its tasks stop by themselves; the drainer tells none to stop");
     }
-    let then_goes = if held { "it is released, whatever still runs" } else { "nobody waits any more" };
+    let then_goes = if held { "it is released, whatever still runs" } else { "the command waits no longer" };
     match (now < stop_at, then, give_up_at) {
         (true, OnDrainTimeout::StopTasks, _) => Next::at(stop_at, "what is left is told to stop"),
         (true, OnDrainTimeout::Proceed, _) => Next::at(stop_at, then_goes),

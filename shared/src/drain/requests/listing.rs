@@ -255,7 +255,7 @@ impl Listings {
         Some(incomplete(format!("{odd} is listed, and not known")))
     }
 
-    /// The share of each registration in a listing of which every task is described.
+    /// The share of each registration in a listing whose every task is described.
     pub(super) fn conclude(&self, unit: &Unit<'_>) -> Vec<(usize, Finding)> {
         let wanted = self.wanted(unit);
         let Some(listing) = self.under_way.borrow_mut().remove(&unit.scope) else { return Vec::new() };

@@ -14,7 +14,7 @@ use crate::drain::facts::patience::{Request, scattered};
 /// From stopping stragglers to giving up: a load balancer's default deregistration delay (300 s), and as much again for
 /// the tasks' own stopTimeout (30 s by default, minutes where it was raised).
 pub const STOP_GRACE: Duration = Duration::from_secs(600);
-/// What stopping takes at the end of an invocation that nobody follows in time: a read of the tasks, and a request for
+/// What stopping takes at the end of an invocation that no other follows in time: a read of the tasks, and a request for
 /// each of some hundred.
 const LAST_STOPS_TAKE: Duration = Duration::from_secs(5);
 /// However often it is kept alive, a lifecycle action ends after the shorter of these (Auto Scaling user guide, lifecycle hooks).

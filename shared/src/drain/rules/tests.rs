@@ -320,7 +320,7 @@ fn reads_from_before_draining_was_seen_prove_nothing() {
 }
 
 #[test]
-fn a_host_that_somebody_set_active_again_is_drained_and_proven_anew() {
+fn a_host_that_is_set_active_again_is_drained_and_proven_anew() {
     let mut known = draining(0);
     read_tasks(&mut known, &[], 1);
     look(&mut known, &container_instance("ACTIVE", 0), 3);

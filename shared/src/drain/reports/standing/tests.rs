@@ -140,13 +140,13 @@ fn of_a_drain_by_hand_others_know_since_when_and_not_until_when() {
     assert_eq!((seen.cause, seen.since, seen.deadline), (Reason::Maintenance, Some(at(since[0].1)), None));
     let empty = standing_of(&registered(known(Cause::Maintenance, NoticedBy::Scan), "DRAINING", 0, &since));
     assert!(!empty.is_open && empty.next.what.contains("until ecs-drainer undrain"), "{empty:?}");
-    let by_nobody = standing_of(&registered(known(Cause::Maintenance, NoticedBy::Scan), "DRAINING", 1, &[]));
-    assert_eq!((by_nobody.cause, by_nobody.since), (Reason::Unknown, None));
-    assert!(by_nobody.next.what.contains("nobody wrote down"));
+    let by_others = standing_of(&registered(known(Cause::Maintenance, NoticedBy::Scan), "DRAINING", 1, &[]));
+    assert_eq!((by_others.cause, by_others.since), (Reason::Unknown, None));
+    assert!(by_others.next.what.contains("is not known"));
 }
 
 #[test]
-fn whoever_drains_by_hand_knows_the_deadline_too() {
+fn the_operator_who_drains_by_hand_knows_the_deadline_too() {
     let mut own = registered(known(Cause::Maintenance, NoticedBy::Person), "DRAINING", 1, &[]);
     own.began = true;
     let told = standing_under(&own, &[("DRAIN_TIMEOUT_SECONDS", "60")]);

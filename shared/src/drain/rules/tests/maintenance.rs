@@ -23,7 +23,7 @@ fn flags(drain_timeout: Duration, on_drain_timeout: OnDrainTimeout) -> Policy {
 }
 
 #[test]
-fn it_asks_nobody_who_holds_it_and_is_set_draining_first() {
+fn it_does_not_ask_what_holds_it_and_is_set_draining_first() {
     let mut known = met(Cause::Maintenance);
     assert_eq!(step(&known, 0), Step::Ask(Ask::Location));
     place(&mut known, &container_instance("ACTIVE", 1), 0);
@@ -56,7 +56,7 @@ fn without_a_deadline_nothing_is_ever_stopped_nor_given_up() {
 }
 
 #[test]
-fn at_its_deadline_what_is_left_is_stopped_and_after_its_grace_nobody_waits_any_more() {
+fn at_its_deadline_what_is_left_is_stopped_and_after_its_grace_the_wait_is_over() {
     let mut known = by_hand();
     let flags = flags(Duration::from_secs(60), OnDrainTimeout::StopTasks);
     known.next_look = at(10_000);
@@ -98,7 +98,7 @@ fn what_is_not_draining_has_nothing_stopped() {
 }
 
 #[test]
-fn one_that_somebody_sets_active_again_is_theirs_unless_the_description_lags() {
+fn one_that_another_operator_sets_active_again_is_theirs_unless_the_description_lags() {
     let mut known = by_hand();
     look(&mut known, &container_instance("ACTIVE", 1), 8);
     assert_eq!(step(&known, 8), Step::Ask(Ask::Drain), "it may be ours of before");

@@ -44,7 +44,7 @@ fn a_host_of_ecs_managed_instances_is_left_alone_as_soon_as_its_tasks_tell() {
 }
 
 #[test]
-fn it_asks_nobody_who_holds_it_and_settles_without_a_hook() {
+fn it_does_not_ask_what_holds_it_and_settles_without_a_hook() {
     let mut known = met(interruption());
     assert_eq!(step(&known, 1), Step::Ask(Ask::Location));
     known.learn_place(Place::Nowhere, vec![], at(1));
@@ -70,7 +70,7 @@ fn tasks_are_read_ahead_and_told_in_time() {
 }
 
 #[test]
-fn daemons_are_told_when_the_others_were_and_nobody_twice() {
+fn daemons_are_told_when_the_others_were_and_no_task_twice() {
     let tasks = [of_service("agent", "log-agent"), of_service("app", "web"), standalone("job")];
     let mut known = interrupted(3, &tasks, STOP_AT - 15);
     look(&mut known, &container_instance("DRAINING", 3), STOP_AT - 1);
@@ -174,7 +174,7 @@ fn lists_are_read_again_only_when_there_must_be_another_task() {
     known.learn_stragglers(&arn, vec![tasks[1].clone()], &gone, at(STOP_AT - 4));
     assert_eq!(stops(&step(&known, STOP_AT)), [tasks[1].arn.clone()]);
     known.forget_task(&tasks[1].arn, at(STOP_AT));
-    assert!(matches!(step(&known, STOP_AT), Step::WaitUntil(_)), "nobody has looked since");
+    assert!(matches!(step(&known, STOP_AT), Step::WaitUntil(_)), "no look since");
     look(&mut known, &container_instance("DRAINING", 1), STOP_AT + 1);
     assert_eq!(step(&known, STOP_AT + 1), Step::Ask(Ask::Tasks), "ECS knows it no more, and still counts one");
 }
@@ -186,11 +186,11 @@ fn what_would_fall_into_a_pause_is_stopped_before_it() {
         let unattended = Unattended { from: at(from), until: until.map(at) };
         deadlines(&known, &Terms { unattended, ..terms(&known) }).stop_at
     };
-    assert_eq!(with(40, Some(60)), at(STOP_AT), "somebody is there again");
+    assert_eq!(with(40, Some(60)), at(STOP_AT), "the next invocation is there again");
     assert_eq!(with(90, Some(110)), at(STOP_AT), "this invocation is still there");
     assert_eq!(with(70, Some(90)), at(65));
     assert_eq!(with(78, Some(90)), at(73), "with some time to do it");
-    assert_eq!(with(40, None), at(35), "nobody comes after a bare event");
+    assert_eq!(with(40, None), at(35), "no invocation follows a bare event");
 }
 
 #[test]

@@ -99,13 +99,6 @@ impl CallError {
     pub fn blames_the_request(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code == "InvalidParameterException" || code == "ClientException")
     }
-
-    /// Whether AWS found fault with one of the targets of `PutAttributes` (ECS API reference, PutAttributes, Errors).
-    #[must_use]
-    pub fn blames_a_target(&self) -> bool {
-        let codes = ["AttributeLimitExceededException", "TargetNotFoundException", "InvalidParameterException"];
-        matches!(self, Self::Refused { code, .. } if codes.contains(&code.as_str()))
-    }
 }
 
 fn says(message: &str, words: &str) -> bool {

@@ -21,8 +21,6 @@ use crate::ids::{ClusterName, ContainerInstanceArn, TaskArn};
 
 /// A listing that has come no further by then begins anew: what it listed first is old.
 const LISTING_VALID_FOR: Duration = Duration::from_secs(60);
-/// Of a cluster in which many hosts are about to be empty the lists are read no more often than this, for all of them.
-const LISTING_PAUSE: Duration = Duration::from_secs(5);
 /// Tasks of other hosts that are not described again: as many as a large cluster has, in a few megabytes.
 const ELSEWHERE_MAX: usize = 20_000;
 
@@ -38,8 +36,6 @@ pub(crate) struct Listings {
     under_way: RefCell<BTreeMap<Scope, Listing>>,
     /// Where tasks are that a cluster's lists named, of hosts that no unit served: a task never moves.
     elsewhere: RefCell<BTreeMap<TaskArn, ContainerInstanceArn>>,
-    /// When each cluster's lists were last read to their end.
-    read_at: RefCell<BTreeMap<ClusterName, Timestamp>>,
     /// Clusters whose whole lists gave no answer on every task.
     unsuited: RefCell<BTreeSet<ClusterName>>,
 }
@@ -105,11 +101,8 @@ impl Listings {
         let under_way = under_way.filter(|it| !older_than(it.began_at, LISTING_VALID_FOR, now));
         let pages_read = under_way.map_or(0, |it| it.tasks.pages());
         Wish {
-            ask: unit.asked.len(),
-            ask_soon: unit.served() - unit.asked.len(),
+            hosts: unit.served(),
             pages_left: context.remembered.task_pages(cluster).saturating_sub(pages_read),
-            is_under_way: under_way.is_some(),
-            was_just_read: self.read_at.borrow().get(cluster).is_some_and(|at| !older_than(*at, LISTING_PAUSE, now)),
             is_unsuited: self.unsuited.borrow().contains(cluster),
         }
     }
@@ -117,11 +110,6 @@ impl Listings {
     /// A cluster whose whole lists give no answer on every task is read host by host from now on.
     pub(super) fn is_unsuited(&self, cluster: ClusterName) {
         self.unsuited.borrow_mut().insert(cluster);
-    }
-
-    /// A cluster's lists were read to their end.
-    pub(super) fn was_read(&self, cluster: ClusterName, now: Timestamp) {
-        self.read_at.borrow_mut().insert(cluster, now);
     }
 
     /// Goes on with a listing, by `pages` at most.

@@ -42,10 +42,9 @@ pub(crate) async fn every<C: Calls>(
         let draining = |(_, r): &Reader<'_>| r.cluster == *cluster && r.is_draining();
         let riders: Vec<_> = registrations(drainees, &others).filter(draining).collect();
         let unit = Unit { scope: (cluster.clone(), None), asked, riders };
-        match plan::lists(&listings.wish(context, &unit)) {
+        match plan::lists(listings.wish(context, &unit)) {
             Lists::Cluster => of_clusters.push(unit),
             Lists::Hosts => of_hosts.extend(unit.asked),
-            Lists::ClusterLater => answers.extend(unit.asked.iter().map(|(index, _)| (*index, held_back(*index)))),
         }
     }
     let lists = of_clusters.iter().map(|unit| listings.list(context, &unit.scope, unit.served()));
@@ -90,9 +89,6 @@ pub(crate) async fn every<C: Calls>(
                 (answer.error, answer.progressed) = (error.clone(), progressed);
             }
             continue;
-        }
-        if unit.scope.1.is_none() {
-            listings.was_read(unit.scope.0.clone(), context.clock.now());
         }
         for (index, finding) in listings.conclude(&unit) {
             let answer = answers.entry(index).or_insert_with(|| Answer::new(index, Request::Tasks));

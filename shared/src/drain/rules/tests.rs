@@ -216,7 +216,7 @@ fn an_empty_registration_beside_one_that_is_not_is_read_once_and_again_when_both
     let runs = task("web", "RUNNING", "RUNNING");
     let second = known.registrations[1].arn.clone();
     let read = WholeRead { began_at: at(1), ended_at: at(1) };
-    read_tasks(&mut known, &[runs.clone()], 1);
+    read_tasks(&mut known, std::slice::from_ref(&runs), 1);
     known.learn_tasks(&second, Default::default(), read);
     known.learn_instance(&left_behind.arn, Some(&left_behind), at(5));
     assert!(matches!(step(&known, 5), Step::WaitUntil(_)), "the other one runs a task");

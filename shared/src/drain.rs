@@ -26,8 +26,8 @@ use self::facts::known::Known;
 use self::facts::log::log_drain;
 use self::reports::report::Drain;
 use self::reports::{Explanations, hand_over, look};
-use self::requests::act::{self, Asked};
 use self::requests::listing::Listings;
+use self::requests::round::{self, Wanted};
 use self::requests::scan::{self, ScanError};
 use self::rules::decide::decide;
 use self::rules::decision::{Settled, Step};
@@ -118,9 +118,8 @@ impl<'a, C: Calls> Pursuit<'a, C> {
         pursuit
     }
 
-    /// Takes on those departures that are not among those it has: how many.
-    pub fn add(&mut self, departures: Vec<Known>) -> usize {
-        let before = self.drainees.len();
+    /// Takes on those departures that are not among those it has.
+    fn add(&mut self, departures: Vec<Known>) {
         let mut seen: BTreeSet<_> = self.drainees.iter().map(|drainee| drainee.known.departure.clone()).collect();
         for known in departures {
             if !seen.insert(known.departure.clone()) {
@@ -131,7 +130,6 @@ impl<'a, C: Calls> Pursuit<'a, C> {
             }
             self.drainees.push(Drainee::new(known));
         }
-        self.drainees.len() - before
     }
 
     /// Decides and asks once, or sleeps until the next look is due. Dropped at any await, it is as if it had ended
@@ -144,16 +142,14 @@ impl<'a, C: Calls> Pursuit<'a, C> {
     pub async fn round_until(&mut self, until: Timestamp, rng: &mut fastrand::Rng) -> Round {
         let Self { context, drainees, listings } = self;
         let earliest_end = after(context.clock.now(), SHORTEST_PAUSE);
-        let next = next_steps(drainees, context);
+        let (wanted, wake) = next_steps(drainees, context);
         if drainees.iter().all(Drainee::is_settled) {
             return Round::Over;
         }
-        let wake = if next.asked.is_empty() {
-            next.wake.map_or(until, |wake| wake.min(until))
+        let wake = if wanted.asked.is_empty() {
+            wake.map_or(until, |wake| wake.min(until))
         } else {
-            act::urgent(context, drainees, &next.asked, rng).await;
-            let asked = (next.asked.as_slice(), next.waiting.as_slice());
-            act::others_and_read(context, drainees, asked, next.reads_until, listings, rng).await;
+            round::ask(context, drainees, &wanted, listings, rng).await;
             earliest_end
         };
         tokio::time::sleep_until(context.clock.instant(wake.max(earliest_end))).await;
@@ -192,32 +188,23 @@ impl<'a, C: Calls> Pursuit<'a, C> {
     }
 }
 
-/// What is asked now, Spot before the rest; which hosts wait; when to look again if nothing is asked; and until when reads
-/// may last, because something urgent is due then.
-#[derive(Debug, Default)]
-struct Next {
-    asked: Vec<Asked>,
-    waiting: Vec<usize>,
-    wake: Option<Timestamp>,
-    reads_until: Option<Timestamp>,
-}
-
-fn next_steps<C>(drainees: &mut [Drainee], context: &Context<'_, C>) -> Next {
+/// Settles what has ended; answers what is asked now, and when to look again if nothing is.
+fn next_steps<C>(drainees: &mut [Drainee], context: &Context<'_, C>) -> (Wanted, Option<Timestamp>) {
     let now = context.clock.now();
-    let mut next = Next::default();
+    let (mut wanted, mut wake) = (Wanted::default(), None);
     for (index, drainee) in drainees.iter_mut().enumerate().filter(|(_, drainee)| !drainee.is_settled()) {
         let decision = decide(&drainee.known, &context.terms(&drainee.known), now);
-        next.reads_until = decision.reads_until.into_iter().chain(next.reads_until).min();
+        wanted.reads_until = decision.reads_until.into_iter().chain(wanted.reads_until).min();
         match decision.step {
-            Step::Ask(ask) => next.asked.push((index, ask)),
+            Step::Ask(ask) => wanted.asked.push((index, ask)),
             Step::WaitUntil(time) => {
-                next.waiting.push(index);
-                next.wake = Some(next.wake.map_or(time, |wake| wake.min(time)));
+                wanted.waiting.push(index);
+                wake = Some(wake.map_or(time, |wake: Timestamp| wake.min(time)));
             }
             Step::Settled(settled) => drainee.settle(settled, now),
         }
     }
     let is_held = |index: usize| drainees.get(index).is_none_or(|d| d.known.departure.cause.is_held());
-    next.asked.sort_by_key(|(index, _)| is_held(*index));
-    next
+    wanted.asked.sort_by_key(|(index, _)| is_held(*index));
+    (wanted, wake)
 }

@@ -6,6 +6,7 @@ pub(crate) mod hosts;
 pub(crate) mod listing;
 mod locate;
 mod plan;
+pub(crate) mod round;
 pub mod scan;
 mod starts;
 pub(crate) mod tasks;

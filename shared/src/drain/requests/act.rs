@@ -1,16 +1,9 @@
-//! A round: what is asked of AWS for every host, in the order of its urgency, in as few requests as their limits allow.
+//! Changes: DRAINING, StopTask, releases and heartbeats.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 
-use futures_util::future::{join, join3, join4};
-use jiff::Timestamp;
-use tokio::time::timeout_at;
-
-use super::answer::{Answer, Finding, already_released, answers, take_in};
-use super::hosts::{self, by_cluster, take_container_instances};
-use super::listing::Listings;
-use super::tasks;
+use super::answer::{Answer, Finding, already_released, answers};
+use super::hosts::{by_cluster, take_container_instances};
 use crate::aws::batch::{self, few_at_once, until_throttled};
 use crate::aws::{CallError, Calls, ErrorClass, InstanceStatus, LifecycleActionResult};
 use crate::drain::context::Context;
@@ -27,85 +20,12 @@ use crate::ids::{ClusterName, HookName, TaskArn};
 /// What begins the `stoppedReason` of each task that a drainer told to stop.
 pub(crate) const STOP_REASON: &str = "ecs-drainer: ";
 
-/// What is asked for each host, by its index.
-pub(crate) type Asked = (usize, Ask);
-
-/// DRAINING and StopTask: what a task's grace depends on goes before everything else.
-pub(crate) async fn urgent<C: Calls>(
+/// Sets the ACTIVE registrations of each DRAINING.
+pub(super) async fn set_draining<C: Calls>(
     context: &Context<'_, C>,
-    drainees: &mut [Drainee],
-    asked: &[Asked],
-    rng: &mut fastrand::Rng,
-) {
-    let to_drain = indexes(asked, |ask| *ask == Ask::Drain);
-    let drained = set_draining(context, drainees, &to_drain).await;
-    take_in(context, drainees, drained, rng);
-
-    let to_stop = asked.iter().filter_map(|(index, ask)| match ask {
-        Ask::StopTasks(tasks) => Some((*index, tasks.as_slice())),
-        _ => None,
-    });
-    let told = stop_tasks(context, drainees, &to_stop.collect::<Vec<_>>()).await;
-    take_in(context, drainees, told, rng);
-}
-
-/// Releases, then heartbeats, then every read, side by side. Of the hosts in `waiting` some may ride along. Reads that are
-/// still under way at `reads_until` are cut off.
-pub(crate) async fn others_and_read<C: Calls>(
-    context: &Context<'_, C>,
-    drainees: &mut [Drainee],
-    (asked, waiting): (&[Asked], &[usize]),
-    reads_until: Option<Timestamp>,
-    listings: &Listings,
-    rng: &mut fastrand::Rng,
-) {
-    let due = due_on_hooks(drainees, asked);
-    let requests = due.iter().map(|(index, known, ask)| ask_of_hook(context, *index, known, ask));
-    let told = until_throttled(requests, Answer::is_throttled).await;
-    let held_back = |((index, _, ask), answer): (&(usize, _, &Ask), Option<Answer>)| {
-        answer.unwrap_or_else(|| Answer::held_back(*index, ask.request()))
-    };
-    let told: Vec<_> = due.iter().zip(told).map(held_back).collect();
-    take_in(context, drainees, told, rng);
-
-    let those_that_ask = |wanted: &[Ask]| indexes(asked, |ask| wanted.contains(ask));
-    let hooks = those_that_ask(&[Ask::Hold, Ask::HoldAndLocation]);
-    let locations = those_that_ask(&[Ask::Location, Ask::HoldAndLocation]);
-    let [starts, instances, every, stragglers, services] =
-        [Ask::Start, Ask::Instance, Ask::Tasks, Ask::Stragglers, Ask::Services].map(|ask| those_that_ask(&[ask]));
-    let readers: &[Drainee] = drainees;
-    let done = RefCell::new(Vec::new());
-    let of_hosts = join4(
-        into(&done, hosts::starts(context, readers, &starts)),
-        into(&done, hosts::holds(context, readers, &hooks)),
-        into(&done, hosts::locations(context, readers, &locations)),
-        into(&done, hosts::instances(context, readers, &instances, waiting)),
-    );
-    let of_tasks = join3(
-        into(&done, tasks::every(context, listings, readers, &every)),
-        into(&done, tasks::stragglers(context, readers, &stragglers)),
-        into(&done, tasks::services(context, readers, &services)),
-    );
-    let reads = join(of_hosts, of_tasks);
-    match reads_until {
-        // No read is worth a late SIGTERM: what is cut off is read again, or gone on with.
-        Some(time) => drop(timeout_at(context.clock.instant(time), reads).await),
-        None => drop(reads.await),
-    }
-    take_in(context, drainees, done.into_inner(), rng);
-}
-
-/// Keeps what a read told, whatever becomes of those beside it.
-async fn into(done: &RefCell<Vec<Answer>>, answers: impl Future<Output = Vec<Answer>>) {
-    let answers = answers.await;
-    done.borrow_mut().extend(answers);
-}
-
-fn indexes(asked: &[Asked], fits: impl Fn(&Ask) -> bool) -> Vec<usize> {
-    asked.iter().filter(|(_, ask)| fits(ask)).map(|(index, _)| *index).collect()
-}
-
-async fn set_draining<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], indexes: &[usize]) -> Vec<Answer> {
+    drainees: &[Drainee],
+    indexes: &[usize],
+) -> Vec<Answer> {
     let mut answers = answers(indexes, Request::Drain);
     let clusters = by_cluster(drainees, indexes, |r| r.status == InstanceStatus::Active);
     let requests = clusters.iter().map(|(cluster, (arns, _))| batch::set_draining(context.calls, cluster, arns));
@@ -120,7 +40,8 @@ async fn set_draining<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], 
     answers.into_values().collect()
 }
 
-async fn stop_tasks<C: Calls>(
+/// Tells tasks to stop, one by one until AWS throttles.
+pub(super) async fn stop_tasks<C: Calls>(
     context: &Context<'_, C>,
     drainees: &[Drainee],
     wanted: &[(usize, &[TaskArn])],
@@ -177,15 +98,18 @@ fn stop_reason(known: &Known) -> String {
     format!("{STOP_REASON}{cause} its host {}", known.departure.instance)
 }
 
-/// Releases before heartbeats.
-fn due_on_hooks<'a>(drainees: &'a [Drainee], asked: &'a [Asked]) -> Vec<(usize, &'a Known, &'a Ask)> {
-    let due = asked.iter().filter_map(|(index, ask)| match ask {
-        Ask::Complete { .. } | Ask::Heartbeat => Some((*index, &drainees.get(*index)?.known, ask)),
-        _ => None,
-    });
-    let mut due: Vec<_> = due.collect();
-    due.sort_by_key(|(_, _, ask)| **ask == Ask::Heartbeat);
-    due
+/// Completes lifecycle actions and keeps others alive, in the order of `due`, until AWS throttles.
+pub(super) async fn on_hooks<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &[Drainee],
+    due: &[(usize, &Ask)],
+) -> Vec<Answer> {
+    let due: Vec<_> =
+        due.iter().filter_map(|(index, ask)| Some((*index, &drainees.get(*index)?.known, *ask))).collect();
+    let requests = due.iter().map(|(index, known, ask)| ask_of_hook(context, *index, known, ask));
+    let told = until_throttled(requests, Answer::is_throttled).await;
+    let each = due.iter().zip(told);
+    each.map(|((index, _, ask), told)| told.unwrap_or_else(|| Answer::held_back(*index, ask.request()))).collect()
 }
 
 async fn ask_of_hook<C: Calls>(context: &Context<'_, C>, index: usize, known: &Known, ask: &Ask) -> Answer {

@@ -108,7 +108,7 @@ impl Listings {
     }
 
     /// A cluster whose whole lists give no answer on every task is read host by host from now on.
-    pub(super) fn is_unsuited(&self, cluster: ClusterName) {
+    pub(super) fn mark_unsuited(&self, cluster: ClusterName) {
         self.unsuited.borrow_mut().insert(cluster);
     }
 
@@ -238,7 +238,7 @@ impl Listings {
         let odd = listing.flatten()?;
         self.under_way.borrow_mut().remove(&unit.scope);
         if of_cluster {
-            self.is_unsuited(unit.scope.0.clone());
+            self.mark_unsuited(unit.scope.0.clone());
         }
         Some(incomplete(format!("{odd} is listed, and not known")))
     }

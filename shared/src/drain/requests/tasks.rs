@@ -56,7 +56,7 @@ pub(crate) async fn every<C: Calls>(
             // The right to list a container instance's tasks is not the right to list a cluster's.
             Listed::Failed { error, .. } if error.class() == ErrorClass::Denied => {
                 log_failure("listing a cluster's tasks", &error);
-                listings.is_unsuited(unit.scope.0);
+                listings.mark_unsuited(unit.scope.0);
                 of_hosts.extend(unit.asked);
             }
             listed => units.push((unit, listed)),

@@ -1,0 +1,106 @@
+//! A round: what is asked of AWS for every host, in the order of its urgency.
+
+use std::cell::RefCell;
+
+use futures_util::future::{join, join3, join4};
+use jiff::Timestamp;
+use tokio::time::timeout_at;
+
+use super::answer::{Answer, take_in};
+use super::listing::Listings;
+use super::{act, hosts, tasks};
+use crate::aws::Calls;
+use crate::drain::context::Context;
+use crate::drain::drainee::Drainee;
+use crate::drain::rules::decision::Ask;
+use crate::ids::TaskArn;
+
+/// What a round is about.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    /// What is asked for each host, by its index; Spot's hosts before the rest.
+    pub(crate) asked: Vec<(usize, Ask)>,
+    /// Hosts for which nothing is asked: a look at others takes them along.
+    pub(crate) waiting: Vec<usize>,
+    /// Reads that are still under way then are cut off, for something urgent is due.
+    pub(crate) reads_until: Option<Timestamp>,
+}
+
+/// Asks all of it, and takes in the answers: DRAINING, StopTask, releases, heartbeats; then every read, side by side.
+pub(crate) async fn ask<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &mut [Drainee],
+    wanted: &Wanted,
+    listings: &Listings,
+    rng: &mut fastrand::Rng,
+) {
+    let drained = act::set_draining(context, drainees, &wanted.that_ask(&[Ask::Drain])).await;
+    take_in(context, drainees, drained, rng);
+
+    let to_stop: Vec<_> = wanted.asked.iter().filter_map(|(index, ask)| Some((*index, tasks_to_stop(ask)?))).collect();
+    let stopping = act::stop_tasks(context, drainees, &to_stop).await;
+    take_in(context, drainees, stopping, rng);
+
+    let on_hooks = wanted.asked.iter().filter(|(_, ask)| matches!(ask, Ask::Complete { .. } | Ask::Heartbeat));
+    let mut on_hooks: Vec<_> = on_hooks.map(|(index, ask)| (*index, ask)).collect();
+    on_hooks.sort_by_key(|(_, ask)| **ask == Ask::Heartbeat);
+    let done = act::on_hooks(context, drainees, &on_hooks).await;
+    take_in(context, drainees, done, rng);
+
+    let read = read(context, drainees, wanted, listings).await;
+    take_in(context, drainees, read, rng);
+}
+
+fn tasks_to_stop(ask: &Ask) -> Option<&[TaskArn]> {
+    match ask {
+        Ask::StopTasks(tasks) => Some(tasks),
+        _ => None,
+    }
+}
+
+async fn read<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &[Drainee],
+    wanted: &Wanted,
+    listings: &Listings,
+) -> Vec<Answer> {
+    let starts = wanted.that_ask(&[Ask::Start]);
+    let hooks = wanted.that_ask(&[Ask::Hold, Ask::HoldAndLocation]);
+    let locations = wanted.that_ask(&[Ask::Location, Ask::HoldAndLocation]);
+    let instances = wanted.that_ask(&[Ask::Instance]);
+    let every = wanted.that_ask(&[Ask::Tasks]);
+    let stragglers = wanted.that_ask(&[Ask::Stragglers]);
+    let services = wanted.that_ask(&[Ask::Services]);
+    let done = RefCell::new(Vec::new());
+    let of_hosts = join4(
+        into(&done, hosts::starts(context, drainees, &starts)),
+        into(&done, hosts::holds(context, drainees, &hooks)),
+        into(&done, hosts::locations(context, drainees, &locations)),
+        into(&done, hosts::instances(context, drainees, &instances, &wanted.waiting)),
+    );
+    let of_tasks = join3(
+        into(&done, tasks::every(context, listings, drainees, &every)),
+        into(&done, tasks::stragglers(context, drainees, &stragglers)),
+        into(&done, tasks::services(context, drainees, &services)),
+    );
+    let reads = join(of_hosts, of_tasks);
+    match wanted.reads_until {
+        // No read is worth a late SIGTERM: what is cut off is read again, or gone on with.
+        Some(time) => drop(timeout_at(context.clock.instant(time), reads).await),
+        None => drop(reads.await),
+    }
+    done.into_inner()
+}
+
+/// Keeps what a read told, whatever becomes of those beside it.
+async fn into(done: &RefCell<Vec<Answer>>, answers: impl Future<Output = Vec<Answer>>) {
+    let answers = answers.await;
+    done.borrow_mut().extend(answers);
+}
+
+impl Wanted {
+    /// The hosts that ask one of these things.
+    fn that_ask(&self, wanted: &[Ask]) -> Vec<usize> {
+        self.asked.iter().filter(|(_, ask)| wanted.contains(ask)).map(|(index, _)| *index).collect()
+    }
+}

@@ -8,7 +8,7 @@ use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
 use shared::drain::Budget;
 use shared::function::{Warm, serve};
-use shared::invocation::{Answer, Unfinished, deadline, verdict};
+use shared::invocation::{Response, Unfinished, deadline, verdict};
 use shared::notice::NoticeError;
 
 #[tokio::main(flavor = "current_thread")]
@@ -19,14 +19,14 @@ async fn main() -> ExitCode {
     serve(connect, drain_the_named).await
 }
 
-async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Answer, NoticeError> {
+async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Response, NoticeError> {
     let clock = Clock::system();
     let ends_at = deadline(&event.context, clock.now());
     let intake = warm.intake(event, verdict::of_termination)?;
 
     let (poll_for, is_burst) = (warm.config.poll_for, intake.is_burst());
     let budget = if intake.is_batch() {
-        Budget::within(ends_at, poll_for.batch(is_burst), clock.now()).unreported().of_a_burst(is_burst)
+        Budget::within(ends_at, poll_for.batch(is_burst), clock.now()).of_a_batch().of_a_burst(is_burst)
     } else {
         Budget::within(ends_at, poll_for.bare, clock.now())
     };

@@ -75,7 +75,7 @@ async fn terminating(model: Rc<Model>, warm: Rc<Warm>, messages: Vec<Message>) -
     let remembered = warm.borrow_mut().pop().unwrap_or_default();
     let is_burst = messages.len() >= FULL_BATCH;
     let budget = Budget::within(after(now, secs(60.0)), config.poll_for.batch(is_burst), now);
-    let budget = budget.unreported().of_a_burst(is_burst);
+    let budget = budget.of_a_batch().of_a_burst(is_burst);
     let context = Context { calls: &*model, config: &config, remembered: &remembered, clock, budget };
     let told = |message: &Message| {
         let instance = InstanceId::parse(&message.body).unwrap();
@@ -94,7 +94,7 @@ async fn reconcile(model: Rc<Model>, seed: u64) {
     let config = Config::read(|_| None).unwrap();
     let (clock, now) = (model.clock(), model.clock().now());
     let remembered = Remembered::default();
-    let budget = Budget::within(after(now, secs(60.0)), secs(55.0), now).unreported();
+    let budget = Budget::within(after(now, secs(60.0)), secs(55.0), now).of_a_batch();
     let context = Context { calls: &*model, config: &config, remembered: &remembered, clock, budget };
     drop(drain::reconcile(&context, &mut fastrand::Rng::with_seed(seed)).await);
 }

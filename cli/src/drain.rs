@@ -236,8 +236,7 @@ fn instance_of(known: &Known) -> InstanceId {
 }
 
 fn unread(known: &Known) -> Failure {
-    let texts: Vec<_> = known.patience.errors().map(ToString::to_string).collect();
-    let unread = || Failure::Unread { instance: instance_of(known), why: texts.join("; ") };
+    let unread = || Failure::Unread { instance: instance_of(known), why: known.patience.told().join("; ") };
     known.patience.errors().find_map(Failure::of_denial).unwrap_or_else(unread)
 }
 

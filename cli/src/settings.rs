@@ -100,8 +100,12 @@ impl Source {
 async fn deployed(client: &Client, name: &str) -> Result<Option<Deployed>, CallError> {
     let answer = match client.describe_stacks().stack_name(name).send().await.map_err(failed("DescribeStacks")) {
         Ok(answer) => answer,
-        // CloudFormation API reference, DescribeStacks: a ValidationError, as other mistakes are.
-        Err(CallError::Refused { message, .. }) if message.contains("does not exist") => return Ok(None),
+        // CloudFormation API reference, DescribeStacks: a ValidationError, as other mistakes are; only its words tell.
+        Err(CallError::Refused { code, message, .. })
+            if code == "ValidationError" && message.contains("does not exist") =>
+        {
+            return Ok(None);
+        }
         Err(error) => return Err(error),
     };
     let stack = answer.stacks.unwrap_or_default().into_iter().next();

@@ -53,7 +53,7 @@ async fn standalone_tasks_are_stopped_at_once_where_that_is_asked_for() {
     assert_eq!((&drain["tasksStopped"], &drain["tasksToldToStop"]), (&1.into(), &1.into()));
     stage.0.world(|world| {
         let reason = world.tasks().next().unwrap().stopped_reason.clone().unwrap_or_default();
-        assert_eq!(reason, format!("ecs-drainer: an operator drains, by hand, its host {HOST}"));
+        assert_eq!(reason, format!("ecs-drainer: an operator drains its host {HOST}"));
     });
 }
 

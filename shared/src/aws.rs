@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::error::{CallError, ErrorClass};
+pub use self::error::{CallError, ErrorClass, chain};
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
 
 /// One method, one AWS request: one page, one chunk. The caller keeps to the limits of each.

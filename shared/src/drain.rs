@@ -7,6 +7,8 @@
 pub mod context;
 mod drainee;
 pub mod facts;
+#[cfg(test)]
+mod fixtures;
 pub mod remembered;
 pub mod reports;
 pub mod requests;
@@ -90,6 +92,7 @@ pub struct Pursuit<'a, C> {
     context: &'a Context<'a, C>,
     drainees: Vec<Drainee>,
     listings: Listings,
+    explanations: Explanations,
 }
 
 /// Whether a pursuit goes on.
@@ -113,7 +116,8 @@ impl<'a, C: Calls> Pursuit<'a, C> {
     /// Nothing is done yet.
     #[must_use]
     pub fn new(context: &'a Context<'a, C>, departures: Vec<Known>) -> Self {
-        let mut pursuit = Self { context, drainees: Vec::new(), listings: Listings::default() };
+        let (listings, explanations) = (Listings::default(), Explanations::default());
+        let mut pursuit = Self { context, drainees: Vec::new(), listings, explanations };
         pursuit.add(departures);
         pursuit
     }
@@ -139,8 +143,8 @@ impl<'a, C: Calls> Pursuit<'a, C> {
     }
 
     /// The same, sleeping no longer than to that time.
-    pub async fn round_until(&mut self, until: Timestamp, rng: &mut fastrand::Rng) -> Round {
-        let Self { context, drainees, listings } = self;
+    async fn round_until(&mut self, until: Timestamp, rng: &mut fastrand::Rng) -> Round {
+        let Self { context, drainees, listings, .. } = self;
         let earliest_end = after(context.clock.now(), SHORTEST_PAUSE);
         let (wanted, wake) = next_steps(drainees, context);
         if drainees.iter().all(Drainee::is_settled) {
@@ -158,7 +162,7 @@ impl<'a, C: Calls> Pursuit<'a, C> {
 
     /// Reads what people want to know sooner than the engine does: which tasks are left, and why.
     pub async fn look(&mut self) {
-        look::refresh(self.context, &self.listings, &mut self.drainees).await;
+        self.explanations = look::refresh(self.context, &self.listings, &mut self.drainees).await;
     }
 
     /// What is known of each, and how it ended, if it has.
@@ -166,10 +170,10 @@ impl<'a, C: Calls> Pursuit<'a, C> {
         self.drainees.iter().map(|drainee| (&drainee.known, drainee.settled.as_ref()))
     }
 
-    /// What this warm environment was told of why their tasks are left.
+    /// Why their tasks are left, as far as the last look was told.
     #[must_use]
-    pub fn explanations(&self) -> Explanations {
-        Explanations::of(self.context, self.drainees.iter().map(|drainee| &drainee.known))
+    pub fn explanations(&self) -> &Explanations {
+        &self.explanations
     }
 
     fn log_end_of_polling(&self) {
@@ -179,12 +183,12 @@ impl<'a, C: Calls> Pursuit<'a, C> {
 
     /// Hands over what is open, and reports.
     pub async fn conclude(mut self) -> Vec<Drain> {
-        let Self { context, drainees, listings } = &mut self;
-        let handed_over = hand_over::hand_over(context, drainees, listings);
+        let Self { context, drainees, listings, explanations } = &mut self;
+        let handed_over = hand_over::hand_over(context, drainees, listings, explanations);
         if timeout_at(context.clock.instant(context.budget.report_at), handed_over).await.is_err() {
             warn!("the hand-over was cut short by the end of the invocation");
         }
-        hand_over::reports(context, drainees)
+        hand_over::reports(context, drainees, explanations)
     }
 }
 

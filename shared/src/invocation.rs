@@ -11,10 +11,10 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use self::verdict::{Judge, Verdict};
+use crate::aws::chain;
 use crate::config::Config;
 use crate::drain::facts::departure::{Departure, Hints};
 use crate::drain::facts::known::Known;
-use crate::drain::facts::log::chain;
 use crate::drain::reports::report::{Drain, Report, ignored};
 use crate::drain::requests::scan::ScanError;
 use crate::drain::rules::decision::Outcome;
@@ -58,7 +58,7 @@ pub enum Unfinished {
 /// A function's answer.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum Response {
     /// To a bare event.
     Report(Report),
     /// To an SQS batch.
@@ -134,9 +134,9 @@ impl Intake {
 
     /// Answers the invocation, given how the drain of each departure ended, in their order.
     #[must_use]
-    pub fn answer(self, drains: Vec<Drain>, unfinished: Unfinished) -> Answer {
+    pub fn answer(self, drains: Vec<Drain>, unfinished: Unfinished) -> Response {
         let Some(unreadable) = self.unreadable else {
-            return Answer::Report(Report { drains: self.ignored.into_iter().chain(drains).collect() });
+            return Response::Report(Report { drains: self.ignored.into_iter().chain(drains).collect() });
         };
         let again = |drain: &Drain| match drain.outcome {
             Outcome::NotWaitingYet => true,
@@ -147,7 +147,7 @@ impl Intake {
         let again = each.flat_map(|(_, told)| told.messages);
         let mut answer = SqsBatchResponse::default();
         answer.batch_item_failures = unreadable.into_iter().chain(again).map(failure).collect();
-        Answer::Batch(answer)
+        Response::Batch(answer)
     }
 }
 

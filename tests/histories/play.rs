@@ -379,7 +379,7 @@ impl Stage {
                 if is_burst {
                     self.judge.borrow_mut().seen.insert("bursts");
                 }
-                let budget = within(60, self.config.poll_for.batch(is_burst)).unreported().of_a_burst(is_burst);
+                let budget = within(60, self.config.poll_for.batch(is_burst)).of_a_batch().of_a_burst(is_burst);
                 (told.into_iter().map(|it| self.terminated(it, clock.now())).collect(), budget)
             }
             Woken::Notices(hosts) => {

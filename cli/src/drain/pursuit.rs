@@ -79,8 +79,8 @@ async fn shown(
     let (mut teller, mut look_at): (_, Option<Timestamp>) = (Teller::default(), None);
     let mut since = Since::default();
     loop {
-        let explanations = pursuit.explanations();
-        let standings: Vec<_> = pursuit.known().map(|(known, _)| stands(known, context, &explanations)).collect();
+        let standings: Vec<_> =
+            pursuit.known().map(|(known, _)| stands(known, context, pursuit.explanations())).collect();
         let seen = standings.iter().filter(|it| it.status.is_some());
         last.extend(seen.map(|it| (it.instance_id.clone(), it.clone())));
         let something_is_known = standings.iter().any(|it| it.tasks_left.is_some() || !it.failures.is_empty());

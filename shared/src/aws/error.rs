@@ -101,6 +101,18 @@ impl CallError {
     }
 }
 
+/// An error and what lies behind it, outermost first.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain = format!("{chain}: {cause}");
+        source = cause.source();
+    }
+    chain
+}
+
 fn says(message: &str, words: &str) -> bool {
     message.to_ascii_lowercase().contains(words)
 }

@@ -42,7 +42,7 @@ pub(crate) fn log_end(known: &Known, settled: &Settled, now: Timestamp) {
         _ => "ended",
     };
     let (outcome, detail) = (settled.outcome.as_str(), settled.detail.as_str());
-    // Once for a drain, for it is long.
+    // The reason is long, so only the last line of a drain has it.
     let reason = known.reason().filter(|_| settled.outcome != Outcome::HandedOver);
     log_drain!(info, known, now, message, outcome, detail, reason);
 }

@@ -287,3 +287,6 @@ impl Known {
         self.draining_since = self.draining_since.or(draining.map(|r| r.read_at).min());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,10 @@
 //! What every log line on a drain says: which instance, where, why it leaves, since when, and how many tasks are left.
 
-use std::error::Error;
 use std::time::Duration;
 
 use tracing::warn;
 
-use crate::aws::CallError;
+use crate::aws::{CallError, chain};
 
 /// Seconds, to a tenth.
 pub(crate) fn tenths(duration: Duration) -> f64 {
@@ -33,15 +32,4 @@ pub(crate) use log_drain;
 /// Logs a failed request once, where it is handled, with its whole chain.
 pub(crate) fn log_failure(doing: &str, error: &CallError) {
     warn!(error = chain(error), class = ?error.class(), "{doing} failed");
-}
-
-/// An error and what lies behind it, outermost first.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut chain = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        chain = format!("{chain}: {cause}");
-        source = cause.source();
-    }
-    chain
 }

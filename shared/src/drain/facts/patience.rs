@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::aws::CallError;
+use crate::aws::{CallError, chain};
 use crate::clock;
 use crate::config::Pace;
 
@@ -89,6 +89,12 @@ impl Patience {
     /// The newest failure of each that has not succeeded since.
     pub fn errors(&self) -> impl Iterator<Item = &CallError> {
         self.failed.values().map(|failed| failed.error.as_ref())
+    }
+
+    /// The same as people read it, each with all that lies behind it.
+    #[must_use]
+    pub fn told(&self) -> Vec<String> {
+        self.errors().map(|error| chain(error)).collect()
     }
 
     /// It succeeded.

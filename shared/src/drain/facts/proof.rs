@@ -42,8 +42,8 @@ pub struct Seen {
     pub at: Timestamp,
     /// Whether it is DRAINING.
     pub is_draining: bool,
-    /// Whether ECS counts no task that should run.
-    pub counts_none: bool,
+    /// Tasks that should run, as ECS counts them.
+    pub counted: u32,
     /// Whether every task known of it is STOPPED.
     pub all_stopped: bool,
 }
@@ -64,10 +64,12 @@ impl Proof {
         Self { unbroken_since: next.unbroken_since.map(|began_at| earlier.unwrap_or(began_at)), ..next }
     }
 
-    /// Something was seen that no list had, or the host was open to new tasks: the row begins anew.
+    /// After a look. The row begins anew where the host was open to new tasks, or where ECS counts more tasks than the
+    /// lists had, `listed` of which should run: there is one that no list had.
     #[must_use]
-    pub fn doubted(self) -> Self {
-        Self { unbroken_since: None, ..self }
+    pub fn looked(self, seen: Seen, listed: usize) -> Self {
+        let is_complete = usize::try_from(seen.counted).is_ok_and(|counted| counted <= listed);
+        Self { unbroken_since: self.unbroken_since.filter(|_| seen.is_draining && is_complete), ..self }
     }
 
     /// When the last whole read began.
@@ -80,7 +82,7 @@ impl Proof {
     #[must_use]
     pub fn stands(self, seen: Seen, apart: Duration, now: Timestamp) -> bool {
         seen.is_draining
-            && seen.counts_none
+            && seen.counted == 0
             && seen.all_stopped
             && self.unbroken_since.is_some_and(|since| after(since, apart) <= self.read.began_at)
             && !older_than(self.read.ended_at, LISTS_VALID_FOR, now)
@@ -104,7 +106,7 @@ mod tests {
     }
 
     fn seen(seconds: u64) -> Seen {
-        Seen { at: at(seconds), is_draining: true, counts_none: true, all_stopped: true }
+        Seen { at: at(seconds), is_draining: true, counted: 0, all_stopped: true }
     }
 
     /// Reads at 10 s and at 12 s, of a host that drains from 5 s on.
@@ -144,11 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn doubt_begins_the_row_anew_and_the_read_keeps_its_time() {
-        let doubted = proof().doubted();
-        assert!(!doubted.stands(seen(13), APART, at(13)));
-        assert_eq!(doubted.read_at(), at(12));
-        assert!(!doubted.followed_by(read(20), Some(at(5)), false).stands(seen(21), APART, at(21)));
+    fn a_count_above_what_was_listed_or_active_between_two_reads_begins_the_row_anew() {
+        let closed = Seen { counted: 2, ..seen(13) };
+        assert!(proof().looked(closed, 2).stands(seen(13), APART, at(13)), "all that is counted was listed");
+        assert!(proof().looked(closed, 3).stands(seen(13), APART, at(13)), "one was told to stop since");
+        for doubted in [proof().looked(closed, 1), proof().looked(Seen { is_draining: false, ..seen(13) }, 0)] {
+            assert!(!doubted.stands(seen(13), APART, at(13)));
+            assert_eq!(doubted.read_at(), at(12), "the read keeps its time");
+            assert!(!doubted.followed_by(read(20), Some(at(5)), false).stands(seen(21), APART, at(21)));
+        }
     }
 
     #[test]
@@ -156,7 +162,7 @@ mod tests {
         let stands = |seen: Seen| proof().stands(seen, APART, at(13));
         assert!(stands(seen(13)));
         assert!(!stands(Seen { is_draining: false, ..seen(13) }));
-        assert!(!stands(Seen { counts_none: false, ..seen(13) }));
+        assert!(!stands(Seen { counted: 1, ..seen(13) }));
         assert!(!stands(Seen { all_stopped: false, ..seen(13) }));
     }
 

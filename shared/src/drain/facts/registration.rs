@@ -11,7 +11,7 @@ use crate::ids::{ClusterName, ContainerInstanceArn, ServiceName, TaskArn};
 /// Since when a person has been draining a host by hand: an attribute of its container instance.
 pub const MAINTENANCE_SINCE: &str = "ecs-drainer.maintenance-since";
 /// What begins the names of the drainer's own attributes.
-pub const OUR_ATTRIBUTES: &str = "ecs-drainer.";
+const OUR_ATTRIBUTES: &str = "ecs-drainer.";
 
 /// One registration of the instance as a container instance.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct Registration {
     pub counted_tasks: u32,
     /// Since when its agent has been seen disconnected, without a break.
     pub agent_lost_at: Option<Timestamp>,
-    /// Its attributes whose names begin with [`OUR_ATTRIBUTES`]: the command's affair. They decide nothing.
+    /// Its attributes whose names begin with `ecs-drainer.`: the command's affair. No rule reads them.
     pub attributes: BTreeMap<String, String>,
     /// When all that was answered.
     pub read_at: Timestamp,
@@ -111,7 +111,7 @@ impl Registration {
         Seen {
             at: self.read_at,
             is_draining: self.is_draining(),
-            counts_none: self.counted_tasks == 0,
+            counted: self.counted_tasks,
             all_stopped: self.unstopped().next().is_none(),
         }
     }
@@ -127,10 +127,9 @@ impl Registration {
         self.agent_lost_at = self.agent_lost_at.or(Some(read_at)).filter(|_| !found.agent_connected);
         let draining = self.is_draining();
         self.draining_since = self.draining_since.or(Some(read_at)).filter(|_| draining);
-        // There is a task that no list had.
-        let incomplete = usize::try_from(self.counted_tasks).is_ok_and(|counted| counted > self.staying().count());
-        if let Some(tasks) = self.tasks.as_mut().filter(|_| !draining || incomplete) {
-            tasks.proof = tasks.proof.doubted();
+        let (seen, listed) = (self.seen(), self.staying().count());
+        if let Some(tasks) = &mut self.tasks {
+            tasks.proof = tasks.proof.looked(seen, listed);
         }
     }
 
@@ -185,3 +184,6 @@ fn no_earlier(known: Option<&Task>, read: Task) -> Task {
         None => read,
     }
 }
+
+#[cfg(test)]
+mod tests;

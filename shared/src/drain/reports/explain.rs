@@ -34,8 +34,8 @@ impl Explanations {
         self.protected_until.get(task).copied()
     }
 
-    /// What this warm environment was told of the tasks of these hosts.
-    pub(crate) fn of<'k, C>(context: &Context<'_, C>, hosts: impl IntoIterator<Item = &'k Known>) -> Self {
+    /// What this warm environment was told not long ago, of the tasks of these hosts.
+    pub(super) fn remembered<'k, C>(context: &Context<'_, C>, hosts: impl IntoIterator<Item = &'k Known>) -> Self {
         let (remembered, now) = (context.remembered, context.clock.now());
         let mut explanations = Self::default();
         for registration in hosts.into_iter().flat_map(|known| &known.registrations) {
@@ -69,8 +69,13 @@ pub(super) fn is_due<C>(context: &Context<'_, C>, known: &Known) -> bool {
     !questions.services.is_empty() || !questions.tasks.is_empty()
 }
 
-/// Asks it, for all of `indexes` together. What gets no answer is not asked again for as long.
-pub(super) async fn ask<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee], indexes: &[usize]) {
+/// Asks it, for all of `indexes` together, and adds what is told. What gets no answer is not asked again for some minutes.
+pub(super) async fn ask<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &[Drainee],
+    indexes: &[usize],
+    explanations: &mut Explanations,
+) {
     let mut questions = Questions::default();
     chosen(drainees, indexes).for_each(|(_, known)| questions.add(context, known));
     let services = lists(questions.services);
@@ -84,12 +89,20 @@ pub(super) async fn ask<C: Calls>(context: &Context<'_, C>, drainees: &[Drainee]
         answers.unknown.iter().for_each(|unknown| log_failure("asking why a service keeps a task", &unknown.error));
         let mut said: BTreeMap<_, _> =
             answers.found.into_iter().map(|service| (service.name.clone(), service)).collect();
-        names.iter().for_each(|name| remembered.remember_service(cluster, name, said.remove(name), now));
+        for name in names {
+            let service = said.remove(name);
+            remembered.remember_service(cluster, name, service.clone(), now);
+            explanations.services.extend(service.map(|it| ((cluster.clone(), name.clone()), it)));
+        }
     }
     for ((_, arns), answers) in tasks.iter().zip(of_tasks) {
         answers.unknown.iter().for_each(|unknown| log_failure("asking which tasks are protected", &unknown.error));
         let until: BTreeMap<_, _> = answers.found.into_iter().map(|found| (found.task, found.until)).collect();
-        arns.iter().for_each(|arn| remembered.remember_protection(arn, until.get(arn).copied().flatten(), now));
+        for arn in arns {
+            let until = until.get(arn).copied().flatten();
+            remembered.remember_protection(arn, until, now);
+            explanations.protected_until.extend(until.map(|until| (arn.clone(), until)));
+        }
     }
 }
 

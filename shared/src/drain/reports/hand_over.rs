@@ -36,17 +36,23 @@ fn is_long(drainee: &Drainee, now: Timestamp) -> bool {
 }
 
 /// Reads what people are told of the tasks that are left.
-pub(crate) async fn hand_over<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee], listings: &Listings) {
+pub(crate) async fn hand_over<C: Calls>(
+    context: &Context<'_, C>,
+    drainees: &mut [Drainee],
+    listings: &Listings,
+    explanations: &mut Explanations,
+) {
     let now = context.clock.now();
     let unread = |drainee: &Drainee| {
-        let told = context.budget.is_reported && is_open(drainee) || is_long(drainee, now);
+        let told = !context.budget.is_batch && is_open(drainee) || is_long(drainee, now);
         told && drainee.known.has_unread_tasks()
     };
     let unread = first_few(drainees, unread);
     let read = tasks::every(context, listings, drainees, &unread).await;
     only_learn(context, drainees, read);
     let long = first_few(drainees, |it| is_long(it, now) && explain::is_due(context, &it.known));
-    explain::ask(context, drainees, &long).await;
+    *explanations = Explanations::remembered(context, drainees.iter().map(|drainee| &drainee.known));
+    explain::ask(context, drainees, &long, explanations).await;
 }
 
 fn first_few(drainees: &[Drainee], fits: impl Fn(&Drainee) -> bool) -> Vec<usize> {
@@ -54,9 +60,8 @@ fn first_few(drainees: &[Drainee], fits: impl Fn(&Drainee) -> bool) -> Vec<usize
 }
 
 /// Where each drain stands.
-pub(crate) fn reports<C>(context: &Context<'_, C>, drainees: &[Drainee]) -> Vec<Drain> {
-    let explanations = Explanations::of(context, drainees.iter().map(|drainee| &drainee.known));
-    let drains: Vec<_> = drainees.iter().map(|drainee| finished(context, drainee, &explanations)).collect();
+pub(crate) fn reports<C>(context: &Context<'_, C>, drainees: &[Drainee], explanations: &Explanations) -> Vec<Drain> {
+    let drains: Vec<_> = drainees.iter().map(|drainee| finished(context, drainee, explanations)).collect();
     log_stragglers(context, drainees, &drains);
     drains
 }
@@ -96,7 +101,7 @@ fn what_it_waits_for(known: &Known) -> String {
     } else {
         waiting.to_owned()
     };
-    let errors: Vec<_> = known.patience.errors().map(ToString::to_string).collect();
+    let errors = known.patience.told();
     if errors.is_empty() { waiting } else { format!("{waiting}, last: {}", errors.join("; ")) }
 }
 

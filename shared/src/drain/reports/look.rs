@@ -46,15 +46,18 @@ pub async fn look<C: Calls>(
             tokio::time::sleep(PAUSE).await;
         }
     }
-    explain::ask(context, &drainees, &those(&drainees, |_| true)).await;
-    let known: Vec<_> = drainees.into_iter().map(|drainee| drainee.known).collect();
-    let explanations = Explanations::of(context, &known);
-    (known, explanations)
+    let mut explanations = Explanations::remembered(context, drainees.iter().map(|drainee| &drainee.known));
+    explain::ask(context, &drainees, &those(&drainees, |_| true), &mut explanations).await;
+    (drainees.into_iter().map(|drainee| drainee.known).collect(), explanations)
 }
 
 /// Reads of the drains under way what people want to know sooner than the engine does: which tasks are left, and why. Only of
 /// hosts that are DRAINING, for which the engine would know as much sooner or later.
-pub(crate) async fn refresh<C: Calls>(context: &Context<'_, C>, listings: &Listings, drainees: &mut [Drainee]) {
+pub(crate) async fn refresh<C: Calls>(
+    context: &Context<'_, C>,
+    listings: &Listings,
+    drainees: &mut [Drainee],
+) -> Explanations {
     let is_wanted = |it: &Drainee| !it.is_settled() && it.known.registrations.iter().all(Registration::is_draining);
     let wanted = those(drainees, is_wanted);
     let unread = those(drainees, |it| is_wanted(it) && has_unread_tasks(it));
@@ -63,7 +66,9 @@ pub(crate) async fn refresh<C: Calls>(context: &Context<'_, C>, listings: &Listi
     let left = tasks::stragglers(context, drainees, &read).await;
     only_learn(context, drainees, whole);
     only_learn(context, drainees, left);
-    explain::ask(context, drainees, &wanted).await;
+    let mut explanations = Explanations::remembered(context, drainees.iter().map(|drainee| &drainee.known));
+    explain::ask(context, drainees, &wanted, &mut explanations).await;
+    explanations
 }
 
 fn has_unread_tasks(drainee: &Drainee) -> bool {
@@ -88,7 +93,7 @@ pub async fn holds<C: Calls>(context: &Context<'_, C>, known: Vec<Known>, rng: &
     drainees.into_iter().map(|drainee| drainee.known).collect()
 }
 
-/// Whether something that a look reads is unknown.
+/// Whether a look left something unknown.
 #[must_use]
 pub fn is_incomplete(known: &Known) -> bool {
     known.place == Place::Unknown || known.patience.has_failed(Request::Hold) || known.has_unread_tasks()

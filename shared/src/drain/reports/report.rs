@@ -173,16 +173,4 @@ fn trouble(known: &Known, outcome: Outcome, terms: &Terms, now: Timestamp) -> Op
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_is_the_documented_json() {
-        let drain = ignored(None, "not ours".into());
-        let json = serde_json::to_value(Report { drains: vec![drain] }).unwrap();
-        let expected = serde_json::json!({"drains": [{
-            "outcome": "ignored", "seconds": 0.0, "tasksStopped": 0, "remaining": [], "detail": "not ours",
-        }]});
-        assert_eq!(json, expected);
-    }
-}
+mod tests;

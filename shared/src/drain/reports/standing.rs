@@ -128,7 +128,7 @@ pub fn standing(known: &Known, terms: &Terms, explanations: &Explanations, now: 
         reason: known.reason().map(ToOwned::to_owned),
         deadline,
         next: next(known, cause, deadlines, now),
-        failures: known.patience.errors().map(ToString::to_string).collect(),
+        failures: known.patience.told(),
         is_open: held || tasks_left != Some(0),
     }
 }
@@ -201,7 +201,9 @@ fn next(known: &Known, cause: Reason, deadlines: Option<Deadlines>, now: Timesta
         (true, OnDrainTimeout::StopTasks, _) => Next::at(stop_at, "what is left is told to stop"),
         (true, OnDrainTimeout::Proceed, _) => Next::at(stop_at, then_goes),
         (true, OnDrainTimeout::Abandon, _) => Next::at(stop_at, "it is released with ABANDON, whatever still runs"),
-        (true, OnDrainTimeout::Wait, _) => Next::at(stop_at, "nothing: the policy is to wait on"),
+        (true, OnDrainTimeout::Wait, _) => {
+            Next::at(stop_at, "nothing: with the policy wait the drainer goes on waiting")
+        }
         (false, OnDrainTimeout::StopTasks, Some(give_up_at)) if now < give_up_at => Next::at(give_up_at, then_goes),
         (false, OnDrainTimeout::Wait, _) | (false, _, None) => {
             Next::whenever("its tasks stop, or AWS's own limit ends it")

@@ -91,11 +91,11 @@ fn cluster_of<'a>(known: &'a Known, task: &TaskArn) -> Option<&'a ClusterName> {
 /// Shown to people as the task's `stoppedReason`.
 fn stop_reason(known: &Known) -> String {
     let cause = match known.departure.cause {
-        Cause::Termination { .. } => "Auto Scaling is about to terminate",
-        Cause::Maintenance => "an operator drains, by hand,",
-        _ => "a Spot interruption is about to end",
+        Cause::Termination { .. } => "Auto Scaling is about to terminate its host",
+        Cause::Maintenance => "an operator drains its host",
+        _ => "a Spot interruption is about to end its host",
     };
-    format!("{STOP_REASON}{cause} its host {}", known.departure.instance)
+    format!("{STOP_REASON}{cause} {}", known.departure.instance)
 }
 
 /// Completes lifecycle actions and keeps others alive, in the order of `due`, until AWS throttles.

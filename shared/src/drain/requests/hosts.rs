@@ -142,17 +142,17 @@ pub(crate) async fn locations<C: Calls>(
     indexes.into_iter().zip(located).map(answer).collect()
 }
 
-/// What each container instance is now. Those of `idle` that stand in the same clusters ride along where a request has
+/// What each container instance is now. Those of `waiting` that stand in the same clusters ride along where a request has
 /// room: a hundred hosts looked at together cost one request, each by itself a hundred.
 pub(crate) async fn instances<C: Calls>(
     context: &Context<'_, C>,
     drainees: &[Drainee],
     indexes: &[usize],
-    idle: &[usize],
+    waiting: &[usize],
 ) -> Vec<Answer> {
     let mut answers = answers(indexes, Request::Instance);
     let mut clusters = by_cluster(drainees, indexes, |_| true);
-    let mut riders: Vec<_> = chosen(drainees, idle).filter(|(_, known)| known.registrations.len() == 1).collect();
+    let mut riders: Vec<_> = chosen(drainees, waiting).filter(|(_, known)| known.registrations.len() == 1).collect();
     riders.sort_by_key(|(_, known)| known.next_look);
     for (index, known) in riders {
         let Some(registration) = known.registrations.first() else { continue };

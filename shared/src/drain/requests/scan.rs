@@ -178,7 +178,8 @@ async fn patiently<C, T>(
     doing: &str,
     request: impl AsyncFn() -> Result<T, CallError>,
 ) -> Result<T, CallError> {
-    for times in 0.. {
+    let mut times = 0_u32;
+    loop {
         let error = match Box::pin(request()).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
@@ -189,6 +190,6 @@ async fn patiently<C, T>(
             return Err(error);
         }
         tokio::time::sleep_until(context.clock.instant(again)).await;
+        times = times.saturating_add(1);
     }
-    Err(CallError::Incomplete { operation: "a scan", what: doing.to_owned() })
 }

@@ -69,7 +69,10 @@ pub(crate) async fn every<C: Calls>(
     for (unit, listed) in of_hosts.into_iter().zip(listed) {
         match listed {
             Some(listed) => units.push((unit, listed)),
-            None => answers.extend(unit.asked.iter().map(|(index, _)| (*index, held_back(*index)))),
+            None => {
+                let held_back = |(index, _): &Reader<'_>| (*index, Answer::held_back(*index, Request::Tasks));
+                answers.extend(unit.asked.iter().map(held_back));
+            }
         }
     }
 
@@ -96,10 +99,6 @@ pub(crate) async fn every<C: Calls>(
         }
     }
     answers.into_values().collect()
-}
-
-fn held_back(index: usize) -> Answer {
-    Answer::held_back(index, Request::Tasks)
 }
 
 /// What became of those tasks that had not stopped when they were last seen: no list is read for it.
@@ -165,7 +164,10 @@ pub(crate) async fn services<C: Calls>(
                 let kinds = kinds.chain(told.absent.into_iter().map(|name| (name, false)));
                 (kinds.collect(), error)
             }
-            Err(_) => (BTreeMap::new(), Some(took_too_long())),
+            Err(too_long) => {
+                let error = CallError::NoAnswer { operation: "DescribeServices", source: Box::new(too_long) };
+                (BTreeMap::new(), Some(error))
+            }
         };
         let error = error.map(Rc::new);
         for (index, registration) in readers {
@@ -180,11 +182,6 @@ pub(crate) async fn services<C: Calls>(
         }
     }
     answers.into_values().collect()
-}
-
-fn took_too_long() -> CallError {
-    let what = format!("it took longer than {} s", SERVICES_PATIENCE.as_secs());
-    CallError::Incomplete { operation: "DescribeServices", what }
 }
 
 fn registrations<'a>(drainees: &'a [Drainee], indexes: &'a [usize]) -> impl Iterator<Item = Reader<'a>> {

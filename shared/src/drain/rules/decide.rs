@@ -3,39 +3,48 @@
 use jiff::Timestamp;
 
 use super::deadlines::next_heartbeat;
-use super::decision::{Ask, Case, Decision, Outcome, Settled, Step, Verdict};
+use super::decision::{Ask, Case, Decision, Outcome, Says, Settled, Step};
 use super::terms::Terms;
 use super::{ending, located, ours, stopping};
 use crate::clock::after;
 use crate::drain::facts::known::Known;
 
 /// A rule says nothing of a host that it does not fit.
-pub type Rule = fn(&Case<'_>) -> Option<Verdict>;
+pub type Rule = fn(&Case<'_>) -> Option<Says>;
 
 /// Every rule, in the order in which they are tried, each with what it says.
 pub const RULES: [(&str, Rule); 24] = [
-    ("It waits on no hook of ours → left alone; its event is ahead of its state → look again.", ours::is_held_by_us),
-    ("Its Spot notice is over → ignored, or given up where it was never located.", ours::is_not_taken_yet),
-    ("It is not located, for a read failed → look again.", located::is_located),
-    ("It is registered in unwatched clusters only → ignored.", located::is_watched),
-    ("It was in no cluster when that was last asked, long ago → ask again.", located::is_still_nowhere),
+    (
+        "It waits on no hook of ours → left alone; its event is ahead of its state → ask again.",
+        ours::waits_on_no_hook_of_ours,
+    ),
+    ("Its Spot notice is over → ignored, or given up where it was never located.", ours::notice_is_over),
+    ("It is not located yet → search; a cluster that did not answer is asked again.", located::not_located),
+    ("It is registered in unwatched clusters only → ignored.", located::unwatched),
+    ("It was in no cluster when that was last asked, long ago → ask again.", located::absence_is_old),
     (
         "It is in no cluster, and another's hook holds it, too → ask when its termination began.",
-        located::is_dated_nowhere,
+        located::absent_and_undated,
     ),
-    ("It is in no cluster, and every cluster answered → release.", located::is_nowhere),
-    ("An operator set it ACTIVE again, of a drain by hand → left alone.", ours::is_not_taken_back),
-    ("Its tasks are those of ECS Managed Instances → ignored.", ours::is_not_managed),
-    ("Our hook was completed before, and another's holds it → left alone.", ours::is_not_released),
-    ("It is ACTIVE → set it DRAINING.", ours::is_set_draining),
-    ("A heartbeat is due → send it.", ours::is_kept_alive),
-    ("It hibernates, or a rebalance was recommended → no more than DRAINING.", ours::is_waited_for),
-    ("It is DRAINING, and many leave at once → left to reconcile.", ours::is_not_left_to_reconcile),
-    ("Many leave at once, and it is not DRAINING yet → look at it, and no more.", ours::is_not_in_a_burst),
-    ("It is not known when its termination began, and why → ask.", ours::is_dated),
+    ("It is in no cluster, and every cluster answered → release.", located::in_no_cluster),
+    ("An operator set it ACTIVE again, of a drain by hand → left alone.", ours::taken_back),
+    ("Its tasks are those of ECS Managed Instances → ignored.", ours::managed_by_ecs),
+    ("Our hook was completed before, and another's holds it → left alone.", ours::released),
+    ("It is ACTIVE → set it DRAINING.", ours::active),
+    ("A heartbeat is due → send it.", ours::heartbeat_due),
+    ("It hibernates, or a rebalance was recommended → no more than DRAINING.", ours::only_set_draining),
+    (
+        "It is DRAINING, and many leave at once, or AWS throttles the looks → left to reconcile.",
+        ours::left_to_reconcile,
+    ),
+    ("Many leave at once, and it is not DRAINING yet → look at it, and no more.", ours::burst_not_draining),
+    ("It is not known when its termination began, and why → ask.", ours::undated),
     ("Every task is STOPPED, and two whole reads prove it → release.", ending::every_task_stopped),
     ("Its agent is lost, and Auto Scaling calls it unhealthy → release.", ending::host_is_gone),
-    ("Its deadline passed, and the policy is not to wait → release.", ending::deadline_passed),
+    (
+        "Its deadline passed, and with stop-tasks the grace after it, and the policy is not to wait → release.",
+        ending::deadline_passed,
+    ),
     ("Tasks are due to be stopped → stop them.", stopping::due_tasks),
     ("Tasks are due to be stopped, and a daemon may be among them → ask their services.", stopping::due_daemons),
     ("It is time to look at the host → look.", stopping::next_look),
@@ -54,17 +63,17 @@ pub fn decide(known: &Known, terms: &Terms, now: Timestamp) -> Decision {
 }
 
 /// The one place where patience is asked: no rule can ask in a loop for what failed or was held back.
-fn step(verdict: Verdict, case: &Case<'_>) -> Option<Step> {
-    match verdict {
-        Verdict::Settled(settled) => Some(Step::Settled(settled)),
-        Verdict::Wants(ask) | Verdict::Needs(ask) if case.may(ask.request()) => Some(Step::Ask(ask)),
-        Verdict::Wants(_) => None,
-        Verdict::Needs(_) => {
+fn step(says: Says, case: &Case<'_>) -> Option<Step> {
+    match says {
+        Says::Settled(settled) => Some(Step::Settled(settled)),
+        Says::Wants(ask) | Says::Needs(ask) if case.may(ask.request()) => Some(Step::Ask(ask)),
+        Says::Wants(_) => None,
+        Says::Needs(_) => {
             let times = case.known.patience.not_before().filter(|time| *time > case.now);
             Some(Step::WaitUntil(times.min().unwrap_or_else(|| earliest(case))))
         }
-        Verdict::WaitsUntil(time) => Some(Step::WaitUntil(time)),
-        Verdict::Rests => Some(Step::WaitUntil(earliest(case))),
+        Says::WaitsUntil(time) => Some(Step::WaitUntil(time)),
+        Says::Rests => Some(Step::WaitUntil(earliest(case))),
     }
 }
 

@@ -40,7 +40,7 @@ impl<'a> Case<'a> {
 
 /// What a rule that fits says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum Says {
     /// The drain ended like this.
     Settled(Settled),
     /// This is wanted. Until it may be tried, the rules below go on.
@@ -56,7 +56,7 @@ pub enum Verdict {
 /// What comes next for a host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// That.
+    /// The next step.
     pub step: Step,
     /// When reads that are still under way are to be cut off, for something urgent is due then.
     pub reads_until: Option<Timestamp>,
@@ -191,6 +191,6 @@ impl fmt::Display for Outcome {
 
 /// A drain that ended like this.
 #[must_use]
-pub fn settled(outcome: Outcome, detail: String) -> Verdict {
-    Verdict::Settled(Settled { outcome, detail })
+pub fn settled(outcome: Outcome, detail: String) -> Says {
+    Says::Settled(Settled { outcome, detail })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::decision::{Ask, Case, Outcome, Settled, Verdict};
+use super::decision::{Ask, Case, Outcome, Says, Settled};
 use crate::aws::LifecycleActionResult;
 use crate::clock::{after, older_than};
 use crate::config::OnDrainTimeout;
@@ -21,17 +21,17 @@ const HEALTH_VALID_FOR: Duration = Duration::from_secs(60);
 const AGENT_LOST_SEEN_FOR: Duration = Duration::from_secs(45);
 
 /// Completes the lifecycle action, where there is one.
-pub(super) fn release(known: &Known, result: LifecycleActionResult, outcome: Outcome, detail: String) -> Verdict {
+pub(super) fn release(known: &Known, result: LifecycleActionResult, outcome: Outcome, detail: String) -> Says {
     let settled = Settled { outcome, detail };
     if known.departure.cause.is_held() {
-        Verdict::Needs(Ask::Complete { result, settled })
+        Says::Needs(Ask::Complete { result, settled })
     } else {
-        Verdict::Settled(settled)
+        Says::Settled(settled)
     }
 }
 
 /// The proof of each registration stands.
-pub(super) fn every_task_stopped(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn every_task_stopped(case: &Case<'_>) -> Option<Says> {
     let Case { known, terms, deadlines, now } = *case;
     let is_proven_empty = |it: &Registration| {
         it.tasks.as_ref().is_some_and(|tasks| tasks.proof.stands(it.seen(), terms.policy.pace.min, now))
@@ -45,7 +45,7 @@ pub(super) fn every_task_stopped(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// Nothing is remembered of earlier invocations, but that the host began to leave.
-pub(super) fn host_is_gone(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn host_is_gone(case: &Case<'_>) -> Option<Says> {
     let Case { known, now, .. } = *case;
     let is_lost = |it: &Registration| {
         let lost = agent_lost_from(it, case).is_some_and(|from| from <= now);
@@ -56,7 +56,7 @@ pub(super) fn host_is_gone(case: &Case<'_>) -> Option<Verdict> {
     }
     let asked_at = known.hold.as_ref()?.read_at;
     if older_than(asked_at, HEALTH_VALID_FOR, now) {
-        return Some(Verdict::Wants(Ask::Hold));
+        return Some(Says::Wants(Ask::Hold));
     }
     known.ours().is_some_and(|ours| ours.unhealthy).then(|| {
         let detail = "its agent is disconnected and Auto Scaling calls it unhealthy".to_owned();
@@ -72,7 +72,7 @@ pub(super) fn agent_lost_from(registration: &Registration, case: &Case<'_>) -> O
 }
 
 /// What its policy does with a host that is not empty by then.
-pub(super) fn deadline_passed(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn deadline_passed(case: &Case<'_>) -> Option<Says> {
     let Case { known, deadlines, now, .. } = *case;
     let given_up = deadlines.give_up_at.is_some_and(|give_up_at| now >= give_up_at);
     let (result, why) = match deadlines.then {
@@ -83,7 +83,7 @@ pub(super) fn deadline_passed(case: &Case<'_>) -> Option<Verdict> {
     };
     // Once, so that the report can name what still ran.
     if known.has_unread_tasks() && !known.patience.has_failed(Request::Tasks) {
-        return Some(Verdict::Needs(Ask::Tasks));
+        return Some(Says::Needs(Ask::Tasks));
     }
     let then = if result == LifecycleActionResult::Abandon { after_abandon(known) } else { "" };
     let detail = format!("its deadline passed; the policy is {why}{then}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::deadlines::next_heartbeat;
-use super::decision::{Ask, Case, Outcome, Verdict, settled};
+use super::decision::{Ask, Case, Outcome, Says, settled};
 use crate::aws::InstanceStatus;
 use crate::clock::{after, between, older_than};
 use crate::drain::facts::departure::{Cause, NoticedBy, SPOT_NOTICE};
@@ -22,13 +22,13 @@ const WAITS_WITHIN: Duration = Duration::from_secs(5);
 pub(super) const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// Only what Auto Scaling shows waiting, in a group with a hook of ours.
-pub(super) fn is_held_by_us(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn waits_on_no_hook_of_ours(case: &Case<'_>) -> Option<Says> {
     let known = case.known;
     if !known.departure.cause.is_held() {
         return None;
     }
     match known.hold.as_ref().map(|hold| &hold.by) {
-        None => Some(Verdict::Needs(first_question(known))),
+        None => Some(Says::Needs(first_question(known))),
         Some(HeldBy::Ours(_)) => None,
         Some(HeldBy::NoHook { state: Some(state) }) => Some(unless_it_waits(case, state)),
         Some(HeldBy::NoHook { state: None }) => {
@@ -48,7 +48,7 @@ fn first_question(known: &Known) -> Ask {
 }
 
 /// It waits on no hook, or not yet.
-fn unless_it_waits(case: &Case<'_>, state: &str) -> Verdict {
+fn unless_it_waits(case: &Case<'_>, state: &str) -> Says {
     let meaning = lifecycle::meaning(state);
     if meaning != Meaning::Over && is_young(case.known) {
         return look_again(case, state);
@@ -67,7 +67,7 @@ fn is_young(known: &Known) -> bool {
     known.departure.noticed_by == NoticedBy::Event && known.hints.noticed_at.map_or(!known.hints.comes_again, in_time)
 }
 
-fn look_again(case: &Case<'_>, state: &str) -> Verdict {
+fn look_again(case: &Case<'_>, state: &str) -> Says {
     let known = case.known;
     let read_at = known.hold.as_ref().map_or(known.met_at, |hold| hold.read_at);
     if after(known.met_at, WAITS_WITHIN) <= read_at {
@@ -75,14 +75,14 @@ fn look_again(case: &Case<'_>, state: &str) -> Verdict {
         return settled(Outcome::NotWaitingYet, detail);
     }
     match after(read_at, LOOK_AGAIN_AFTER) {
-        next if next > case.now => Verdict::WaitsUntil(next),
-        _ => Verdict::Needs(Ask::Hold),
+        next if next > case.now => Says::WaitsUntil(next),
+        _ => Says::Needs(Ask::Hold),
     }
 }
 
 /// A notice that comes when its time is over tells of an instance that is gone, or that came back since. One that was in
 /// time and is still unlocated then is lost.
-pub(super) fn is_not_taken_yet(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn notice_is_over(case: &Case<'_>) -> Option<Says> {
     let known = case.known;
     let taken_at = known.departure.cause.taken_at()?;
     if known.met_at >= taken_at {
@@ -97,46 +97,46 @@ pub(super) fn is_not_taken_yet(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// Two operators may differ: of a drain by hand, the one who sets the host ACTIVE again wins.
-pub(super) fn is_not_taken_back(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn taken_back(case: &Case<'_>) -> Option<Says> {
     case.known.taken_back.then(|| {
         settled(Outcome::TakenBack, "an operator set it ACTIVE again, and may have put tasks on it".to_owned())
     })
 }
 
 /// ECS Managed Instances drain their hosts themselves.
-pub(super) fn is_not_managed(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn managed_by_ecs(case: &Case<'_>) -> Option<Says> {
     case.known.tasks().any(|task| task.is_managed).then(|| {
         let detail = "its tasks are those of ECS Managed Instances, which drain their hosts themselves".to_owned();
         settled(Outcome::Ignored, detail)
     })
 }
 
-/// Spares a scan from completing every time what is over.
-pub(super) fn is_not_released(case: &Case<'_>) -> Option<Verdict> {
+/// A scan need not complete again what is over.
+pub(super) fn released(case: &Case<'_>) -> Option<Says> {
     let stayed_draining = |it: &Registration| it.is_draining() && !it.was_active;
     let known = case.known;
     (known.is_released && known.registrations.iter().all(stayed_draining)).then(released_before)
 }
 
-pub(super) fn released_before() -> Verdict {
+pub(super) fn released_before() -> Says {
     settled(Outcome::AlreadyReleased, "our hook was completed before; the instance waits on another's".to_owned())
 }
 
 /// While it is ACTIVE, ECS places tasks on it.
-pub(super) fn is_set_draining(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn active(case: &Case<'_>) -> Option<Says> {
     let active = case.known.registrations.iter().any(|it| it.status == InstanceStatus::Active);
-    active.then_some(Verdict::Wants(Ask::Drain))
+    active.then_some(Says::Wants(Ask::Drain))
 }
 
 /// Whether its time is over is not known before it is known when that began.
-pub(super) fn is_kept_alive(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn heartbeat_due(case: &Case<'_>) -> Option<Says> {
     let is_dated = !is_to_be_dated(case) || case.known.patience.has_failed(Request::Start);
     let due = next_heartbeat(case.known, case.deadlines).filter(|_| is_dated && !case.terms.policy.dry_run);
-    due.is_some_and(|due| due <= case.now).then_some(Verdict::Wants(Ask::Heartbeat))
+    due.is_some_and(|due| due <= case.now).then_some(Says::Wants(Ask::Heartbeat))
 }
 
 /// Where there is no time to wait, or nothing to wait for.
-pub(super) fn is_waited_for(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn only_set_draining(case: &Case<'_>) -> Option<Says> {
     let why = match case.known.departure.cause {
         Cause::SpotHibernation { .. } => "hibernation begins at once, so nothing is waited for",
         Cause::RebalanceRecommendation => "a recommendation is no interruption, so nothing is waited for",
@@ -147,7 +147,7 @@ pub(super) fn is_waited_for(case: &Case<'_>) -> Option<Verdict> {
 
 /// Of a burst, `reconcile` waits for all together: many invocations that each wait for ten hosts would read many times as
 /// much, out of one quota. Where AWS throttles the looks, others leave too, and have yet to be found and set DRAINING.
-pub(super) fn is_not_left_to_reconcile(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn left_to_reconcile(case: &Case<'_>) -> Option<Says> {
     let Case { known, terms, .. } = case;
     let by_event = known.departure.cause.is_held() && known.departure.noticed_by == NoticedBy::Event;
     let left = terms.is_in_a_burst || (terms.is_in_a_batch && known.reads_are_throttled);
@@ -158,15 +158,15 @@ pub(super) fn is_not_left_to_reconcile(case: &Case<'_>) -> Option<Verdict> {
 }
 
 /// Its hooks were not asked, so that nothing else is decided.
-pub(super) fn is_not_in_a_burst(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn burst_not_draining(case: &Case<'_>) -> Option<Says> {
     let Case { known, terms, now, .. } = case;
-    let next = if *now >= known.next_look { Verdict::Needs(Ask::Instance) } else { Verdict::Rests };
+    let next = if *now >= known.next_look { Says::Needs(Ask::Instance) } else { Says::Rests };
     (terms.is_in_a_burst && known.departure.cause.is_held()).then_some(next)
 }
 
 /// Asked when the host takes no tasks any more.
-pub(super) fn is_dated(case: &Case<'_>) -> Option<Verdict> {
-    is_to_be_dated(case).then_some(Verdict::Wants(Ask::Start))
+pub(super) fn undated(case: &Case<'_>) -> Option<Says> {
+    is_to_be_dated(case).then_some(Says::Wants(Ask::Start))
 }
 
 /// Whether it is to be asked when its termination began, and why.

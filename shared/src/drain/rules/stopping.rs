@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::deadlines::Deadlines;
-use super::decision::{Ask, Case, Verdict};
+use super::decision::{Ask, Case, Says};
 use crate::aws::{InstanceStatus, Task};
 use crate::clock::{after, before, older_than};
 use crate::config::{OnDrainTimeout, StandaloneTasks};
@@ -23,37 +23,37 @@ const READ_AHEAD: Duration = Duration::from_secs(15);
 const LATE_ROUND: Duration = Duration::from_secs(4);
 
 /// What is known to be due is stopped before anything is read.
-pub(super) fn due_tasks(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn due_tasks(case: &Case<'_>) -> Option<Says> {
     let to_stop = to_stop(case.known, Stops::of(case));
-    (!to_stop.is_empty()).then_some(Verdict::Wants(Ask::StopTasks(to_stop)))
+    (!to_stop.is_empty()).then_some(Says::Wants(Ask::StopTasks(to_stop)))
 }
 
 /// Daemons are stopped after the others.
-pub(super) fn due_daemons(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn due_daemons(case: &Case<'_>) -> Option<Says> {
     let stops = Stops::of(case);
-    (stops.due == Due::Every && wants_services(case.known, stops)).then_some(Verdict::Wants(Ask::Services))
+    (stops.due == Due::Every && wants_services(case.known, stops)).then_some(Says::Wants(Ask::Services))
 }
 
-pub(super) fn next_look(case: &Case<'_>) -> Option<Verdict> {
-    (case.now >= case.known.next_look).then_some(Verdict::Wants(Ask::Instance))
+pub(super) fn next_look(case: &Case<'_>) -> Option<Says> {
+    (case.now >= case.known.next_look).then_some(Says::Wants(Ask::Instance))
 }
 
 /// Every task, or those alone that had not stopped.
-pub(super) fn tasks_to_read(case: &Case<'_>) -> Option<Verdict> {
+pub(super) fn tasks_to_read(case: &Case<'_>) -> Option<Says> {
     let (stops, goes) = (Stops::of(case), case.known.departure.cause.taken_at().is_some());
     let seems_empty = |it: &Registration| it.counted_tasks == 0 && it.unstopped().next().is_none();
     let all_seem_empty = case.known.registrations.iter().all(seems_empty);
     // Beside one that is not empty, what proves that this one is may wait.
     let wanted = case.known.registrations.iter().filter(|it| all_seem_empty || !seems_empty(it) || it.tasks.is_none());
     let reads = wanted.filter_map(|it| read_of_tasks(it, stops, goes, case.now));
-    Some(Verdict::Wants(match reads.min()? {
+    Some(Says::Wants(match reads.min()? {
         Reading::Every => Ask::Tasks,
         Reading::Unstopped => Ask::Stragglers,
     }))
 }
 
-pub(super) fn daemons_ahead(case: &Case<'_>) -> Option<Verdict> {
-    wants_services(case.known, Stops::of(case)).then_some(Verdict::Wants(Ask::Services))
+pub(super) fn daemons_ahead(case: &Case<'_>) -> Option<Says> {
+    wants_services(case.known, Stops::of(case)).then_some(Says::Wants(Ask::Services))
 }
 
 /// Until when reads may last: a stop or DRAINING that is due, or a short round where a stop is late.
@@ -156,7 +156,7 @@ fn to_stop(known: &Known, stops: Stops) -> Vec<TaskArn> {
     others.into_iter().chain(daemons.into_iter().filter(|_| daemons_too)).collect()
 }
 
-/// Asked once: who cannot be told for a daemon is stopped with the others.
+/// Asked once: a task whose service did not answer is stopped with the others.
 fn wants_services(known: &Known, stops: Stops) -> bool {
     stops.every_one_soon
         && !known.patience.has_failed(Request::Services)

@@ -25,8 +25,8 @@ pub struct Budget {
     pub report_at: Timestamp,
     /// When what was handed over is surely looked at again; none where this invocation is the last to look.
     pub resumed_at: Option<Timestamp>,
-    /// Whether the caller reads the report: the tasks that it names may cost requests of their own.
-    pub is_reported: bool,
+    /// Whether the events came in a batch: `reconcile` or the queue goes on with what is left, and no caller reads a report.
+    pub is_batch: bool,
     /// Whether the events came in a full batch: hosts are set DRAINING and handed over at once.
     pub is_burst: bool,
 }
@@ -39,20 +39,20 @@ impl Budget {
         let latest = before(deadline, HAND_OVER_TAKES).max(now);
         let hand_over_at = after(now, poll_for).min(latest);
         let report_at = report_at.min(after(hand_over_at, HAND_OVER_TAKES));
-        Self { hand_over_at, report_at, resumed_at: None, is_reported: true, is_burst: false }
+        Self { hand_over_at, report_at, resumed_at: None, is_batch: false, is_burst: false }
     }
 
     /// Without an end: a person waits for as long as it takes.
     #[must_use]
     pub fn endless() -> Self {
         let (hand_over_at, report_at) = (Timestamp::MAX, Timestamp::MAX);
-        Self { hand_over_at, report_at, resumed_at: None, is_reported: true, is_burst: false }
+        Self { hand_over_at, report_at, resumed_at: None, is_batch: false, is_burst: false }
     }
 
-    /// The report is not read: an SQS batch is answered with message ids.
+    /// The events came in an SQS batch, which is answered with message ids.
     #[must_use]
-    pub fn unreported(self) -> Self {
-        Self { is_reported: false, ..self }
+    pub fn of_a_batch(self) -> Self {
+        Self { is_batch: true, ..self }
     }
 
     /// The events came in a full batch: more are likely to come, and `reconcile` waits for all of them together.
@@ -72,13 +72,13 @@ impl Budget {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Terms {
     /// The settings, with what its group's hook overrides.
-    pub policy: Policy,
+    pub(crate) policy: Policy,
     /// When no invocation looks at it.
-    pub unattended: Unattended,
+    pub(crate) unattended: Unattended,
     /// Whether its event came in a batch, so that `reconcile` may go on with it.
-    pub is_in_a_batch: bool,
+    pub(crate) is_in_a_batch: bool,
     /// Whether its event came in a full batch, so that `reconcile` waits for it, with all others of the account.
-    pub is_in_a_burst: bool,
+    pub(crate) is_in_a_burst: bool,
 }
 
 /// A time in which no invocation looks at a host, for this one is over and the next has not begun.
@@ -97,7 +97,7 @@ impl Terms {
         Self {
             policy: policy(known, settings),
             unattended: Unattended { from: budget.hand_over_at, until: budget.resumed_at },
-            is_in_a_batch: !budget.is_reported,
+            is_in_a_batch: budget.is_batch,
             is_in_a_burst: budget.is_burst,
         }
     }

@@ -1,15 +1,12 @@
-mod fixtures;
 mod maintenance;
+mod order;
 mod spot;
-mod trouble;
 mod waiting;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use self::fixtures::*;
 use super::deadlines::{STOP_GRACE, deadlines};
-use super::decision::Settled;
 use super::decision::{Ask, Outcome, Step};
 use super::ours::LOOK_AGAIN_AFTER;
 use super::terms::{Budget, Terms};
@@ -22,9 +19,10 @@ use crate::drain::facts::known::{Known, Place, Start};
 use crate::drain::facts::patience::{Patience, Request};
 use crate::drain::facts::proof::WholeRead;
 use crate::drain::facts::registration::Registration;
+use crate::drain::fixtures::*;
 use crate::ids::{ClusterName, TaskArn};
 
-// Rule 1.
+// Whether a hook of ours holds it.
 
 #[test]
 fn first_it_asks_who_holds_the_termination_and_where_it_is_if_an_event_told_of_it() {
@@ -106,7 +104,7 @@ fn where_looks_are_throttled_what_an_event_told_of_is_left_to_reconcile() {
     let throttled = |noticed_by| {
         let mut known = Known { reads_are_throttled: true, ..draining(2) };
         known.departure.noticed_by = noticed_by;
-        outcome(&step_within(&known, &Budget::endless().unreported(), 1))
+        outcome(&step_within(&known, &Budget::endless().of_a_batch(), 1))
     };
     assert_eq!(throttled(NoticedBy::Event), Some(Outcome::HandedOver));
     assert_eq!(throttled(NoticedBy::Scan), None, "it is reconcile itself");
@@ -115,14 +113,14 @@ fn where_looks_are_throttled_what_an_event_told_of_is_left_to_reconcile() {
 #[test]
 fn in_a_burst_it_is_set_draining_and_handed_over_whatever_runs_on_it() {
     for counted in [0, 3] {
-        let budget = Budget::endless().unreported().of_a_burst(true);
+        let budget = Budget::endless().of_a_batch().of_a_burst(true);
         let burst = |status: &str| step_within(&found(&container_instance(status, counted), 0), &budget, 0);
         assert_eq!(burst("ACTIVE"), Step::Ask(Ask::Drain));
         assert_eq!(outcome(&burst("DRAINING")), Some(Outcome::HandedOver));
     }
 }
 
-// Rules 2 and 3.
+// Where it is.
 
 #[test]
 fn it_searches_until_every_cluster_answered_and_only_then_releases_what_is_in_none() {
@@ -161,7 +159,7 @@ fn no_registration_at_all_is_no_proof_of_anything() {
     assert_eq!(step(&known, 0), Step::Ask(Ask::Location));
 }
 
-// Rule 4.
+// DRAINING.
 
 #[test]
 fn active_is_set_draining_even_with_no_task() {
@@ -226,7 +224,7 @@ fn an_empty_registration_beside_one_that_is_not_is_read_once_and_again_when_both
     assert_eq!(step(&known, 7), Step::Ask(Ask::Tasks));
 }
 
-// Rule 5.
+// A host that is gone.
 
 #[test]
 fn a_host_whose_agent_is_long_lost_goes_when_auto_scaling_calls_it_unhealthy() {
@@ -260,7 +258,7 @@ fn a_host_whose_agent_is_long_lost_goes_when_auto_scaling_calls_it_unhealthy() {
     assert_eq!(outcome(&step(&known, 647)), None, "or younger");
 }
 
-// Rule 7.
+// Proof.
 
 #[test]
 fn only_two_whole_reads_apart_prove_it_when_every_task_has_stopped() {

@@ -97,7 +97,7 @@ fn a_termination_has_its_deadline_and_what_its_policy_does_then() {
     let deadline = at("2026-01-15T20:55:00Z");
     assert_eq!(next(&young, "proceed"), Next::at(deadline, "it is released, whatever still runs"));
     assert_eq!(next(&young, "abandon"), Next::at(deadline, "it is released with ABANDON, whatever still runs"));
-    assert_eq!(next(&young, "wait"), Next::at(deadline, "nothing: the policy is to wait on"));
+    assert_eq!(next(&young, "wait"), Next::at(deadline, "nothing: with the policy wait the drainer goes on waiting"));
     let late = since("2026-01-15T18:55:00Z");
     assert_eq!(next(&late, "stop-tasks"), Next::at(at("2026-01-15T20:05:00Z"), "it is released, whatever still runs"));
     assert_eq!(next(&late, "wait"), Next::whenever("its tasks stop, or AWS's own limit ends it"));

@@ -1,9 +1,9 @@
 //! A drain by hand: nothing holds it, and its flags are its policy.
 
-use super::fixtures::*;
 use super::*;
 use crate::aws::ContainerInstance;
 use crate::drain::facts::registration::MAINTENANCE_SINCE;
+use crate::drain::fixtures::*;
 
 /// With its attribute, which is written as soon as it is DRAINING.
 fn written_down(counted: u32) -> ContainerInstance {

@@ -1,8 +1,8 @@
 //! Spot: two minutes, and nothing that waits.
 
-use super::fixtures::*;
 use super::*;
 use crate::config::StandaloneTasks;
+use crate::drain::fixtures::*;
 use crate::drain::rules::terms::Unattended;
 
 /// What `SPOT_STOP_LEAD_SECONDS` leaves of the two minutes.

@@ -1,4 +1,4 @@
-//! Rule 6: waiting, heartbeats, and the deadline.
+//! waiting, heartbeats, and the deadline.
 
 use super::*;
 

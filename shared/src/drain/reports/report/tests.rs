@@ -1,9 +1,8 @@
 //! What a report says of a drain that does not go as it should.
 
-use super::fixtures::{at, draining, fail, held, ours, read_tasks, task};
 use super::*;
-use crate::drain::reports::Explanations;
-use crate::drain::reports::report::{Trouble, report};
+use crate::drain::facts::hold::HeldBy;
+use crate::drain::fixtures::{at, draining, fail, held, ours, read_tasks, task, terms};
 
 fn trouble(known: &Known, outcome: Outcome, seconds: u64) -> Option<Trouble> {
     let settled = Settled { outcome, detail: String::new() };
@@ -33,4 +32,14 @@ fn an_instance_is_not_located_when_a_search_failed() {
     fail(&mut unlocated, Request::Location, 5);
     assert_eq!(trouble(&unlocated, Outcome::HandedOver, 10), Some(Trouble::NeverLocated));
     assert_eq!(trouble(&unlocated, Outcome::Ignored, 10), None);
+}
+
+#[test]
+fn a_report_is_the_documented_json() {
+    let drain = ignored(None, "not ours".into());
+    let json = serde_json::to_value(Report { drains: vec![drain] }).unwrap();
+    let expected = serde_json::json!({"drains": [{
+        "outcome": "ignored", "seconds": 0.0, "tasksStopped": 0, "remaining": [], "detail": "not ours",
+    }]});
+    assert_eq!(json, expected);
 }

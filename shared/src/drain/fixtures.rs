@@ -19,29 +19,29 @@ use crate::drain::rules::decision::{Ask, Decision, Outcome, Step};
 use crate::drain::rules::terms::{Budget, Terms};
 use crate::ids::{ClusterName, InstanceId};
 
-pub(super) const POLL_MIN: u64 = 2;
+pub(crate) const POLL_MIN: u64 = 2;
 
 /// The time: seconds since some start.
-pub(super) fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     after("2026-01-15T20:00:00Z".parse().unwrap(), Duration::from_secs(seconds))
 }
 
-pub(super) fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Config::read(|_| None).unwrap().policy
 }
 
-pub(super) fn termination() -> Cause {
+pub(crate) fn termination() -> Cause {
     Cause::Termination { to: Destination::Ec2 }
 }
 
-pub(super) fn met(cause: Cause) -> Known {
+pub(crate) fn met(cause: Cause) -> Known {
     let instance = InstanceId::parse("i-1234567890abcdef0").unwrap();
     let departure = Departure { instance, cause, noticed_by: NoticedBy::Event };
     let noticed_at = (cause != Cause::Maintenance).then(|| at(0));
     Known { asked_start: true, ..Known::told(departure, Hints { noticed_at, ..Hints::default() }, at(0)) }
 }
 
-pub(super) fn ours() -> Ours {
+pub(crate) fn ours() -> Ours {
     Ours {
         group: "web".into(),
         hooks: vec!["ecs-drainer".into()],
@@ -53,11 +53,11 @@ pub(super) fn ours() -> Ours {
     }
 }
 
-pub(super) fn held(by: HeldBy) -> Known {
+pub(crate) fn held(by: HeldBy) -> Known {
     Known { hold: Some(Hold { read_at: at(0), by }), heartbeat_at: at(0), ..met(termination()) }
 }
 
-pub(super) fn container_instance(status: &str, counted: u32) -> ContainerInstance {
+pub(crate) fn container_instance(status: &str, counted: u32) -> ContainerInstance {
     ContainerInstance {
         arn: "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/1".into(),
         instance: InstanceId::parse("i-1234567890abcdef0"),
@@ -70,23 +70,23 @@ pub(super) fn container_instance(status: &str, counted: u32) -> ContainerInstanc
 }
 
 /// Held by our hook, found in cluster prod at `seconds`, to be looked at next 10 s later.
-pub(super) fn found(instance: &ContainerInstance, seconds: u64) -> Known {
+pub(crate) fn found(instance: &ContainerInstance, seconds: u64) -> Known {
     let mut known = held(HeldBy::Ours(ours()));
     place(&mut known, instance, seconds);
     known
 }
 
-pub(super) fn place(known: &mut Known, instance: &ContainerInstance, seconds: u64) {
+pub(crate) fn place(known: &mut Known, instance: &ContainerInstance, seconds: u64) {
     let prod = ClusterName::parse("prod").unwrap();
     known.learn_place(Place::Registered, vec![Registration::new(prod, instance, at(seconds))], at(seconds));
     known.next_look = at(seconds + 10);
 }
 
-pub(super) fn draining(counted: u32) -> Known {
+pub(crate) fn draining(counted: u32) -> Known {
     found(&container_instance("DRAINING", counted), 0)
 }
 
-pub(super) fn task(name: &str, last_status: &str, desired_status: &str) -> Task {
+pub(crate) fn task(name: &str, last_status: &str, desired_status: &str) -> Task {
     Task {
         arn: format!("arn:aws:ecs:us-west-2:123456789012:task/prod/{name}").into(),
         container_instance: None,
@@ -101,57 +101,57 @@ pub(super) fn task(name: &str, last_status: &str, desired_status: &str) -> Task 
     }
 }
 
-pub(super) fn standalone(name: &str) -> Task {
+pub(crate) fn standalone(name: &str) -> Task {
     Task { group: "family:job".into(), started_by: String::new(), ..task(name, "RUNNING", "RUNNING") }
 }
 
-pub(super) fn read_tasks(known: &mut Known, tasks: &[Task], seconds: u64) {
+pub(crate) fn read_tasks(known: &mut Known, tasks: &[Task], seconds: u64) {
     let arn = known.registrations[0].arn.clone();
     let each = tasks.iter().map(|task| (task.arn.clone(), task.clone())).collect();
     known.learn_tasks(&arn, each, WholeRead { began_at: at(seconds), ended_at: at(seconds) });
 }
 
-pub(super) fn look(known: &mut Known, instance: &ContainerInstance, seconds: u64) {
+pub(crate) fn look(known: &mut Known, instance: &ContainerInstance, seconds: u64) {
     known.learn_instance(&instance.arn.clone(), Some(instance), at(seconds));
     known.next_look = at(seconds + 10);
 }
 
 /// Of an invocation without an end, under the default settings.
-pub(super) fn terms(known: &Known) -> Terms {
+pub(crate) fn terms(known: &Known) -> Terms {
     Terms::of(known, policy(), &Budget::endless())
 }
 
-pub(super) fn decision(known: &Known, seconds: u64) -> Decision {
+pub(crate) fn decision(known: &Known, seconds: u64) -> Decision {
     decide(known, &terms(known), at(seconds))
 }
 
-pub(super) fn step(known: &Known, seconds: u64) -> Step {
+pub(crate) fn step(known: &Known, seconds: u64) -> Step {
     decision(known, seconds).step
 }
 
-pub(super) fn step_under(known: &Known, settings: Policy, seconds: u64) -> Step {
+pub(crate) fn step_under(known: &Known, settings: Policy, seconds: u64) -> Step {
     decide(known, &Terms::of(known, settings, &Budget::endless()), at(seconds)).step
 }
 
-pub(super) fn step_within(known: &Known, budget: &Budget, seconds: u64) -> Step {
+pub(crate) fn step_within(known: &Known, budget: &Budget, seconds: u64) -> Step {
     decide(known, &Terms::of(known, policy(), budget), at(seconds)).step
 }
 
-pub(super) fn outcome(step: &Step) -> Option<Outcome> {
+pub(crate) fn outcome(step: &Step) -> Option<Outcome> {
     match step {
         Step::Settled(settled) | Step::Ask(Ask::Complete { settled, .. }) => Some(settled.outcome),
         _ => None,
     }
 }
 
-pub(super) fn released(step: &Step) -> Option<LifecycleActionResult> {
+pub(crate) fn released(step: &Step) -> Option<LifecycleActionResult> {
     match step {
         Step::Ask(Ask::Complete { result, .. }) => Some(*result),
         _ => None,
     }
 }
 
-pub(super) fn fail(known: &mut Known, what: Request, seconds: u64) {
+pub(crate) fn fail(known: &mut Known, what: Request, seconds: u64) {
     let pace = Pace { min: Duration::from_secs(5), max: Duration::from_secs(5) };
     known.patience.failed(what, Rc::new(throttled()), at(seconds), pace, &mut fastrand::Rng::with_seed(0));
 }

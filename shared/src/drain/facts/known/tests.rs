@@ -1,0 +1,126 @@
+use super::*;
+use crate::drain::facts::registration::Registration;
+use crate::drain::fixtures::{
+    at, container_instance, draining, found, held, look, met, ours, place, read_tasks, task, termination,
+};
+
+#[test]
+fn its_group_is_auto_scalings_word_or_else_the_events() {
+    let mut known = met(termination());
+    assert_eq!(known.group(), None);
+    known.hints.group = Some("told".into());
+    assert_eq!(known.group().map(GroupName::as_str), Some("told"));
+    let by = |by| held(by).group().map(ToString::to_string);
+    assert_eq!(by(HeldBy::Ours(ours())).as_deref(), Some("web"));
+    assert_eq!(by(HeldBy::Others { group: "other".into() }).as_deref(), Some("other"));
+    assert_eq!(by(HeldBy::NoHook { state: None }), None);
+}
+
+#[test]
+fn its_cluster_is_where_it_was_found_watched_or_not() {
+    let known = met(termination());
+    assert_eq!(known.cluster(), None);
+    assert_eq!(draining(0).cluster().map(ClusterName::as_str), Some("prod"));
+    let batch = ClusterName::parse("theirs").unwrap();
+    let unwatched = Known { place: Place::Unwatched(batch.clone()), ..known };
+    assert_eq!(unwatched.cluster(), Some(&batch));
+}
+
+#[test]
+fn tasks_remain_that_are_counted_or_known_whichever_are_more() {
+    assert_eq!(met(termination()).remaining_tasks(), None);
+    let mut known = draining(3);
+    assert_eq!(known.remaining_tasks(), Some(3));
+    read_tasks(&mut known, &[task("a", "RUNNING", "RUNNING"), task("b", "STOPPED", "STOPPED")], 1);
+    assert_eq!(known.remaining_tasks(), Some(3));
+    look(&mut known, &container_instance("DRAINING", 0), 2);
+    assert_eq!(known.remaining_tasks(), Some(1));
+    assert!(!known.has_unread_tasks() && draining(0).has_unread_tasks());
+    assert_eq!((known.stragglers().count(), known.tasks().count()), (1, 2));
+}
+
+#[test]
+fn a_drain_began_with_its_termination_or_else_with_draining_or_when_it_was_met() {
+    let start = Some(Start { at: at(3), reason: Some("a health check".to_owned()) });
+    let dated = Known { start: start.clone(), ..draining(0) };
+    assert_eq!((dated.started(), dated.reason()), (at(3), Some("a health check")));
+    let by_hand = |draining_since| Known { draining_since, start: None, ..met(Cause::Maintenance) };
+    assert_eq!(by_hand(Some(at(7))).started(), at(7));
+    assert_eq!(by_hand(None).started(), at(0));
+    let held = Known { draining_since: Some(at(7)), start: None, ..held(HeldBy::Ours(ours())) };
+    assert_eq!((held.started(), held.reason()), (at(0), None), "DRAINING may have begun long after the termination");
+}
+
+#[test]
+fn the_start_may_still_be_asked_of_what_we_hold_until_a_reason_is_known() {
+    let undated = Known { asked_start: false, ..draining(0) };
+    assert!(undated.is_undated(), "its event told when, and not why");
+    assert!(!Known { asked_start: true, ..undated.clone() }.is_undated());
+    let start = Some(Start { at: at(0), reason: Some(String::new()) });
+    assert!(!Known { start, ..undated.clone() }.is_undated());
+    assert!(Known { start: None, ..undated.clone() }.is_undated());
+    assert!(!Known { hold: None, ..undated }.is_undated());
+    assert!(!Known { asked_start: false, ..met(Cause::Maintenance) }.is_undated());
+}
+
+#[test]
+fn an_instance_runs_on_after_abandon_in_its_warm_pool_or_where_its_group_retains() {
+    let abandoned = |to, retains| {
+        let departure = Departure { cause: Cause::Termination { to }, ..met(termination()).departure };
+        Known { departure, ..held(HeldBy::Ours(Ours { retains, ..ours() })) }.runs_on_after_abandon()
+    };
+    assert_eq!(abandoned(Destination::WarmPool, Some(false)), Some(true));
+    assert_eq!(abandoned(Destination::Ec2, Some(true)), Some(true));
+    assert_eq!(abandoned(Destination::Ec2, Some(false)), Some(false));
+    assert_eq!(abandoned(Destination::Ec2, None), None);
+}
+
+#[test]
+fn a_scan_beside_anothers_hook_may_find_what_was_released() {
+    let beside = |noticed_by, others_hold_too| {
+        let mut known = held(HeldBy::Ours(Ours { others_hold_too, ..ours() }));
+        known.departure.noticed_by = noticed_by;
+        known.is_by_scan_beside_others()
+    };
+    assert!(beside(NoticedBy::Scan, true));
+    assert!(!beside(NoticedBy::Scan, false) && !beside(NoticedBy::Event, true));
+}
+
+#[test]
+fn it_is_draining_since_the_first_look_at_which_no_registration_was_active() {
+    let mut known = found(&container_instance("ACTIVE", 1), 0);
+    assert_eq!(known.draining_since, None);
+    look(&mut known, &container_instance("DRAINING", 1), 5);
+    look(&mut known, &container_instance("DRAINING", 1), 9);
+    assert_eq!(known.draining_since, Some(at(5)));
+    look(&mut known, &container_instance("ACTIVE", 1), 12);
+    assert_eq!(known.draining_since, None);
+}
+
+#[test]
+fn a_search_begins_anew_when_its_last_registration_is_gone() {
+    let mut known = draining(1);
+    known.searched.push(ClusterName::parse("other").unwrap());
+    place(&mut known, &container_instance("DRAINING", 1), 3);
+    assert!(known.searched.is_empty() && known.located_at == at(3), "a search that told is over");
+    let arn = known.registrations[0].arn.clone();
+    known.learn_instance(&arn, None, at(5));
+    assert!(known.registrations.is_empty() && known.place == Place::Unknown);
+}
+
+#[test]
+fn what_is_read_of_tasks_goes_to_their_own_registration() {
+    let mut known = draining(1);
+    let mut second = container_instance("DRAINING", 1);
+    second.arn = "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/2".into();
+    known.registrations.push(Registration::new(ClusterName::parse("prod").unwrap(), &second, at(0)));
+    let (read, a) = (WholeRead { began_at: at(1), ended_at: at(2) }, task("a", "RUNNING", "RUNNING"));
+    known.learn_tasks(&second.arn, [(a.arn.clone(), a.clone())].into(), read);
+    assert!(known.registrations[0].tasks.is_none() && known.registrations[1].tasks().count() == 1);
+    known.learn_stragglers(&second.arn, vec![task("a", "STOPPING", "STOPPED")], &BTreeSet::new(), at(3));
+    assert!(known.registrations[1].staying().next().is_none());
+    known.learn_task(&task("a", "STOPPED", "STOPPED"), at(4));
+    assert!(known.stragglers().next().is_none());
+    known.forget_task(&a.arn, at(5));
+    assert_eq!(known.tasks().count(), 0);
+}

@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(world.hosts().count(), 5);
         for host in leaving {
             assert_eq!(world.unstopped_on(&host.instance_id), 3);
-            assert_eq!(world.host(&host.instance_id).unwrap().group, Some(host.group));
+            assert_eq!(world.host(&host.instance_id).unwrap().group, Some(host.group.as_str()));
         }
     }
 }

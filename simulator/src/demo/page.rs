@@ -38,7 +38,7 @@ impl Recording {
             let unstopped = world.tasks_on(id).into_iter().filter(|task| task.last_status != LastStatus::Stopped);
             unstopped.map(|task| (task.id.clone(), task.last_status)).collect()
         };
-        let lanes = world.hosts().map(|host| (host.instance_id.clone(), on(&host.instance_id))).collect();
+        let lanes = world.hosts().map(|host| (host.instance_id.to_owned(), on(host.instance_id))).collect();
         Recording { began: world.now(), lanes, news: Vec::new() }
     }
 

@@ -34,7 +34,7 @@ pub(crate) fn introduction(world: &World, staging: Staging<'_>) -> Vec<String> {
     let Staging { parameters, leaving, drainer, settings, notice_age } = staging;
     let by_spot = parameters.departure == Departure::SpotInterruption;
     let hosts = world.hosts().count();
-    let groups: BTreeSet<&str> = world.hosts().filter_map(|host| host.group.as_deref()).collect();
+    let groups: BTreeSet<&str> = world.hosts().filter_map(|host| host.group).collect();
     let groups = groups.into_iter().collect::<Vec<_>>().join(", ");
     let on_leaving = match leaving.len() {
         0 => "on one host",

@@ -2,26 +2,26 @@
 
 /// One page of a list.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Page<T> {
-    pub(super) items: Vec<T>,
-    pub(super) next_token: Option<String>,
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next_token: Option<String>,
 }
 
 /// What a page is to hold.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cut<'a> {
+pub(crate) struct Cut<'a> {
     /// Ties a token to what it continues.
-    pub(super) list: &'a str,
+    pub(crate) list: &'a str,
     /// At most so many items.
-    pub(super) size: usize,
+    pub(crate) size: usize,
     /// Every other page is empty, beginning with the first.
-    pub(super) empty_pages: bool,
+    pub(crate) empty_pages: bool,
     /// As the request gave it.
-    pub(super) token: Option<&'a str>,
+    pub(crate) token: Option<&'a str>,
 }
 
 /// The next page of `items`, which are in the order of their keys; `None` is a token that is not of this list.
-pub(super) fn cut<T>(items: impl IntoIterator<Item = (String, T)>, cut: Cut<'_>) -> Option<Page<T>> {
+pub(crate) fn cut<T>(items: impl IntoIterator<Item = (String, T)>, cut: Cut<'_>) -> Option<Page<T>> {
     let (after, may_be_empty) = match cut.token {
         None => (None, true),
         Some(token) => {

@@ -267,30 +267,3 @@ pub struct Attribute {
     pub target_type: Option<String>,
     pub target_id: Option<String>,
 }
-
-/// One request, recorded.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// When it came.
-    pub at: Timestamp,
-    /// Who asked.
-    pub client: String,
-    /// What for.
-    pub request: Request,
-    /// What came of it.
-    pub outcome: Outcome,
-}
-
-/// What came of a request, in short.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was answered.
-    Answered,
-    /// It was refused with this code.
-    Refused(String),
-    /// The connection dropped; it had its effect where `effect` says so.
-    Lost {
-        /// Whether the request took effect.
-        effect: bool,
-    },
-}

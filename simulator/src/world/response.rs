@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
+    error::RequestError,
     request::Attribute,
     spec::{Transition, WarmPoolSpec},
     task::{DesiredStatus, LastStatus},
@@ -17,44 +18,6 @@ pub struct Reply {
     pub delay: Duration,
     /// The answer.
     pub answer: Result<Response, RequestError>,
-}
-
-/// Why there is no response.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RequestError {
-    /// AWS refused.
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    /// No answer came; whether the request had an effect, nobody tells.
-    #[error("the connection was lost")]
-    ConnectionLost,
-}
-
-/// An error as AWS answers it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct ApiError {
-    /// The error's code.
-    pub code: String,
-    /// What it says to people.
-    pub message: String,
-    /// The HTTP status.
-    pub status: u16,
-}
-
-impl ApiError {
-    /// An error with HTTP status 400.
-    pub fn new(code: &str, message: impl Into<String>) -> ApiError {
-        ApiError { code: code.to_owned(), message: message.into(), status: 400 }
-    }
-
-    pub(super) fn invalid_parameter(message: impl Into<String>) -> ApiError {
-        ApiError::new("InvalidParameterException", message)
-    }
-
-    pub(super) fn validation(message: impl Into<String>) -> ApiError {
-        ApiError::new("ValidationError", message)
-    }
 }
 
 /// The answer to a request that was not refused.

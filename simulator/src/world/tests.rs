@@ -1,5 +1,6 @@
 //! The model's rules, one short test each.
 
+mod access;
 mod activities;
 mod attributes;
 mod clusters;
@@ -22,7 +23,15 @@ mod states;
 mod tasks;
 mod warm_pool;
 
-use super::*;
+use std::{collections::BTreeSet, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    error::{exists, unknown},
+    *,
+};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 const CLUSTER: &str = "prod";
@@ -107,7 +116,7 @@ fn registration(world: &World, instance_id: &str) -> ContainerInstance {
 }
 
 fn counts(world: &World, instance_id: &str) -> (usize, usize) {
-    let described = world.describe(&registration(world, instance_id));
+    let described = world.ecs.describe(&registration(world, instance_id));
     (described.running_tasks_count, described.pending_tasks_count)
 }
 

@@ -2,20 +2,23 @@
 
 use super::{
     super::{
-        ApiError, CapacityProviderDescription, ClusterDescription, Failure, LastStatus, Response, World,
-        capacity_providers::CapacityProvider,
+        error::ApiError,
         pages::{Cut, cut},
-        scheduler::Cluster,
+        present::Present,
+        response::{CapacityProviderDescription, ClusterDescription, Failure, Response},
+        task::LastStatus,
     },
-    DEFAULT_CLUSTER, MAX_DESCRIBED,
+    Ecs,
+    cluster::{CapacityProvider, Cluster, ProviderKind},
+    ids::{DEFAULT_CLUSTER, MAX_DESCRIBED},
 };
 
 // ECS API reference, DescribeCapacityProviders: maxResults "can be between 1 and 10. If this parameter is not used, then
 // DescribeCapacityProviders returns up to 10 results".
 const MAX_PROVIDERS: usize = 10;
 
-impl World {
-    pub(super) fn describe_clusters(&self, named: &[String]) -> Result<Response, ApiError> {
+impl Ecs {
+    pub(crate) fn describe_clusters(&self, present: &Present, named: &[String]) -> Result<Response, ApiError> {
         check_most(named, "Clusters")?;
         // ECS API reference, DescribeClusters: "If you do not specify a cluster, the default cluster is assumed."
         let default = [DEFAULT_CLUSTER.to_owned()];
@@ -24,7 +27,7 @@ impl World {
         for named in named {
             match (self.clusters.iter()).find(|(name, cluster)| *name == named || cluster.arn == *named) {
                 Some((name, cluster)) => clusters.push(self.described_cluster(name, cluster)),
-                None => failures.push(self.missing_one("cluster", named)),
+                None => failures.push(self.missing_one(present, "cluster", named)),
             }
         }
         Ok(Response::Clusters { clusters, failures })
@@ -50,8 +53,9 @@ impl World {
         }
     }
 
-    pub(super) fn describe_capacity_providers(
+    pub(crate) fn describe_capacity_providers(
         &self,
+        present: &Present,
         named: &[String],
         max_results: Option<i32>,
         token: Option<&str>,
@@ -69,7 +73,7 @@ impl World {
         let is = |provider: &CapacityProvider, named: &String| provider.name == *named || provider.arn == *named;
         let failures = (named.iter())
             .filter(|named| !self.capacity_providers.values().any(|provider| is(provider, named)))
-            .map(|named| self.missing_one("capacity-provider", named))
+            .map(|named| self.missing_one(present, "capacity-provider", named))
             .collect();
         let found = (self.capacity_providers.values())
             .filter(|provider| named.is_empty() || named.iter().any(|named| is(provider, named)))
@@ -80,20 +84,27 @@ impl World {
     }
 
     // ECS developer guide, "API failure reasons".
-    fn missing_one(&self, kind: &str, named: &str) -> Failure {
-        let arn =
-            if named.starts_with("arn:") { named.to_owned() } else { self.arn("ecs", &format!("{kind}/{named}")) };
+    fn missing_one(&self, present: &Present, kind: &str, named: &str) -> Failure {
+        let arn = if named.starts_with("arn:") {
+            named.to_owned()
+        } else {
+            present.settings.arn("ecs", &format!("{kind}/{named}"))
+        };
         Failure { arn, reason: "MISSING".to_owned() }
     }
 }
 
 fn described_provider(provider: &CapacityProvider) -> CapacityProviderDescription {
+    let (auto_scaling_group_arn, managed_draining, managed_instances) = match &provider.of {
+        ProviderKind::Group { arn, managed_draining } => (arn.clone(), *managed_draining, None),
+        ProviderKind::ManagedInstances(option) => (String::new(), false, Some(*option)),
+    };
     CapacityProviderDescription {
         capacity_provider_arn: provider.arn.clone(),
         name: provider.name.clone(),
-        auto_scaling_group_arn: provider.group_arn.clone(),
-        managed_draining: if provider.managed_draining { "ENABLED" } else { "DISABLED" },
-        managed_instances: provider.managed_instances,
+        auto_scaling_group_arn,
+        managed_draining: if managed_draining { "ENABLED" } else { "DISABLED" },
+        managed_instances,
     }
 }
 

@@ -30,7 +30,7 @@ fn an_attribute_is_put_described_and_deleted() {
     let mut world = world_with_host();
     let started = attribute(&world, "ecs-drainer.drain-started-at", "2026-01-15T20:06:18Z");
     ask(&mut world, put(vec![started.clone()])).unwrap();
-    let described = world.describe(&registration(&world, "i-1")).attributes;
+    let described = world.ecs.describe(&registration(&world, "i-1")).attributes;
     let found = described.iter().find(|attribute| attribute.name == started.name).unwrap();
     assert_eq!(found.value, started.value);
     let delete = Request::DeleteAttributes { cluster: named(CLUSTER), attributes: vec![started] };

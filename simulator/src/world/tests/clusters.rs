@@ -71,16 +71,16 @@ fn without_a_name_the_cluster_is_default_and_a_hundred_are_the_most() {
 fn a_capacity_provider_with_managed_draining_gives_its_group_a_hook_of_ecs() {
     let mut world = world();
     world.add_capacity_provider(provider("own", false)).unwrap();
-    assert_eq!(world.groups[GROUP].hooks.len(), 1);
+    assert!(world.hook(GROUP, "ecs-managed-draining-termination-hook").is_none());
     world.add_capacity_provider(provider("managed", true)).unwrap();
-    let hook = &world.groups[GROUP].hooks["ecs-managed-draining-termination-hook"];
+    let hook = world.hook(GROUP, "ecs-managed-draining-termination-hook").unwrap();
     assert_eq!((hook.transition, hook.heartbeat_timeout), (Transition::Terminating, seconds(3600)));
     let arn = "arn:aws:ecs:us-west-2:123456789012:capacity-provider/managed";
     let (described, failures, _) = described(&mut world, providers(&["own", arn, "lost"], None, None));
     let told: Vec<_> = described.iter().map(|it| (it.name.as_str(), it.managed_draining)).collect();
     assert_eq!(told, [("managed", "ENABLED"), ("own", "DISABLED")]);
     assert_eq!(described[0].capacity_provider_arn, arn);
-    assert_eq!(described[0].auto_scaling_group_arn, world.groups[GROUP].arn);
+    assert_eq!(described[0].auto_scaling_group_arn, world.auto_scaling.group_arn(GROUP).unwrap());
     assert_eq!(failures, [missing("capacity-provider/lost")]);
 }
 

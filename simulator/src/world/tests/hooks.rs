@@ -103,12 +103,6 @@ fn a_heartbeat_restarts_the_timeout_but_not_beyond_the_global_limit() {
 }
 
 #[test]
-fn the_global_limit_is_at_most_48_hours() {
-    assert_eq!(actions::global_timeout(seconds(30)), seconds(3000));
-    assert_eq!(actions::global_timeout(seconds(7200)), seconds(172_800));
-}
-
-#[test]
 fn what_is_over_or_unknown_is_refused() {
     let mut world = two_hooks();
     let none = "No active Lifecycle Action found with instance ID i-1";

@@ -101,7 +101,7 @@ fn scale_in_waits_until_protection_expires() {
     world.place_task(CLUSTER, "i-1", "web").unwrap();
     world.advance(at(59));
     assert_eq!(counts(&world, "i-1"), (3, 0));
-    let told = |world: &World| world.describe_service(CLUSTER, "web").unwrap().events.len();
+    let told = |world: &World| world.ecs.describe_service(&world.present, CLUSTER, "web").unwrap().events.len();
     assert_eq!(told(&world), 0, "one too many is not steady");
     world.advance(at(60));
     assert_eq!(counts(&world, "i-1"), (2, 0));

@@ -43,7 +43,7 @@ fn a_denial_says_who_may_not_do_what_to_what() {
     assert_eq!(error.message, denial("ecs:ListClusters", "*"));
     let error = refused(&mut world, "drainer", complete());
     assert_eq!((error.code.as_str(), error.status), ("AccessDenied", 403));
-    let group = world.groups[GROUP].arn.clone();
+    let group = world.auto_scaling.group_arn(GROUP).unwrap();
     assert_eq!(error.message, denial("autoscaling:CompleteLifecycleAction", &group));
     assert_eq!(world.denied().len(), 2);
     ask(&mut world, list()).unwrap();

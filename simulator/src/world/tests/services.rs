@@ -317,7 +317,7 @@ fn the_newest_hundred_events_are_kept_and_have_ids_of_their_own() {
     assert_eq!(events.len(), 100);
     assert_eq!([&*events[0].1, &*events[1].1], [STEADY, NO_HOSTS]);
     assert!(events.is_sorted_by(|newer, older| newer.0 > older.0));
-    let description = world.describe_service(CLUSTER, "web").unwrap();
+    let description = world.ecs.describe_service(&world.present, CLUSTER, "web").unwrap();
     let ids: BTreeSet<_> = description.events.iter().map(|event| &event.id).collect();
     assert_eq!(ids.len(), 100);
 }

@@ -212,7 +212,7 @@ fn a_hook_of_the_stack_is_put_and_a_group_that_is_not_there_is_an_error() {
     assert!(error.to_string().starts_with("Hook cannot be made: ValidationError: AutoScalingGroup name not found"));
     assert!(stacks(&mut world, None).is_empty());
     deploy(&mut world, TEMPLATE, &[("Group", GROUP)]).unwrap();
-    let hook = &world.groups[GROUP].hooks["drainer"];
+    let hook = world.hook(GROUP, "drainer").unwrap();
     assert_eq!((hook.heartbeat_timeout, hook.default_result), (seconds(900), ActionResult::Continue));
     assert_eq!(world.physical_id(STACK, "Hook"), Some("drainer"));
 }
@@ -366,7 +366,7 @@ fn the_drainers_own_template_can_be_deployed() {
     ] {
         assert!(world.physical_id(STACK, logical).is_some(), "{logical}");
     }
-    assert_eq!(world.groups[GROUP].hooks["ecs-drainer"].heartbeat_timeout, seconds(900));
+    assert_eq!(world.hook(GROUP, "ecs-drainer").unwrap().heartbeat_timeout, seconds(900));
     for role in ["InstanceTerminatingRole", "SpotInterruptionRole", "ReconcileRole"] {
         let arn = format!("arn:aws:iam::123456789012:role/{}", world.physical_id(STACK, role).unwrap());
         assert!(simulate(&mut world, simulation(&arn, &["ecs:ListClusters"], &[], &[]))[0].allowed, "{role}");

@@ -1,5 +1,6 @@
 //! The AWS protocols over a world, JSON and Query, on one loopback port.
 
+mod deployed;
 mod form;
 mod json;
 mod query;

@@ -11,13 +11,13 @@ mod hosts;
 mod journal;
 mod log;
 mod look;
-mod operation;
 mod pages;
 mod parts;
 mod present;
 mod request;
 mod requests;
 mod response;
+mod service;
 mod settings;
 mod spec;
 mod task;
@@ -37,15 +37,18 @@ pub use gate::{
 pub use journal::{Denied, HookTimeout, Killed, Outcome, Recorded, Release};
 pub use log::MAX_ENTRIES;
 pub use look::Host;
-pub use operation::{Operation, Service};
 pub use parts::World;
-pub use request::{Attribute, Request};
+pub use request::{
+    Attribute, AutoScalingRequest, CloudFormationRequest, EcsRequest, EventBridgeRequest, IamRequest, Operation,
+    Request,
+};
 pub use response::{
     AutoScalingGroup, AutoScalingInstance, CapacityProviderDescription, ClusterDescription,
     ContainerInstanceDescription, EvaluationResult, Failure, LifecycleHook, ProtectedTask, Reply, ResourceDecision,
     Response, RetryPolicy, RuleDescription, RuleTarget, ScalingActivity, ServiceDescription, ServiceEvent,
     StackDescription, StackResource, TaskDescription,
 };
+pub use service::Service;
 pub use settings::{MAX_PAGE, Settings};
 pub use spec::{
     ActionResult, CapacityProviderSpec, GroupSpec, HookSpec, HostSpec, ServiceKind, ServiceSpec, TaskSpec, Transition,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shared::config::OnDrainTimeout;
 use shared::drain::departure::Destination;
-use simulator::world::{Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, Task, World};
+use simulator::world::{
+    AutoScalingRequest, EcsRequest, Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, Task, World,
+};
 
 use super::plan::{GroupPlan, HostPlan, Plan};
 use super::worlds::SECOND_HOOK;
@@ -244,10 +246,18 @@ fn host_of(world: &World, container_instance: &str) -> String {
 impl Witness for Judge {
     fn before(&mut self, world: &World, request: &Request) {
         match request {
-            Request::CompleteLifecycleAction { hook, instance_id: Some(instance_id), .. } => {
+            Request::AutoScaling(AutoScalingRequest::CompleteLifecycleAction {
+                hook,
+                instance_id: Some(instance_id),
+                ..
+            }) => {
                 self.judge_completion(world, hook, instance_id);
             }
-            Request::RecordLifecycleActionHeartbeat { hook, instance_id: Some(instance_id), .. } => {
+            Request::AutoScaling(AutoScalingRequest::RecordLifecycleActionHeartbeat {
+                hook,
+                instance_id: Some(instance_id),
+                ..
+            }) => {
                 if !is_ours(hook) {
                     self.blame(world, "kept another's hook alive", instance_id);
                 }
@@ -259,15 +269,15 @@ impl Witness for Judge {
                     self.blame(world, "kept alive what was never set DRAINING", instance_id);
                 }
             }
-            Request::UpdateContainerInstancesState { container_instances, .. } => {
+            Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, .. }) => {
                 for id in container_instances {
                     self.judge_write(world, &host_of(world, id), "set DRAINING what stays");
                 }
             }
-            Request::PutAttributes { .. } | Request::DeleteAttributes { .. } => {
+            Request::Ecs(EcsRequest::PutAttributes { .. } | EcsRequest::DeleteAttributes { .. }) => {
                 self.blame(world, "wrote on a host", request.operation().name());
             }
-            Request::StopTask { task, .. } => self.judge_stop(world, task),
+            Request::Ecs(EcsRequest::StopTask { task, .. }) => self.judge_stop(world, task),
             _ => {}
         }
     }
@@ -301,7 +311,7 @@ impl Witness for Judge {
             Ok(_) => {}
         }
         // Of a crowd that takes two requests to set DRAINING, one fails.
-        let drains = matches!(request, Request::UpdateContainerInstancesState { .. });
+        let drains = matches!(request, Request::Ecs(EcsRequest::UpdateContainerInstancesState { .. }));
         if drains && reply.answer.is_err() && self.hosts.len() > 10 {
             self.seen.insert("partial chunks");
         }

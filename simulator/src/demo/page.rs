@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use simulator::world::{LastStatus, Outcome, Recorded, Request, World};
+use simulator::world::{AutoScalingRequest, EcsRequest, LastStatus, Outcome, Recorded, Request, World};
 
 use super::{since, summary::Summary};
 use crate::tell::{self, News, What, last_part, tasks};
@@ -165,16 +165,18 @@ fn mark(what: &What, id: &str, world: &World) -> Option<(&'static str, String)> 
 fn of_request(request: &Request, id: &str, world: &World) -> Option<(&'static str, String)> {
     let is_of_host = |arn: &String| world.registrations(id).any(|registration| registration.id == last_part(arn));
     match request {
-        Request::UpdateContainerInstancesState { container_instances, status, .. }
+        Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, status, .. })
             if container_instances.iter().any(is_of_host) =>
         {
             Some(("draining", format!("set {status}: it gets no new tasks")))
         }
-        Request::StopTask { task, .. } => {
+        Request::Ecs(EcsRequest::StopTask { task, .. }) => {
             let task = world.task(last_part(task)).filter(|task| task.instance_id == id)?;
             Some(("stop", format!("the task of {} is told to stop", task.group())))
         }
-        Request::RecordLifecycleActionHeartbeat { instance_id, .. } if instance_id.as_deref() == Some(id) => {
+        Request::AutoScaling(AutoScalingRequest::RecordLifecycleActionHeartbeat { instance_id, .. })
+            if instance_id.as_deref() == Some(id) =>
+        {
             Some(("heartbeat", "heartbeat: Auto Scaling waits on".to_owned()))
         }
         _ => None,

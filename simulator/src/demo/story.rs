@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use simulator::{
     scenario::{CLUSTER, DAEMON, Departure, HELD, HOOK, JOB, Parameters, SERVICE},
-    world::{LastStatus, Outcome, Recorded, Request, TaskChange, World},
+    world::{AutoScalingRequest, EcsRequest, LastStatus, Outcome, Recorded, Request, TaskChange, World},
 };
 
 use crate::tell::{self, Line, News, What, last_part, lined, tasks};
@@ -125,18 +125,18 @@ pub(crate) fn told(news: &News, world: &World, leaving: &[String]) -> Vec<Line> 
 
 fn of_request(request: &Request, world: &World) -> Vec<Line> {
     match request {
-        Request::UpdateContainerInstancesState { container_instances, status, .. } => {
+        Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, status, .. }) => {
             let effect = if status == "DRAINING" { ": no new tasks, services move away" } else { "" };
             (container_instances.iter())
                 .filter_map(|id| world.container_instances().find(|instance| instance.id == last_part(id)))
                 .map(|instance| lined(status, format!("{}{effect}", instance.instance_id)))
                 .collect()
         }
-        Request::StopTask { task, .. } => {
+        Request::Ecs(EcsRequest::StopTask { task, .. }) => {
             let id = last_part(task);
             vec![lined("STOP TASK", format!("{}  told by the function", tell::who(world.task(id), "task", id)))]
         }
-        Request::RecordLifecycleActionHeartbeat { instance_id, .. } => {
+        Request::AutoScaling(AutoScalingRequest::RecordLifecycleActionHeartbeat { instance_id, .. }) => {
             let host = instance_id.as_deref().unwrap_or("the host");
             vec![lined("HEARTBEAT", format!("lifecycle action of {host} kept alive"))]
         }

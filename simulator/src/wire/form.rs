@@ -1,12 +1,19 @@
 //! Form-encoded bodies.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::world::ApiError;
 
 /// The fields of a form-encoded body.
 #[derive(Debug, Default)]
-pub(super) struct Form(BTreeMap<String, String>);
+pub(super) struct Form {
+    fields: BTreeMap<String, String>,
+    /// The fields and lists that were asked for.
+    asked: RefCell<BTreeSet<String>>,
+}
 
 impl Form {
     /// `None` when the body is not form-encoded.
@@ -16,22 +23,28 @@ impl Form {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Some((decoded(name)?, decoded(value)?))
         });
-        fields.collect::<Option<_>>().map(Form)
+        fields.collect::<Option<_>>().map(|fields| Form { fields, asked: RefCell::default() })
     }
 
-    /// The name of each field.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    /// Refuses a field that was not asked for, as ECS's members are: to ignore a filter would be a wrong answer.
+    pub(super) fn check_all_asked(&self) -> Result<(), ApiError> {
+        let asked = self.asked.borrow();
+        // An empty list is sent as its bare name.
+        let is_asked = |field: &String| field.split(".member.").next().is_some_and(|list| asked.contains(list));
+        match self.fields.keys().find(|field| !is_asked(field)) {
+            Some(field) => Err(ApiError::new("ValidationError", format!("{field} is not modelled"))),
+            None => Ok(()),
+        }
     }
 
     /// How many fields' names begin with this.
     pub(super) fn count(&self, prefix: &str) -> usize {
-        self.names().filter(|name| name.starts_with(prefix)).count()
+        self.fields.keys().filter(|name| name.starts_with(prefix)).count()
     }
 
     /// A field.
     pub(super) fn optional(&self, name: &str) -> Option<String> {
-        self.0.get(name).cloned()
+        self.get(name).cloned()
     }
 
     /// A field that must be there.
@@ -49,12 +62,18 @@ impl Form {
         let read = |text: &String| {
             text.parse().map_err(|_| ApiError::new("MalformedQueryString", format!("{name} is no number")))
         };
-        self.0.get(name).map(read).transpose()
+        self.get(name).map(read).transpose()
     }
 
     /// The members `NAME.member.1`, `NAME.member.2`, … up to the first that is missing.
     pub(super) fn members(&self, name: &str) -> Vec<String> {
-        (1..=self.0.len()).map_while(|n| self.0.get(&format!("{name}.member.{n}"))).cloned().collect()
+        (1..=self.fields.len()).map_while(|n| self.get(&format!("{name}.member.{n}"))).cloned().collect()
+    }
+
+    fn get(&self, name: &str) -> Option<&String> {
+        let list = name.split(".member.").next().unwrap_or(name);
+        self.asked.borrow_mut().insert(list.to_owned());
+        self.fields.get(name)
     }
 }
 

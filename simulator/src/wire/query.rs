@@ -3,14 +3,13 @@
 use bytes::Bytes;
 
 use super::{
+    deployed::{cloudformation, iam},
     form::Form,
     xml::{element, text},
 };
 use crate::world::{ApiError, Operation, Request, Response, Service};
 
 mod auto_scaling;
-mod cloudformation;
-mod iam;
 
 pub(super) const CONTENT_TYPE: &str = "text/xml";
 
@@ -21,9 +20,6 @@ const SERVICES: [(Service, &str, &str); 3] = [
     (Service::CloudFormation, "2010-05-15", "http://cloudformation.amazonaws.com/doc/2010-05-15/"),
     (Service::Iam, "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/"),
 ];
-
-/// The parameters of an operation that are modelled: those with one value, and the lists.
-type Modelled = (&'static [&'static str], &'static [&'static str]);
 
 /// Whose request it is, by its version, else by its action.
 pub(super) fn service(body: &Bytes) -> Service {
@@ -39,21 +35,21 @@ pub(super) fn service(body: &Bytes) -> Service {
 /// Reads a request.
 pub(super) fn decode(body: &Bytes, service: Service) -> Result<Request, ApiError> {
     let form = Form::read(body).ok_or_else(|| ApiError::new("MalformedQueryString", "the body is not form-encoded"))?;
-    let operation = operation(&form, service)?;
-    match service {
-        Service::CloudFormation => {
-            check_modelled(&form, cloudformation::modelled(operation))?;
-            cloudformation::decode(operation, &form)
-        }
-        Service::Iam => {
-            check_modelled(&form, iam::modelled(operation))?;
-            iam::decode(operation, &form)
-        }
-        _ => {
-            check_modelled(&form, auto_scaling::modelled(operation))?;
-            auto_scaling::decode(operation, &form)
-        }
-    }
+    let action = form.optional("Action").ok_or_else(|| ApiError::new("MissingAction", "An Action is required"))?;
+    // What the protocol itself needs.
+    let _version = form.optional("Version");
+    let operation = action.parse::<Operation>().ok().filter(|operation| operation.service() == service);
+    let request = match operation {
+        Some(operation) => match service {
+            Service::CloudFormation => cloudformation::decode(operation, &form)?.map(Request::from),
+            Service::Iam => iam::decode(operation, &form)?.map(Request::from),
+            _ => auto_scaling::decode(operation, &form)?.map(Request::from),
+        },
+        None => None,
+    };
+    let request = request.ok_or_else(|| invalid_action(&action, service))?;
+    form.check_all_asked()?;
+    Ok(request)
 }
 
 /// Writes an answer.
@@ -77,29 +73,6 @@ pub(super) fn encode_error(error: &ApiError, service: Service, id: &str) -> Stri
     let error = element("Error", &described.concat());
     let (id, namespace) = (text("RequestId", id), namespace(service));
     format!("<ErrorResponse xmlns=\"{namespace}\">{error}{id}</ErrorResponse>")
-}
-
-fn operation(form: &Form, service: Service) -> Result<Operation, ApiError> {
-    let action = form.optional("Action").ok_or_else(|| ApiError::new("MissingAction", "An Action is required"))?;
-    action
-        .parse::<Operation>()
-        .ok()
-        .filter(|operation| operation.service() == service)
-        .ok_or_else(|| invalid_action(&action, service))
-}
-
-/// A parameter that is not modelled is refused, as ECS's members are: to ignore a filter would be a wrong answer.
-fn check_modelled(form: &Form, (names, lists): Modelled) -> Result<(), ApiError> {
-    let modelled = |field: &str| {
-        matches!(field, "Action" | "Version")
-            || names.contains(&field)
-            // An empty list is sent as its bare name.
-            || lists.iter().any(|list| field == *list || field.strip_prefix(list).is_some_and(|rest| rest.starts_with(".member.")))
-    };
-    match form.names().find(|field| !modelled(field)) {
-        Some(field) => Err(ApiError::new("ValidationError", format!("{field} is not modelled"))),
-        None => Ok(()),
-    }
 }
 
 fn described(service: Service) -> (&'static str, &'static str) {

@@ -21,11 +21,11 @@ use super::{
     journal::Release,
     log::{Log, MAX_ENTRIES},
     present::Present,
-    request::Request,
+    request::AutoScalingRequest,
     response::{Response, ScalingActivity},
     spec::{GroupSpec, HookSpec},
 };
-use group::{ActionName, Group, Instance};
+use group::{ActionName, Group, HookUpdate, Instance};
 
 pub use group::SUBNET;
 pub(crate) use way::Arrival;
@@ -133,26 +133,46 @@ impl AutoScaling {
     pub(crate) fn serve(
         &mut self,
         present: &mut Present,
-        request: &Request,
+        request: &AutoScalingRequest,
     ) -> Result<(Response, Option<Release>), ApiError> {
         let response = match request {
-            Request::DescribeAutoScalingInstances { instance_ids, max_records, next_token } => {
+            AutoScalingRequest::DescribeAutoScalingInstances { instance_ids, max_records, next_token } => {
                 self.describe_instances(present, instance_ids, *max_records, next_token.as_deref())
             }
-            Request::DescribeAutoScalingGroups { names, max_records, next_token } => {
+            AutoScalingRequest::DescribeAutoScalingGroups { names, max_records, next_token } => {
                 self.describe_groups(present, names, *max_records, next_token.as_deref())
             }
-            Request::DescribeLifecycleHooks { group, hook_names } => self.describe_hooks(group, hook_names),
-            Request::DescribeScalingActivities { group, start_time_lower_bound, max_records, next_token } => {
+            AutoScalingRequest::DescribeLifecycleHooks { group, hook_names } => self.describe_hooks(group, hook_names),
+            AutoScalingRequest::DescribeScalingActivities {
+                group,
+                start_time_lower_bound,
+                max_records,
+                next_token,
+            } => {
                 let (group, token) = (group.as_deref(), next_token.as_deref());
                 self.describe_activities(present, group, *start_time_lower_bound, *max_records, token)
             }
-            Request::DescribeWarmPool { group, max_records, next_token } => {
+            AutoScalingRequest::DescribeWarmPool { group, max_records, next_token } => {
                 self.describe_warm_pool(present, group, *max_records, next_token.as_deref())
             }
-            Request::PutLifecycleHook { .. } => self.put_hook(request),
-            Request::DeleteLifecycleHook { group, hook } => self.delete_hook(present, group, hook),
-            Request::CompleteLifecycleAction { group, hook, instance_id, token, result } => {
+            AutoScalingRequest::PutLifecycleHook {
+                group,
+                hook,
+                transition,
+                heartbeat_timeout,
+                default_result,
+                notification_metadata,
+            } => {
+                let update = HookUpdate {
+                    transition: transition.as_deref(),
+                    heartbeat_timeout: *heartbeat_timeout,
+                    default_result: default_result.as_deref(),
+                    notification_metadata: notification_metadata.as_deref(),
+                };
+                self.put_hook(group, hook, update)
+            }
+            AutoScalingRequest::DeleteLifecycleHook { group, hook } => self.delete_hook(present, group, hook),
+            AutoScalingRequest::CompleteLifecycleAction { group, hook, instance_id, token, result } => {
                 let result = result
                     .parse()
                     .map_err(|()| ApiError::validation(format!("Invalid lifecycle action result: {result}")))?;
@@ -160,11 +180,10 @@ impl AutoScaling {
                 let release = self.complete(present, name, result)?;
                 return Ok((Response::Done, Some(release)));
             }
-            Request::RecordLifecycleActionHeartbeat { group, hook, instance_id, token } => {
+            AutoScalingRequest::RecordLifecycleActionHeartbeat { group, hook, instance_id, token } => {
                 let name = action_name(group, hook, instance_id, token);
                 self.heartbeat(present, name).map(|()| Response::Done)
             }
-            _ => Err(ApiError::new("InvalidAction", "Not an Auto Scaling action")),
         };
         Ok((response?, None))
     }

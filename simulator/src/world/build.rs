@@ -107,7 +107,8 @@ impl World {
     pub fn deploy(&mut self, stack: &Stack<'_>) -> Result<(), DeployError> {
         let mut stack = self.deployed.work_out(&mut self.present, stack)?;
         for (resource, hook) in std::mem::take(&mut stack.hooks) {
-            self.auto_scaling.put_hook(&hook).map_err(|error| DeployError::Refused { resource, error })?;
+            let put = self.auto_scaling.serve(&mut self.present, &hook);
+            put.map_err(|error| DeployError::Refused { resource, error })?;
         }
         self.deployed.add(&mut self.present, stack);
         Ok(())

@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 use super::{
     error::{ApiError, WorldError, exists},
     present::Present,
-    request::Request,
+    request::AutoScalingRequest,
     response::StackResource,
 };
 use crate::{
     cloudformation::{Resource, Stack, TemplateError},
     iam::{Permissions, PolicyError},
 };
+pub(crate) use access::{role_accesses, rule_accesses};
 use resources::{DeployedStack, Role, Rule, hook_of};
 
 /// How many letters and digits a made-up physical name ends with.
@@ -42,7 +43,7 @@ pub(crate) struct NewStack {
     rules: Vec<(String, Rule)>,
     roles: Vec<(String, Role)>,
     /// What CloudFormation asks of Auto Scaling, each with the logical id of its hook.
-    pub(crate) hooks: Vec<(String, Request)>,
+    pub(crate) hooks: Vec<(String, AutoScalingRequest)>,
 }
 
 /// Why a stack cannot be deployed.

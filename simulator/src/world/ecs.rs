@@ -23,7 +23,7 @@ use super::{
     error::ApiError,
     log::{Log, MAX_ENTRIES},
     present::Present,
-    request::Request,
+    request::EcsRequest,
     response::{Failure, Response},
     task::{LastStatus, STOPPED_TASKS_STAY, Task, TaskChange},
 };
@@ -61,63 +61,62 @@ impl Ecs {
         }
     }
 
-    pub(crate) fn serve(&mut self, present: &mut Present, request: &Request) -> Result<Response, ApiError> {
+    pub(crate) fn serve(&mut self, present: &mut Present, request: &EcsRequest) -> Result<Response, ApiError> {
         match request {
-            Request::ListClusters { max_results, next_token } => {
+            EcsRequest::ListClusters { max_results, next_token } => {
                 self.list_clusters(present, *max_results, next_token.as_deref())
             }
-            Request::DescribeClusters { clusters } => self.describe_clusters(present, clusters),
-            Request::DescribeCapacityProviders { capacity_providers, max_results, next_token } => {
+            EcsRequest::DescribeClusters { clusters } => self.describe_clusters(present, clusters),
+            EcsRequest::DescribeCapacityProviders { capacity_providers, max_results, next_token } => {
                 self.describe_capacity_providers(present, capacity_providers, *max_results, next_token.as_deref())
             }
-            Request::ListContainerInstances { cluster, filter, status, max_results, next_token } => {
+            EcsRequest::ListContainerInstances { cluster, filter, status, max_results, next_token } => {
                 let cluster = self.cluster(cluster)?;
                 let page = (*max_results, next_token.as_deref());
                 self.list_instances(present, &cluster, filter.as_deref(), status.as_deref(), page)
             }
-            Request::DescribeContainerInstances { cluster, container_instances } => {
+            EcsRequest::DescribeContainerInstances { cluster, container_instances } => {
                 let cluster = self.cluster(cluster)?;
                 self.describe_instances_of(present, &cluster, container_instances)
             }
-            Request::UpdateContainerInstancesState { cluster, container_instances, status } => {
+            EcsRequest::UpdateContainerInstancesState { cluster, container_instances, status } => {
                 let cluster = self.cluster(cluster)?;
                 self.update_state(present, &cluster, container_instances, status)
             }
-            Request::ListTasks { cluster, container_instance, desired_status, max_results, next_token } => {
+            EcsRequest::ListTasks { cluster, container_instance, desired_status, max_results, next_token } => {
                 let cluster = self.cluster(cluster)?;
                 let page = (*max_results, next_token.as_deref());
                 let (instance, desired) = (container_instance.as_deref(), desired_status.as_deref());
                 self.list_tasks(present, &cluster, instance, desired, page)
             }
-            Request::DescribeTasks { cluster, tasks } => {
+            EcsRequest::DescribeTasks { cluster, tasks } => {
                 let cluster = self.cluster(cluster)?;
                 self.describe_tasks(present, &cluster, tasks)
             }
-            Request::GetTaskProtection { cluster: None, .. } => {
+            EcsRequest::GetTaskProtection { cluster: None, .. } => {
                 // ECS API reference, GetTaskProtection: cluster is required.
                 Err(ApiError::invalid_parameter("Cluster cannot be empty."))
             }
-            Request::GetTaskProtection { cluster, tasks } => {
+            EcsRequest::GetTaskProtection { cluster, tasks } => {
                 let cluster = self.cluster(cluster)?;
                 self.task_protection(present, &cluster, tasks)
             }
-            Request::StopTask { cluster, task, reason } => {
+            EcsRequest::StopTask { cluster, task, reason } => {
                 let cluster = self.cluster(cluster)?;
                 self.stop_task(present, &cluster, task, reason.as_deref())
             }
-            Request::DescribeServices { cluster, services } => {
+            EcsRequest::DescribeServices { cluster, services } => {
                 let cluster = self.cluster(cluster)?;
                 self.describe_services(present, &cluster, services)
             }
-            Request::PutAttributes { cluster, attributes } => {
+            EcsRequest::PutAttributes { cluster, attributes } => {
                 let cluster = self.cluster(cluster)?;
                 self.put_attributes(&cluster, attributes)
             }
-            Request::DeleteAttributes { cluster, attributes } => {
+            EcsRequest::DeleteAttributes { cluster, attributes } => {
                 let cluster = self.cluster(cluster)?;
                 self.delete_attributes(&cluster, attributes)
             }
-            _ => Err(ApiError::new("UnknownOperationException", "Not an ECS operation")),
         }
     }
 

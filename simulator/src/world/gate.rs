@@ -7,7 +7,11 @@ pub(crate) mod refusal;
 
 use std::collections::BTreeMap;
 
-use super::{error::ApiError, operation::Operation, present::Present, request::Request};
+use super::{
+    error::ApiError,
+    present::Present,
+    request::{Operation, Request},
+};
 use crate::iam::{Access, Permissions};
 use fault::{Fault, FaultKind};
 use quota::Meters;

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     log::{Log, MAX_ENTRIES},
-    operation::Operation,
-    request::Request,
+    request::{Operation, Request},
     spec::ActionResult,
     task::LastStatus,
 };

@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
+    deployed, ecs,
     error::{ApiError, RequestError},
     gate::{
         fault::{Fault, FaultKind},
         refusal::{CredentialsFault, access_denied, server_error, throttled},
     },
     journal::{Denied, Outcome, Recorded},
-    operation::Service,
     parts::World,
     request::Request,
     response::{Reply, Response},
@@ -41,7 +41,8 @@ impl World {
     }
 
     /// A request of `client` comes at `now`. It has its effect at once; the answer takes the reply's delay.
-    pub fn request(&mut self, now: Timestamp, client: &str, request: Request) -> Reply {
+    pub fn request(&mut self, now: Timestamp, client: &str, request: impl Into<Request>) -> Reply {
+        let request = request.into();
         self.advance(now);
         let operation = request.operation();
         let fails = self.present.fails();
@@ -94,10 +95,12 @@ impl World {
     /// What a request asks its client's policies about.
     pub(crate) fn accesses(&self, request: &Request) -> Vec<Access> {
         let settings = &self.present.settings;
-        let mut accesses = match request.operation().service() {
-            Service::Ecs => super::ecs::accesses(settings, request),
-            Service::AutoScaling => self.auto_scaling.accesses(request),
-            Service::CloudFormation | Service::EventBridge | Service::Iam => self.deployed.accesses(settings, request),
+        let mut accesses = match request {
+            Request::Ecs(request) => ecs::accesses(settings, request),
+            Request::AutoScaling(request) => self.auto_scaling.accesses(request),
+            Request::CloudFormation(request) => self.deployed.stack_accesses(settings, request),
+            Request::EventBridge(request) => deployed::rule_accesses(settings, request),
+            Request::Iam(request) => deployed::role_accesses(request),
         };
         for access in &mut accesses {
             access.context.push(("aws:RequestedRegion".to_owned(), settings.region.clone()));
@@ -107,11 +110,10 @@ impl World {
 
     fn serve(&mut self, request: &Request) -> Result<Response, ApiError> {
         let World { present, ecs, auto_scaling, deployed, .. } = self;
-        let operation = request.operation();
-        self.gate.take_token(present, operation)?;
-        match operation.service() {
-            Service::Ecs => ecs.serve(present, request),
-            Service::AutoScaling => {
+        self.gate.take_token(present, request.operation())?;
+        match request {
+            Request::Ecs(request) => ecs.serve(present, request),
+            Request::AutoScaling(request) => {
                 let (response, release) = auto_scaling.serve(present, request)?;
                 if let Some(mut release) = release {
                     release.unstopped = ecs.unstopped_on(&release.instance_id);
@@ -119,9 +121,9 @@ impl World {
                 }
                 Ok(response)
             }
-            Service::CloudFormation => deployed.serve_cloudformation(present, request),
-            Service::EventBridge => deployed.serve_events(&present.settings, request),
-            Service::Iam => deployed.serve_iam(request),
+            Request::CloudFormation(request) => deployed.serve_cloudformation(present, request),
+            Request::EventBridge(request) => deployed.serve_events(&present.settings, request),
+            Request::Iam(request) => deployed.serve_iam(request),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{present, seconds};
+use super::value::{present, seconds};
 use crate::world::{
     Attribute, CapacityProviderDescription, ClusterDescription, ContainerInstanceDescription, Failure, Operation,
     ProtectedTask, Response, ServiceDescription, ServiceEvent, TaskDescription,

@@ -2,104 +2,69 @@
 
 use jiff::Timestamp;
 
-use super::{
-    super::{
-        form::Form,
-        xml::{element, list, optional, text},
-    },
-    Modelled, invalid_action,
+use super::super::{
+    form::Form,
+    xml::{element, list, optional, text},
 };
 use crate::world::{
-    ApiError, AutoScalingGroup, AutoScalingInstance, LifecycleHook, Operation, Request, Response, SUBNET,
-    ScalingActivity, Service, WarmPoolSpec,
+    ApiError, AutoScalingGroup, AutoScalingInstance, AutoScalingRequest, LifecycleHook, Operation, Response, SUBNET,
+    ScalingActivity, WarmPoolSpec,
 };
 
-pub(super) fn modelled(operation: Operation) -> Modelled {
-    match operation {
-        Operation::DescribeAutoScalingInstances => (&["MaxRecords", "NextToken"], &["InstanceIds"]),
-        Operation::DescribeAutoScalingGroups => (&["MaxRecords", "NextToken"], &["AutoScalingGroupNames"]),
-        Operation::DescribeLifecycleHooks => (&["AutoScalingGroupName"], &["LifecycleHookNames"]),
-        Operation::DescribeScalingActivities => (&["AutoScalingGroupName", "MaxRecords", "NextToken"], &["Filters"]),
-        Operation::DescribeWarmPool => (&["AutoScalingGroupName", "MaxRecords", "NextToken"], &[]),
-        Operation::PutLifecycleHook => (
-            &[
-                "AutoScalingGroupName",
-                "LifecycleHookName",
-                "LifecycleTransition",
-                "HeartbeatTimeout",
-                "DefaultResult",
-                "NotificationMetadata",
-            ],
-            &[],
-        ),
-        Operation::DeleteLifecycleHook => (&["AutoScalingGroupName", "LifecycleHookName"], &[]),
-        _ => (
-            &[
-                "AutoScalingGroupName",
-                "LifecycleHookName",
-                "InstanceId",
-                "LifecycleActionToken",
-                "LifecycleActionResult",
-            ],
-            &[],
-        ),
-    }
-}
-
-pub(super) fn decode(operation: Operation, form: &Form) -> Result<Request, ApiError> {
-    match operation {
-        Operation::DescribeAutoScalingInstances => Ok(Request::DescribeAutoScalingInstances {
+pub(super) fn decode(operation: Operation, form: &Form) -> Result<Option<AutoScalingRequest>, ApiError> {
+    Ok(Some(match operation {
+        Operation::DescribeAutoScalingInstances => AutoScalingRequest::DescribeAutoScalingInstances {
             instance_ids: form.members("InstanceIds"),
             max_records: form.number("MaxRecords")?,
             next_token: form.optional("NextToken"),
-        }),
-        Operation::DescribeAutoScalingGroups => Ok(Request::DescribeAutoScalingGroups {
+        },
+        Operation::DescribeAutoScalingGroups => AutoScalingRequest::DescribeAutoScalingGroups {
             names: form.members("AutoScalingGroupNames"),
             max_records: form.number("MaxRecords")?,
             next_token: form.optional("NextToken"),
-        }),
-        Operation::DescribeLifecycleHooks => Ok(Request::DescribeLifecycleHooks {
+        },
+        Operation::DescribeLifecycleHooks => AutoScalingRequest::DescribeLifecycleHooks {
             group: form.required("AutoScalingGroupName")?,
             hook_names: form.members("LifecycleHookNames"),
-        }),
-        Operation::DescribeScalingActivities => Ok(Request::DescribeScalingActivities {
+        },
+        Operation::DescribeScalingActivities => AutoScalingRequest::DescribeScalingActivities {
             group: form.optional("AutoScalingGroupName"),
             start_time_lower_bound: start_time_lower_bound(form)?,
             max_records: form.number("MaxRecords")?,
             next_token: form.optional("NextToken"),
-        }),
-        Operation::DescribeWarmPool => Ok(Request::DescribeWarmPool {
+        },
+        Operation::DescribeWarmPool => AutoScalingRequest::DescribeWarmPool {
             group: form.required("AutoScalingGroupName")?,
             max_records: form.number("MaxRecords")?,
             next_token: form.optional("NextToken"),
-        }),
-        Operation::PutLifecycleHook => Ok(Request::PutLifecycleHook {
+        },
+        Operation::PutLifecycleHook => AutoScalingRequest::PutLifecycleHook {
             group: form.required("AutoScalingGroupName")?,
             hook: form.required("LifecycleHookName")?,
             transition: form.optional("LifecycleTransition"),
             heartbeat_timeout: form.number("HeartbeatTimeout")?,
             default_result: form.optional("DefaultResult"),
             notification_metadata: form.optional("NotificationMetadata"),
-        }),
-        Operation::DeleteLifecycleHook => Ok(Request::DeleteLifecycleHook {
+        },
+        Operation::DeleteLifecycleHook => AutoScalingRequest::DeleteLifecycleHook {
             group: form.required("AutoScalingGroupName")?,
             hook: form.required("LifecycleHookName")?,
-        }),
-        Operation::CompleteLifecycleAction => Ok(Request::CompleteLifecycleAction {
+        },
+        Operation::CompleteLifecycleAction => AutoScalingRequest::CompleteLifecycleAction {
             group: form.required("AutoScalingGroupName")?,
             hook: form.required("LifecycleHookName")?,
             instance_id: form.optional("InstanceId"),
             token: form.optional("LifecycleActionToken"),
             result: form.required("LifecycleActionResult")?,
-        }),
-        Operation::RecordLifecycleActionHeartbeat => Ok(Request::RecordLifecycleActionHeartbeat {
+        },
+        Operation::RecordLifecycleActionHeartbeat => AutoScalingRequest::RecordLifecycleActionHeartbeat {
             group: form.required("AutoScalingGroupName")?,
             hook: form.required("LifecycleHookName")?,
             instance_id: form.optional("InstanceId"),
             token: form.optional("LifecycleActionToken"),
-        }),
-        _ => Err(invalid_action(operation.name(), Service::AutoScaling)),
-    }
+        },
+        _ => return Ok(None),
+    }))
 }
 
 /// The only filter of DescribeScalingActivities that is modelled; a second value or filter is refused.

@@ -1,7 +1,7 @@
 //! What Auto Scaling's requests ask a client's policies about.
 
 use super::{
-    super::{gate::access::access, request::Request},
+    super::{gate::access::access, request::AutoScalingRequest},
     AutoScaling,
 };
 use crate::iam::Access;
@@ -9,13 +9,13 @@ use crate::iam::Access;
 impl AutoScaling {
     // Service Authorization Reference, "Actions, resources, and condition keys" for EC2 Auto Scaling: an operation's
     // resource types; those it has none for need the resource `*`.
-    pub(crate) fn accesses(&self, request: &Request) -> Vec<Access> {
+    pub(crate) fn accesses(&self, request: &AutoScalingRequest) -> Vec<Access> {
         let operation = request.operation();
         match request {
-            Request::PutLifecycleHook { group, .. }
-            | Request::DeleteLifecycleHook { group, .. }
-            | Request::CompleteLifecycleAction { group, .. }
-            | Request::RecordLifecycleActionHeartbeat { group, .. } => {
+            AutoScalingRequest::PutLifecycleHook { group, .. }
+            | AutoScalingRequest::DeleteLifecycleHook { group, .. }
+            | AutoScalingRequest::CompleteLifecycleAction { group, .. }
+            | AutoScalingRequest::RecordLifecycleActionHeartbeat { group, .. } => {
                 let tags = self.tags.get(group).into_iter().flatten();
                 let keys = tags.map(|(key, value)| (format!("aws:ResourceTag/{key}"), value.clone())).collect();
                 // A group that is not there is refused by the operation itself.

@@ -29,6 +29,15 @@ pub(crate) struct Group {
     pub(crate) retains_on_abandon: bool,
 }
 
+/// What PutLifecycleHook says of a hook; what is left out keeps its value, or has its default in a new hook.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HookUpdate<'a> {
+    pub(crate) transition: Option<&'a str>,
+    pub(crate) heartbeat_timeout: Option<i32>,
+    pub(crate) default_result: Option<&'a str>,
+    pub(crate) notification_metadata: Option<&'a str>,
+}
+
 /// An instance of a group.
 #[derive(Debug, Clone)]
 pub(crate) struct Instance {

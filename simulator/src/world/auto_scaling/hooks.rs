@@ -6,12 +6,11 @@ use super::{
     super::{
         error::ApiError,
         present::Present,
-        request::Request,
         response::Response,
         spec::{ActionResult, HookSpec, Transition},
     },
     AutoScaling,
-    group::{Ending, Group},
+    group::{Ending, Group, HookUpdate},
     limits::no_group,
 };
 
@@ -28,26 +27,14 @@ const MAX_METADATA: usize = 4_000;
 const MAX_HOOKS: usize = 50;
 
 impl AutoScaling {
-    /// PutLifecycleHook: what is left out keeps its value, or has its default in a new hook. Actions that wait on the hook
-    /// already go on as they began.
-    pub(crate) fn put_hook(&mut self, request: &Request) -> Result<Response, ApiError> {
-        let Request::PutLifecycleHook {
-            group,
-            hook,
-            transition,
-            heartbeat_timeout,
-            default_result,
-            notification_metadata,
-        } = request
-        else {
-            return Err(ApiError::new("InvalidAction", "Not PutLifecycleHook"));
-        };
+    /// PutLifecycleHook. Actions that wait on the hook already go on as they began.
+    pub(crate) fn put_hook(&mut self, group: &str, hook: &str, update: HookUpdate<'_>) -> Result<Response, ApiError> {
         check_name(hook)?;
         let group = self.group_mut(group)?;
         let count = group.hooks.len();
         let existing = group.hooks.get(hook);
         let is_new = existing.is_none();
-        let transition = transition.as_deref().map(read_transition).transpose()?;
+        let transition = update.transition.map(read_transition).transpose()?;
         let mut put = match (existing, transition) {
             (Some(existing), _) => existing.clone(),
             (None, Some(transition)) => HookSpec {
@@ -64,18 +51,18 @@ impl AutoScaling {
             return Err(ApiError::new("LimitExceeded", format!("At most {MAX_HOOKS} lifecycle hooks for each group")));
         }
         put.transition = transition.unwrap_or(put.transition);
-        if let Some(seconds) = *heartbeat_timeout {
+        if let Some(seconds) = update.heartbeat_timeout {
             put.heartbeat_timeout = read_timeout(seconds)?;
         }
-        if let Some(result) = default_result {
+        if let Some(result) = update.default_result {
             put.default_result =
                 result.parse().map_err(|()| ApiError::validation(format!("Invalid default result: {result}")))?;
         }
-        if let Some(metadata) = notification_metadata {
+        if let Some(metadata) = update.notification_metadata {
             check_metadata(metadata)?;
-            put.notification_metadata = Some(metadata.clone());
+            put.notification_metadata = Some(metadata.to_owned());
         }
-        group.hooks.insert(hook.clone(), put);
+        group.hooks.insert(hook.to_owned(), put);
         Ok(Response::Done)
     }
 

@@ -1,7 +1,11 @@
 //! What the requests of `check` ask a client's policies about.
 
 use super::{
-    super::{gate::access::access, request::Request, settings::Settings},
+    super::{
+        gate::access::access,
+        request::{CloudFormationRequest, EventBridgeRequest, IamRequest},
+        settings::Settings,
+    },
     Deployed,
     rules::rule_arn,
 };
@@ -9,23 +13,30 @@ use crate::iam::Access;
 
 impl Deployed {
     // Service Authorization Reference, "Actions, resources, and condition keys" for each service.
-    pub(crate) fn accesses(&self, settings: &Settings, request: &Request) -> Vec<Access> {
+    pub(crate) fn stack_accesses(&self, settings: &Settings, request: &CloudFormationRequest) -> Vec<Access> {
         let of = |resource| access(request.operation(), resource, Vec::new());
         match request {
+            CloudFormationRequest::DescribeStacks { stack_name: Some(stack) }
+            | CloudFormationRequest::ListStackResources { stack_name: stack, .. } => {
+                vec![of(self.stack_arn(settings, stack))]
+            }
             // CloudFormation API reference, DescribeStacks: without a name it "requires ListStacks and DescribeStacks permissions".
-            Request::DescribeStacks { stack_name: None } => {
+            CloudFormationRequest::DescribeStacks { stack_name: None } => {
                 let describe = of("*".to_owned());
                 let list = Access { action: "cloudformation:ListStacks".to_owned(), ..describe.clone() };
                 vec![describe, list]
             }
-            Request::DescribeStacks { stack_name: Some(stack) }
-            | Request::ListStackResources { stack_name: stack, .. } => vec![of(self.stack_arn(settings, stack))],
-            Request::DescribeRule { name: rule, event_bus_name }
-            | Request::ListTargetsByRule { rule, event_bus_name } => {
-                vec![of(rule_arn(settings, rule, event_bus_name.as_deref()))]
-            }
-            Request::SimulatePrincipalPolicy { policy_source_arn, .. } => vec![of(policy_source_arn.clone())],
-            _ => Vec::new(),
         }
     }
+}
+
+pub(crate) fn rule_accesses(settings: &Settings, request: &EventBridgeRequest) -> Vec<Access> {
+    let (EventBridgeRequest::DescribeRule { name: rule, event_bus_name }
+    | EventBridgeRequest::ListTargetsByRule { rule, event_bus_name }) = request;
+    vec![access(request.operation(), rule_arn(settings, rule, event_bus_name.as_deref()), Vec::new())]
+}
+
+pub(crate) fn role_accesses(request: &IamRequest) -> Vec<Access> {
+    let IamRequest::SimulatePrincipalPolicy { policy_source_arn, .. } = request;
+    vec![access(request.operation(), policy_source_arn.clone(), Vec::new())]
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::super::{
-    request::Request,
+    request::AutoScalingRequest,
     response::{RetryPolicy, RuleTarget, StackResource},
 };
 use crate::{
@@ -103,7 +103,7 @@ fn target(target: &Value) -> Option<RuleTarget> {
 }
 
 /// What CloudFormation asks of Auto Scaling for a hook.
-pub(crate) fn hook_of(stack: &Stack<'_>, resource: &Resource) -> Result<Request, TemplateError> {
+pub(crate) fn hook_of(stack: &Stack<'_>, resource: &Resource) -> Result<AutoScalingRequest, TemplateError> {
     let property = |name: &str| match resource.properties.get(name) {
         None => Ok(None),
         Some(value) => Ok(match stack.value_of(value)? {
@@ -117,7 +117,7 @@ pub(crate) fn hook_of(stack: &Stack<'_>, resource: &Resource) -> Result<Request,
         property(name)?.ok_or_else(missing)
     };
     let timeout = property("HeartbeatTimeout")?.map(|text| text.parse()).transpose();
-    Ok(Request::PutLifecycleHook {
+    Ok(AutoScalingRequest::PutLifecycleHook {
         group: required("AutoScalingGroupName")?,
         hook: stack.physical_id(&resource.logical_id, &resource.kind),
         transition: property("LifecycleTransition")?,

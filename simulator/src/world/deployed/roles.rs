@@ -3,7 +3,7 @@
 use super::{
     super::{
         error::{ApiError, WorldError, unknown},
-        request::Request,
+        request::IamRequest,
         response::{EvaluationResult, ResourceDecision, Response},
     },
     Deployed,
@@ -21,13 +21,9 @@ impl Deployed {
         Ok(())
     }
 
-    pub(crate) fn serve_iam(&self, request: &Request) -> Result<Response, ApiError> {
-        match request {
-            Request::SimulatePrincipalPolicy { policy_source_arn, action_names, resource_arns, context } => {
-                self.simulate(policy_source_arn, action_names, resource_arns, context)
-            }
-            _ => Err(ApiError::new("InvalidAction", "Not an IAM action")),
-        }
+    pub(crate) fn serve_iam(&self, request: &IamRequest) -> Result<Response, ApiError> {
+        let IamRequest::SimulatePrincipalPolicy { policy_source_arn, action_names, resource_arns, context } = request;
+        self.simulate(policy_source_arn, action_names, resource_arns, context)
     }
 
     fn simulate(

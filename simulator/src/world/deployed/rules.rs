@@ -3,7 +3,7 @@
 use super::{
     super::{
         error::{ApiError, WorldError, unknown},
-        request::Request,
+        request::EventBridgeRequest,
         response::{Response, RuleDescription},
         settings::Settings,
     },
@@ -27,9 +27,9 @@ impl Deployed {
         Ok(())
     }
 
-    pub(crate) fn serve_events(&self, settings: &Settings, request: &Request) -> Result<Response, ApiError> {
+    pub(crate) fn serve_events(&self, settings: &Settings, request: &EventBridgeRequest) -> Result<Response, ApiError> {
         match request {
-            Request::DescribeRule { name, event_bus_name } => {
+            EventBridgeRequest::DescribeRule { name, event_bus_name } => {
                 let rule = self.rule(settings, name, event_bus_name.as_deref())?;
                 Ok(Response::Rule(Box::new(RuleDescription {
                     name: name.clone(),
@@ -41,11 +41,10 @@ impl Deployed {
                     event_bus_name: DEFAULT_BUS.to_owned(),
                 })))
             }
-            Request::ListTargetsByRule { rule, event_bus_name } => {
+            EventBridgeRequest::ListTargetsByRule { rule, event_bus_name } => {
                 let rule = self.rule(settings, rule, event_bus_name.as_deref())?;
                 Ok(Response::Targets(rule.targets.clone()))
             }
-            _ => Err(ApiError::new("UnknownOperationException", "Not an EventBridge operation")),
         }
     }
 

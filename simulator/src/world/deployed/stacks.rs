@@ -5,7 +5,7 @@ use super::{
         error::ApiError,
         pages::{Cut, cut},
         present::Present,
-        request::Request,
+        request::CloudFormationRequest,
         response::{Response, StackDescription},
         settings::{MAX_PAGE, Settings},
     },
@@ -14,17 +14,21 @@ use super::{
 };
 
 impl Deployed {
-    pub(crate) fn serve_cloudformation(&self, present: &Present, request: &Request) -> Result<Response, ApiError> {
+    pub(crate) fn serve_cloudformation(
+        &self,
+        present: &Present,
+        request: &CloudFormationRequest,
+    ) -> Result<Response, ApiError> {
         match request {
-            Request::DescribeStacks { stack_name: Some(named) } => {
+            CloudFormationRequest::DescribeStacks { stack_name: Some(named) } => {
                 let (name, stack) = self.stack(named)?;
                 Ok(Response::Stacks(vec![described(name, stack)]))
             }
-            Request::DescribeStacks { stack_name: None } => {
+            CloudFormationRequest::DescribeStacks { stack_name: None } => {
                 let stacks = self.stacks.iter().map(|(name, stack)| described(name, stack));
                 Ok(Response::Stacks(stacks.collect()))
             }
-            Request::ListStackResources { stack_name, next_token } => {
+            CloudFormationRequest::ListStackResources { stack_name, next_token } => {
                 let (name, stack) = self.stack(stack_name)?;
                 let items = stack.resources.iter().map(|it| (it.logical_resource_id.clone(), it.clone()));
                 // CloudFormation API reference, ListStackResources: a page ends at 1 MB. Here it is no longer than those of
@@ -35,7 +39,6 @@ impl Deployed {
                 let page = cut(items, wanted).ok_or_else(|| ApiError::validation("NextToken is not valid"))?;
                 Ok(Response::StackResources { resources: page.items, next_token: page.next_token })
             }
-            _ => Err(ApiError::new("InvalidAction", "Not a CloudFormation action")),
         }
     }
 

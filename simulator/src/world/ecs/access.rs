@@ -1,14 +1,14 @@
 //! What ECS's requests ask a client's policies about.
 
 use super::{
-    super::{gate::access::access, request::Request, settings::Settings},
+    super::{gate::access::access, request::EcsRequest, settings::Settings},
     ids::DEFAULT_CLUSTER,
 };
 use crate::iam::Access;
 
 // Service Authorization Reference, "Actions, resources, and condition keys" for ECS: an operation's resource types; those
 // it has none for need the resource `*`.
-pub(crate) fn accesses(settings: &Settings, request: &Request) -> Vec<Access> {
+pub(crate) fn accesses(settings: &Settings, request: &EcsRequest) -> Vec<Access> {
     let of = |resource, context| access(request.operation(), resource, context);
     let keys = |cluster| vec![("ecs:cluster".to_owned(), arn(settings, "cluster", None, cluster_of(cluster)))];
     // One access for each of these resources of a cluster.
@@ -19,39 +19,38 @@ pub(crate) fn accesses(settings: &Settings, request: &Request) -> Vec<Access> {
     let each_by_itself =
         |kind, ids: &[String]| ids.iter().map(|id| of(arn(settings, kind, None, id), Vec::new())).collect();
     match request {
-        Request::DescribeClusters { clusters } if clusters.is_empty() => {
+        EcsRequest::DescribeClusters { clusters } if clusters.is_empty() => {
             each_by_itself("cluster", &[DEFAULT_CLUSTER.to_owned()])
         }
-        Request::DescribeClusters { clusters } => each_by_itself("cluster", clusters),
-        Request::DescribeCapacityProviders { capacity_providers, .. } if !capacity_providers.is_empty() => {
+        EcsRequest::DescribeClusters { clusters } => each_by_itself("cluster", clusters),
+        EcsRequest::DescribeCapacityProviders { capacity_providers, .. } if !capacity_providers.is_empty() => {
             each_by_itself("capacity-provider", capacity_providers)
         }
-        Request::ListClusters { .. } | Request::DescribeCapacityProviders { .. } => {
+        EcsRequest::ListClusters { .. } | EcsRequest::DescribeCapacityProviders { .. } => {
             vec![of("*".to_owned(), Vec::new())]
         }
-        Request::ListContainerInstances { cluster, .. } => {
+        EcsRequest::ListContainerInstances { cluster, .. } => {
             vec![of(arn(settings, "cluster", None, cluster_of(cluster)), keys(cluster))]
         }
-        Request::DescribeContainerInstances { cluster, container_instances }
-        | Request::UpdateContainerInstancesState { cluster, container_instances, .. } => {
+        EcsRequest::DescribeContainerInstances { cluster, container_instances }
+        | EcsRequest::UpdateContainerInstancesState { cluster, container_instances, .. } => {
             each(cluster, "container-instance", container_instances)
         }
-        Request::ListTasks { cluster, container_instance: Some(instance), .. } => {
+        EcsRequest::ListTasks { cluster, container_instance: Some(instance), .. } => {
             each(cluster, "container-instance", std::slice::from_ref(instance))
         }
         // ECS developer guide, identity-based policy examples, "list tasks": the resource is `*`.
-        Request::ListTasks { cluster, container_instance: None, .. } => vec![of("*".to_owned(), keys(cluster))],
-        Request::GetTaskProtection { cluster, tasks } if tasks.is_empty() => vec![of("*".to_owned(), keys(cluster))],
-        Request::DescribeTasks { cluster, tasks } | Request::GetTaskProtection { cluster, tasks } => {
+        EcsRequest::ListTasks { cluster, container_instance: None, .. } => vec![of("*".to_owned(), keys(cluster))],
+        EcsRequest::GetTaskProtection { cluster, tasks } if tasks.is_empty() => vec![of("*".to_owned(), keys(cluster))],
+        EcsRequest::DescribeTasks { cluster, tasks } | EcsRequest::GetTaskProtection { cluster, tasks } => {
             each(cluster, "task", tasks)
         }
-        Request::StopTask { cluster, task, .. } => each(cluster, "task", std::slice::from_ref(task)),
-        Request::DescribeServices { cluster, services } => each(cluster, "service", services),
-        Request::PutAttributes { cluster, attributes } | Request::DeleteAttributes { cluster, attributes } => {
+        EcsRequest::StopTask { cluster, task, .. } => each(cluster, "task", std::slice::from_ref(task)),
+        EcsRequest::DescribeServices { cluster, services } => each(cluster, "service", services),
+        EcsRequest::PutAttributes { cluster, attributes } | EcsRequest::DeleteAttributes { cluster, attributes } => {
             let targets: Vec<_> = attributes.iter().filter_map(|attribute| attribute.target_id.clone()).collect();
             each(cluster, "container-instance", &targets)
         }
-        _ => Vec::new(),
     }
 }
 

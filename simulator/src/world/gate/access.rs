@@ -1,6 +1,6 @@
 //! What a request asks the policies of its client about.
 
-use super::super::operation::Operation;
+use super::super::request::Operation;
 use crate::iam::Access;
 
 /// An operation's access to one resource.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{operation::Operation, request::Request};
+use super::super::request::{Operation, Request};
 
 /// What goes wrong, with which requests, and how often.
 #[derive(Debug, Clone)]
@@ -71,15 +71,17 @@ pub(crate) fn strike(plan: &mut [Fault], request: &Request) -> Option<FaultKind>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::EcsRequest;
 
     fn list_tasks(cluster: &str) -> Request {
-        Request::ListTasks {
+        let request = EcsRequest::ListTasks {
             cluster: Some(cluster.to_owned()),
             container_instance: None,
             desired_status: None,
             max_results: None,
             next_token: None,
-        }
+        };
+        request.into()
     }
 
     #[test]

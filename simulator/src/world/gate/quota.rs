@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::super::operation::{Operation, Service};
+use super::super::{request::Operation, service::Service};
 
 /// One token bucket.
 #[derive(Debug, Clone, Copy, PartialEq)]

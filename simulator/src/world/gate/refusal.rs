@@ -1,10 +1,6 @@
 //! What AWS answers when it refuses a request before the operation itself looks at it.
 
-use super::super::{
-    error::ApiError,
-    operation::{Operation, Service},
-    settings::Settings,
-};
+use super::super::{error::ApiError, request::Operation, service::Service, settings::Settings};
 use crate::iam::Access;
 
 /// What is wrong with a client's credentials.

@@ -116,8 +116,10 @@ fn what_is_over_or_unknown_is_refused() {
     assert_eq!(unknown_hook.message, none);
     let unknown_result = refusal(&mut world, complete("theirs", "i-1", "PROCEED"));
     assert_eq!(unknown_result.code, "ValidationError");
-    let unknown_group =
-        refusal(&mut world, Request::DescribeLifecycleHooks { group: "lost".to_owned(), hook_names: Vec::new() });
+    let unknown_group = refusal(
+        &mut world,
+        AutoScalingRequest::DescribeLifecycleHooks { group: "lost".to_owned(), hook_names: Vec::new() },
+    );
     assert!(unknown_group.message.contains("'lost' not found"));
     assert_eq!(world.releases().len(), 1);
 }
@@ -127,7 +129,7 @@ fn an_action_is_found_by_its_token_and_not_by_a_wrong_one() {
     let mut world = two_hooks();
     let events = world.scale_in("i-1", START).unwrap();
     let token = events[0]["detail"]["LifecycleActionToken"].as_str();
-    let with = |token: Option<&str>| Request::CompleteLifecycleAction {
+    let with = |token: Option<&str>| AutoScalingRequest::CompleteLifecycleAction {
         group: GROUP.to_owned(),
         hook: "ours".to_owned(),
         instance_id: None,

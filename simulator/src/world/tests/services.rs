@@ -16,7 +16,7 @@ fn events(world: &mut World, service: &str) -> Vec<(Timestamp, String)> {
 }
 
 fn all_events(world: &mut World, service: &str) -> Vec<(Timestamp, String)> {
-    let request = Request::DescribeServices { cluster: named(CLUSTER), services: vec![service.to_owned()] };
+    let request = EcsRequest::DescribeServices { cluster: named(CLUSTER), services: vec![service.to_owned()] };
     let Ok(Response::Services { services, .. }) = ask(world, request) else { panic!("services") };
     let brief = |message: &str| {
         let said = message.strip_prefix(&format!("(service {service}) ")).unwrap();
@@ -192,26 +192,6 @@ fn draining_leaves_standalone_tasks_alone() {
     drain(&mut world, "i-1");
     world.advance(at(86_400));
     assert_eq!(statuses(&world, "i-1"), [LastStatus::Running]);
-}
-
-#[test]
-fn a_service_tells_its_scheduling_strategy_and_what_runs_of_it() {
-    let mut world = draining(2, 100, 200);
-    let daemon = ServiceSpec { kind: ServiceKind::Daemon, ..service("log-agent", 0) };
-    world.add_service(daemon).unwrap();
-    world.advance(at(5));
-    let services = ["web", "log-agent", "none"].map(str::to_owned).to_vec();
-    let request = Request::DescribeServices { cluster: named(CLUSTER), services };
-    let Ok(Response::Services { services, failures }) = ask(&mut world, request) else { panic!("services") };
-    let told: Vec<_> = services
-        .iter()
-        .map(|it| (it.service_name.as_str(), it.scheduling_strategy, it.desired_count, it.running_count))
-        .collect();
-    assert_eq!(told, [("web", "REPLICA", 2, 2), ("log-agent", "DAEMON", 1, 1)]);
-    assert_eq!(services[0].pending_count, 2, "the replacements");
-    assert_eq!(failures.iter().map(|it| it.reason.as_str()).collect::<Vec<_>>(), ["MISSING"]);
-    let too_many = Request::DescribeServices { cluster: named(CLUSTER), services: vec!["web".to_owned(); 11] };
-    assert_eq!(refusal(&mut world, too_many).code, "InvalidParameterException");
 }
 
 #[test]

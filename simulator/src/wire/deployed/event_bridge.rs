@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::present;
+use super::super::json::value::present;
 use crate::world::{Response, RuleDescription, RuleTarget};
 
-pub(super) fn content(response: &Response) -> Value {
+pub(in crate::wire) fn content(response: &Response) -> Value {
     match response {
         Response::Rule(described) => rule(described),
         Response::Targets(targets) => json!({ "Targets": targets.iter().map(target).collect::<Vec<_>>() }),

@@ -1,28 +1,21 @@
 //! What IAM is asked, and what it answers.
 
-use super::{
-    super::{
-        form::Form,
-        xml::{list, text},
-    },
-    Modelled, invalid_action,
+use super::super::{
+    form::Form,
+    xml::{list, text},
 };
-use crate::world::{ApiError, EvaluationResult, Operation, Request, ResourceDecision, Response, Service};
+use crate::world::{ApiError, EvaluationResult, IamRequest, Operation, ResourceDecision, Response};
 
-pub(super) fn modelled(_: Operation) -> Modelled {
-    (&["PolicySourceArn"], &["ActionNames", "ResourceArns", "ContextEntries"])
-}
-
-pub(super) fn decode(operation: Operation, form: &Form) -> Result<Request, ApiError> {
-    match operation {
-        Operation::SimulatePrincipalPolicy => Ok(Request::SimulatePrincipalPolicy {
+pub(in crate::wire) fn decode(operation: Operation, form: &Form) -> Result<Option<IamRequest>, ApiError> {
+    Ok(Some(match operation {
+        Operation::SimulatePrincipalPolicy => IamRequest::SimulatePrincipalPolicy {
             policy_source_arn: form.required("PolicySourceArn")?,
             action_names: form.members("ActionNames"),
             resource_arns: form.members("ResourceArns"),
             context: context(form)?,
-        }),
-        _ => Err(invalid_action(operation.name(), Service::Iam)),
-    }
+        },
+        _ => return Ok(None),
+    }))
 }
 
 /// The context keys, each a string with one value; what else IAM takes is not modelled.
@@ -48,7 +41,7 @@ fn context(form: &Form) -> Result<Vec<(String, String)>, ApiError> {
     Ok(context)
 }
 
-pub(super) fn content(response: &Response) -> String {
+pub(in crate::wire) fn content(response: &Response) -> String {
     match response {
         Response::Evaluations(results) => text("IsTruncated", "false") + &list("EvaluationResults", results, result),
         _ => String::new(),

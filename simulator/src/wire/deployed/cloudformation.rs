@@ -1,33 +1,23 @@
 //! What CloudFormation is asked, and what it answers.
 
-use super::{
-    super::{
-        form::Form,
-        xml::{list, optional, text},
-    },
-    Modelled, invalid_action,
+use super::super::{
+    form::Form,
+    xml::{list, optional, text},
 };
-use crate::world::{ApiError, Operation, Request, Response, Service, StackDescription, StackResource};
+use crate::world::{ApiError, CloudFormationRequest, Operation, Response, StackDescription, StackResource};
 
-pub(super) fn modelled(operation: Operation) -> Modelled {
-    match operation {
-        Operation::ListStackResources => (&["StackName", "NextToken"], &[]),
-        _ => (&["StackName"], &[]),
-    }
-}
-
-pub(super) fn decode(operation: Operation, form: &Form) -> Result<Request, ApiError> {
-    match operation {
-        Operation::DescribeStacks => Ok(Request::DescribeStacks { stack_name: form.optional("StackName") }),
-        Operation::ListStackResources => Ok(Request::ListStackResources {
+pub(in crate::wire) fn decode(operation: Operation, form: &Form) -> Result<Option<CloudFormationRequest>, ApiError> {
+    Ok(Some(match operation {
+        Operation::DescribeStacks => CloudFormationRequest::DescribeStacks { stack_name: form.optional("StackName") },
+        Operation::ListStackResources => CloudFormationRequest::ListStackResources {
             stack_name: form.required("StackName")?,
             next_token: form.optional("NextToken"),
-        }),
-        _ => Err(invalid_action(operation.name(), Service::CloudFormation)),
-    }
+        },
+        _ => return Ok(None),
+    }))
 }
 
-pub(super) fn content(response: &Response) -> String {
+pub(in crate::wire) fn content(response: &Response) -> String {
     match response {
         Response::Stacks(stacks) => list("Stacks", stacks, stack),
         Response::StackResources { resources, next_token } => {

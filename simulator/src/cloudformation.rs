@@ -187,7 +187,7 @@ fn long_form(yaml: &Yaml) -> Result<Value, TemplateError> {
             Value::Object(fields)
         }
         Yaml::Tagged(tag, value) => called(&tag.suffix, long_form(value)?),
-        // saphyr leaves a scalar behind a tag of somebody's own unparsed.
+        // saphyr does not parse a scalar behind a tag that it does not know.
         Yaml::Representation(text, _, Some(tag)) => called(&tag.suffix, text.as_ref().into()),
         other => return unsupported(format!("{other:?}")),
     })

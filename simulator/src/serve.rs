@@ -40,7 +40,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     leave_after: u32,
     /// The heartbeat timeout of the group's hook.
-    // Auto Scaling takes 30 at least; whoever watches a hook time out may want to wait less.
+    // Auto Scaling takes 30 at least. To watch a hook time out, less is better.
     #[arg(long, value_name = "SECONDS", default_value_t = scenario::HEARTBEAT_TIMEOUT.as_secs(), value_parser = value_parser!(u64).range(1..=7200))]
     heartbeat_timeout: u64,
     /// The group is a capacity provider of the cluster with managed draining, so that it has ECS's own hook, too.

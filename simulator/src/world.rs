@@ -20,7 +20,9 @@ mod response;
 mod service;
 mod settings;
 mod spec;
+mod spelled;
 mod task;
+mod terms;
 #[cfg(test)]
 mod tests;
 

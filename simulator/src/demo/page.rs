@@ -100,8 +100,8 @@ impl Recording {
         }
         let died = world.killed().iter().filter(|killed| killed.instance_id == id).count();
         let fate = match (leaves, died, came.len()) {
-            (true, 0, _) => format!("{} at first, none of which died", tell::tasks(at_first)),
-            (_, 1.., _) => format!("{} at first, of which {died} died", tell::tasks(at_first)),
+            (true, 0, _) => format!("{} at first; none died", tell::tasks(at_first)),
+            (_, 1.., _) => format!("{} at first; {died} died", tell::tasks(at_first)),
             (false, 0, 0) => format!("{}, as before", tell::tasks(at_first)),
             (false, 0, count) => format!("{} at first, and {count} more started here", tell::tasks(at_first)),
         };
@@ -129,7 +129,7 @@ fn counted(at: f64, tasks: &Tasks) -> Value {
     })
 }
 
-/// Whether it only tells that somebody looked.
+/// Whether it is a request that only reads.
 fn is_read(what: &What) -> bool {
     matches!(what, What::Request(recorded) if recorded.request.operation().name().starts_with(['D', 'G', 'L']))
 }

@@ -64,7 +64,7 @@ pub(crate) fn clock(elapsed: Duration) -> String {
     format!("{:4.1} s", elapsed.as_secs_f64())
 }
 
-/// What somebody else wrote must not steer the terminal.
+/// Text from outside must not steer the terminal.
 fn printable(line: &str) -> String {
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

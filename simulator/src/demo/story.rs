@@ -99,7 +99,7 @@ fn plot_of_spot(leaving: &[String], drained: bool, notice_age: Duration) -> Stri
     let then = if drained {
         "The function spot-interruption gets the event, drains the host, and stops in time what ECS does not move."
     } else {
-        "Nobody drains the host."
+        "Nothing drains the host."
     };
     format!("{notice} {then}")
 }

@@ -29,7 +29,7 @@ const MAX_LOG_LINE: u64 = 256 * 1024;
 /// How long the end of a killed process may take; the kernel needs none of it.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// Where AWS looks for credentials; made up, for nobody checks signatures.
+/// Where the SDK looks for credentials. They are made up: the simulator does not check signatures.
 const CREDENTIALS: [(&str, &str); 3] = [
     ("AWS_ACCESS_KEY_ID", "ASIAIOSFODNN7EXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),

@@ -96,7 +96,7 @@ async fn a_connection_may_drop_without_an_answer() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_comes_late_and_holds_up_nobody_else() {
+async fn a_slow_answer_comes_late_and_holds_up_no_other() {
     let simulator = simulator();
     let slow = FaultKind::Slow(Duration::from_millis(500));
     simulator.world(|world| world.plan(Fault::times(Operation::ListClusters, 1, slow)));

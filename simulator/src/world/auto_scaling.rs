@@ -16,42 +16,28 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{
-    error::{ApiError, WorldError, exists, unknown},
-    journal::Release,
-    log::{Log, MAX_ENTRIES},
-    present::Present,
-    request::AutoScalingRequest,
-    response::{Response, ScalingActivity},
-    spec::{GroupSpec, HookSpec},
+use super::journal::Release;
+use crate::world::terms::{
+    ApiError, AutoScalingRequest, GroupSpec, HookSpec, Log, Present, Response, ScalingActivity, WorldError, exists,
+    unknown,
 };
-use group::{ActionName, Group, HookUpdate, Instance};
+use group::{ActionName, Group, Instance};
 
 pub use group::SUBNET;
-pub(crate) use way::Arrival;
+pub(crate) use way::{Arrival, Departure};
 
 /// What Auto Scaling has in this account and region.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct AutoScaling {
     groups: BTreeMap<String, Group>,
     tags: BTreeMap<String, BTreeMap<String, String>>,
     instances: BTreeMap<String, Instance>,
     activities: Log<ScalingActivity>,
     /// The lifecycle action events.
-    events: Log<Value>,
+    pub(crate) events: Log<Value>,
 }
 
 impl AutoScaling {
-    pub(crate) fn new() -> AutoScaling {
-        AutoScaling {
-            groups: BTreeMap::new(),
-            tags: BTreeMap::new(),
-            instances: BTreeMap::new(),
-            activities: Log::new(MAX_ENTRIES),
-            events: Log::new(MAX_ENTRIES),
-        }
-    }
-
     pub(crate) fn add_group(&mut self, present: &mut Present, spec: GroupSpec) -> Result<(), WorldError> {
         if self.groups.contains_key(&spec.name) {
             return Err(exists("group", &spec.name));
@@ -115,10 +101,6 @@ impl AutoScaling {
         self.groups.get(group)?.hooks.get(name)
     }
 
-    pub(crate) fn events(&self) -> &Log<Value> {
-        &self.events
-    }
-
     /// The instances of a group.
     fn members(&self, group: &str) -> impl Iterator<Item = &Instance> {
         self.instances.values().filter(move |instance| instance.group == group)
@@ -160,16 +142,11 @@ impl AutoScaling {
                 hook,
                 transition,
                 heartbeat_timeout,
-                default_result,
-                notification_metadata,
+                default_result: result,
+                notification_metadata: metadata,
             } => {
-                let update = HookUpdate {
-                    transition: transition.as_deref(),
-                    heartbeat_timeout: *heartbeat_timeout,
-                    default_result: default_result.as_deref(),
-                    notification_metadata: notification_metadata.as_deref(),
-                };
-                self.put_hook(group, hook, update)
+                let (transition, timeout) = (transition.as_deref(), *heartbeat_timeout);
+                self.put_hook(group, hook, transition, timeout, result.as_deref(), metadata.as_deref())
             }
             AutoScalingRequest::DeleteLifecycleHook { group, hook } => self.delete_hook(present, group, hook),
             AutoScalingRequest::CompleteLifecycleAction { group, hook, instance_id, token, result } => {

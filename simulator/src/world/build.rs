@@ -1,13 +1,8 @@
 //! Building a world: what is there when a story begins.
 
-use super::{
-    deployed::DeployError,
-    ecs::ProviderKind,
-    error::WorldError,
-    parts::World,
-    spec::{CapacityProviderSpec, GroupSpec, HookSpec, HostSpec, ServiceSpec, TaskSpec},
-};
+use super::{deployed::DeployError, ecs::ProviderKind, parts::World};
 use crate::cloudformation::Stack;
+use crate::world::terms::{CapacityProviderSpec, GroupSpec, HookSpec, HostSpec, ServiceSpec, TaskSpec, WorldError};
 
 // ECS developer guide, managed instance draining.
 const MANAGED_DRAINING_HOOK: &str = "ecs-managed-draining-termination-hook";

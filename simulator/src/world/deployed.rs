@@ -9,17 +9,11 @@ mod stacks;
 
 use std::collections::BTreeMap;
 
-use super::{
-    error::{ApiError, WorldError, exists},
-    present::Present,
-    request::AutoScalingRequest,
-    response::StackResource,
-};
+use crate::world::terms::{ApiError, AutoScalingRequest, Present, StackResource, WorldError, exists};
 use crate::{
     cloudformation::{Resource, Stack, TemplateError},
     iam::{Permissions, PolicyError},
 };
-pub(crate) use access::{role_accesses, rule_accesses};
 use resources::{DeployedStack, Role, Rule, hook_of};
 
 /// How many letters and digits a made-up physical name ends with.

@@ -5,32 +5,20 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{
-    error::{WorldError, exists, unknown},
-    present::{Present, whole_seconds},
-};
+use super::spelled::spelled;
+use crate::world::terms::{Present, WorldError, exists, unknown, whole_seconds};
 
 /// From the notice of an interruption until the instance is stopped or terminated.
 // EC2 user guide, "Spot Instance interruption notices".
 pub const SPOT_NOTICE: Duration = Duration::from_secs(120);
 
-/// What becomes of an interrupted Spot Instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in the EC2 user guide, Behavior of Spot Instance interruptions")]
-pub enum SpotAction {
-    Terminate,
-    Stop,
-    Hibernate,
-}
-
-impl SpotAction {
-    /// As EC2 spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SpotAction::Terminate => "terminate",
-            SpotAction::Stop => "stop",
-            SpotAction::Hibernate => "hibernate",
-        }
+spelled! {
+    /// What becomes of an interrupted Spot Instance.
+    #[expect(missing_docs, reason = "as in the EC2 user guide, Behavior of Spot Instance interruptions")]
+    pub enum SpotAction {
+        Terminate = "terminate",
+        Stop = "stop",
+        Hibernate = "hibernate",
     }
 }
 

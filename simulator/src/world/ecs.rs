@@ -19,103 +19,75 @@ mod services;
 
 use std::collections::BTreeMap;
 
-use super::{
-    error::ApiError,
-    log::{Log, MAX_ENTRIES},
-    present::Present,
-    request::EcsRequest,
-    response::{Failure, Response},
-    task::{LastStatus, STOPPED_TASKS_STAY, Task, TaskChange},
+use crate::world::terms::{
+    ApiError, EcsRequest, LastStatus, Log, Present, Response, STOPPED_TASKS_STAY, Task, TaskChange,
 };
+pub(crate) use access::accesses;
+pub(crate) use cluster::ProviderKind;
 use cluster::{CapacityProvider, Cluster};
+pub use container_instance::ContainerInstance;
 use container_instance::EcsHost;
 use ids::DEFAULT_CLUSTER;
 
-pub(crate) use access::accesses;
-pub(crate) use cluster::ProviderKind;
-pub use container_instance::ContainerInstance;
-
 /// What ECS has in this account and region.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Ecs {
     clusters: BTreeMap<String, Cluster>,
     capacity_providers: BTreeMap<String, CapacityProvider>,
     hosts: BTreeMap<String, EcsHost>,
     container_instances: BTreeMap<String, ContainerInstance>,
     tasks: BTreeMap<String, Task>,
-    changes: Log<TaskChange>,
+    pub(crate) changes: Log<TaskChange>,
     /// How many events its services ever told.
     service_events: u64,
 }
 
 impl Ecs {
-    pub(crate) fn new() -> Ecs {
-        Ecs {
-            clusters: BTreeMap::new(),
-            capacity_providers: BTreeMap::new(),
-            hosts: BTreeMap::new(),
-            container_instances: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-            changes: Log::new(MAX_ENTRIES),
-            service_events: 0,
-        }
-    }
-
     pub(crate) fn serve(&mut self, present: &mut Present, request: &EcsRequest) -> Result<Response, ApiError> {
         match request {
             EcsRequest::ListClusters { max_results, next_token } => {
-                self.list_clusters(present, *max_results, next_token.as_deref())
+                self.list_clusters(present, (*max_results, next_token.as_deref()))
             }
             EcsRequest::DescribeClusters { clusters } => self.describe_clusters(present, clusters),
             EcsRequest::DescribeCapacityProviders { capacity_providers, max_results, next_token } => {
                 self.describe_capacity_providers(present, capacity_providers, *max_results, next_token.as_deref())
             }
             EcsRequest::ListContainerInstances { cluster, filter, status, max_results, next_token } => {
-                let cluster = self.cluster(cluster)?;
                 let page = (*max_results, next_token.as_deref());
-                self.list_instances(present, &cluster, filter.as_deref(), status.as_deref(), page)
+                self.list_instances(present, &self.cluster(cluster)?, filter.as_deref(), status.as_deref(), page)
             }
             EcsRequest::DescribeContainerInstances { cluster, container_instances } => {
-                let cluster = self.cluster(cluster)?;
-                self.describe_instances_of(present, &cluster, container_instances)
+                self.describe_instances_of(present, &self.cluster(cluster)?, container_instances)
             }
             EcsRequest::UpdateContainerInstancesState { cluster, container_instances, status } => {
-                let cluster = self.cluster(cluster)?;
-                self.update_state(present, &cluster, container_instances, status)
+                self.update_state(present, &self.cluster(cluster)?, container_instances, status)
             }
             EcsRequest::ListTasks { cluster, container_instance, desired_status, max_results, next_token } => {
-                let cluster = self.cluster(cluster)?;
                 let page = (*max_results, next_token.as_deref());
                 let (instance, desired) = (container_instance.as_deref(), desired_status.as_deref());
-                self.list_tasks(present, &cluster, instance, desired, page)
+                self.list_tasks(present, &self.cluster(cluster)?, instance, desired, page)
             }
             EcsRequest::DescribeTasks { cluster, tasks } => {
-                let cluster = self.cluster(cluster)?;
-                self.describe_tasks(present, &cluster, tasks)
+                self.describe_tasks(present, &self.cluster(cluster)?, tasks)
             }
+            // ECS API reference, GetTaskProtection: cluster is required.
             EcsRequest::GetTaskProtection { cluster: None, .. } => {
-                // ECS API reference, GetTaskProtection: cluster is required.
                 Err(ApiError::invalid_parameter("Cluster cannot be empty."))
             }
             EcsRequest::GetTaskProtection { cluster, tasks } => {
-                let cluster = self.cluster(cluster)?;
-                self.task_protection(present, &cluster, tasks)
+                self.task_protection(present, &self.cluster(cluster)?, tasks)
             }
             EcsRequest::StopTask { cluster, task, reason } => {
-                let cluster = self.cluster(cluster)?;
-                self.stop_task(present, &cluster, task, reason.as_deref())
+                self.stop_task(present, &self.cluster(cluster)?, task, reason.as_deref())
             }
             EcsRequest::DescribeServices { cluster, services } => {
-                let cluster = self.cluster(cluster)?;
-                self.describe_services(present, &cluster, services)
+                self.describe_services(present, &self.cluster(cluster)?, services)
             }
             EcsRequest::PutAttributes { cluster, attributes } => {
-                let cluster = self.cluster(cluster)?;
-                self.put_attributes(&cluster, attributes)
+                self.put_attributes(&self.cluster(cluster)?, attributes)
             }
             EcsRequest::DeleteAttributes { cluster, attributes } => {
-                let cluster = self.cluster(cluster)?;
-                self.delete_attributes(&cluster, attributes)
+                self.delete_attributes(&self.cluster(cluster)?, attributes)
             }
         }
     }
@@ -143,10 +115,6 @@ impl Ecs {
 
     pub(crate) fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.tasks.values()
-    }
-
-    pub(crate) fn changes(&self) -> &Log<TaskChange> {
-        &self.changes
     }
 
     pub(crate) fn container_instances(&self) -> impl Iterator<Item = &ContainerInstance> {
@@ -178,10 +146,5 @@ impl Ecs {
         (self.tasks.get(id))
             .filter(|task| task.cluster == cluster)
             .filter(|task| (task.stopped_at).is_none_or(|at| present.now < at + STOPPED_TASKS_STAY))
-    }
-
-    // ECS developer guide, "API failure reasons".
-    fn missing(&self, present: &Present, kind: &str, cluster: &str, id: &str) -> Failure {
-        Failure { arn: present.settings.arn("ecs", &format!("{kind}/{cluster}/{id}")), reason: "MISSING".to_owned() }
     }
 }

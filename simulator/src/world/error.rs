@@ -6,7 +6,7 @@ pub enum RequestError {
     /// AWS refused.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// No answer came; whether the request had an effect, nobody tells.
+    /// No answer came. The request may have had its effect.
     #[error("the connection was lost")]
     ConnectionLost,
 }
@@ -40,42 +40,23 @@ impl ApiError {
 
 /// Why the world cannot be built or changed like that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say what each member is")]
 pub enum WorldError {
     /// There is nothing of that kind with that name.
     #[error("there is no {kind} {name}")]
-    Unknown {
-        /// What it should be.
-        kind: &'static str,
-        /// Its name or id.
-        name: String,
-    },
+    Unknown { kind: &'static str, name: String },
     /// There is one already.
     #[error("there is a {kind} {name} already")]
-    Exists {
-        /// What it is.
-        kind: &'static str,
-        /// Its name or id.
-        name: String,
-    },
+    Exists { kind: &'static str, name: String },
     /// No host has a slot left for a service's task.
     #[error("no host of cluster {cluster} has room for a task of service {service}")]
-    NoRoom {
-        /// The cluster.
-        cluster: String,
-        /// The service.
-        service: String,
-    },
+    NoRoom { cluster: String, service: String },
     /// The host is gone or about to go.
     #[error("host {0} is terminating")]
     Terminating(String),
     /// An instance in this lifecycle state cannot go that way.
     #[error("instance {instance_id} is {state}")]
-    State {
-        /// Which instance.
-        instance_id: String,
-        /// Its lifecycle state.
-        state: String,
-    },
+    State { instance_id: String, state: String },
 }
 
 pub(crate) fn unknown(kind: &'static str, name: &str) -> WorldError {

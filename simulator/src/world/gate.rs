@@ -7,12 +7,8 @@ pub(crate) mod refusal;
 
 use std::collections::BTreeMap;
 
-use super::{
-    error::ApiError,
-    present::Present,
-    request::{Operation, Request},
-};
 use crate::iam::{Access, Permissions};
+use crate::world::terms::{ApiError, Operation, Present, Request};
 use fault::{Fault, FaultKind};
 use quota::Meters;
 use refusal::{CredentialsFault, credentials_refused, throttled};

@@ -4,12 +4,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    auto_scaling::AutoScaling,
+    auto_scaling::Departure,
     ec2::{SPOT_NOTICE, SpotAction},
-    error::{WorldError, unknown},
     parts::World,
-    present::{Due, Present},
 };
+use crate::world::terms::{Due, WorldError, unknown};
 
 /// The tasks that a host fits which is launched into a warm pool.
 const SLOTS: usize = 10;
@@ -85,7 +84,7 @@ impl World {
     /// Auto Scaling begins to terminate an instance at `now`, to scale in. Answers the events it sends, one for each
     /// termination hook. It is not returned to a warm pool; see [`World::return_to_warm_pool`].
     pub fn scale_in(&mut self, instance_id: &str, now: Timestamp) -> Result<Vec<Value>, WorldError> {
-        self.begin(now, |auto_scaling, present| auto_scaling.scale_in(present, instance_id))
+        self.leave(instance_id, Departure::ScaleIn, now)
     }
 
     /// Auto Scaling begins to terminate an instance at `now`; its scaling activity has this cause.
@@ -95,32 +94,35 @@ impl World {
         cause: &str,
         now: Timestamp,
     ) -> Result<Vec<Value>, WorldError> {
-        self.begin(now, |auto_scaling, present| auto_scaling.scale_in_because(present, instance_id, cause))
+        self.leave(instance_id, Departure::ScaleInBecause(cause), now)
     }
 
     /// A user terminates a retained instance: a new lifecycle action begins. Answers its events.
     pub fn release_retained(&mut self, instance_id: &str, now: Timestamp) -> Result<Vec<Value>, WorldError> {
-        self.begin(now, |auto_scaling, present| auto_scaling.release_retained(present, instance_id))
+        self.leave(instance_id, Departure::ReleaseRetained, now)
     }
 
     /// An instance refresh begins to replace an instance's root volume. Answers the events, one for each termination hook.
     pub fn replace_root_volume(&mut self, instance_id: &str, now: Timestamp) -> Result<Vec<Value>, WorldError> {
-        self.begin(now, |auto_scaling, present| auto_scaling.replace_root_volume(present, instance_id))
+        self.leave(instance_id, Departure::ReplaceRootVolume, now)
     }
 
     /// Auto Scaling scales an instance in, back to its group's warm pool. Answers the events, one for each termination hook.
     pub fn return_to_warm_pool(&mut self, instance_id: &str, now: Timestamp) -> Result<Vec<Value>, WorldError> {
-        self.begin(now, |auto_scaling, present| auto_scaling.return_to_warm_pool(present, instance_id))
+        self.leave(instance_id, Departure::ReturnToWarmPool, now)
     }
 
     /// Auto Scaling terminates an instance of a warm pool. Answers the events, one for each termination hook.
     pub fn terminate_warmed(&mut self, instance_id: &str, now: Timestamp) -> Result<Vec<Value>, WorldError> {
-        self.begin(now, |auto_scaling, present| auto_scaling.terminate_warmed(present, instance_id))
+        self.leave(instance_id, Departure::TerminateWarmed, now)
     }
 
     /// A group is deleted by force. Its lifecycle actions end, and every instance in it is terminated.
     pub fn delete_group(&mut self, name: &str, now: Timestamp) -> Result<(), WorldError> {
-        self.begin(now, |auto_scaling, present| auto_scaling.delete_group(present, name))
+        self.advance(now);
+        self.auto_scaling.delete_group(&mut self.present, name)?;
+        self.settle();
+        Ok(())
     }
 
     /// Auto Scaling launches an instance into a group's warm pool; it is in no cluster. Answers the events, one for each
@@ -136,7 +138,9 @@ impl World {
         self.ec2.launch(instance_id)?;
         self.ecs.add_host(instance_id, SLOTS);
         self.auto_scaling.add_instance(instance_id, group.to_owned());
-        self.begin(now, |auto_scaling, present| auto_scaling.launch_into_warm_pool(present, instance_id))
+        let events = self.auto_scaling.launch_into_warm_pool(&mut self.present, instance_id)?;
+        self.settle();
+        Ok(events)
     }
 
     /// Auto Scaling takes an instance out of the warm pool, into service at once. A launch hook does not hold it here.
@@ -159,15 +163,11 @@ impl World {
         Ok(())
     }
 
-    /// Auto Scaling begins something at `now`, and what is due at once happens.
-    fn begin<T>(
-        &mut self,
-        now: Timestamp,
-        begin: impl FnOnce(&mut AutoScaling, &mut Present) -> Result<T, WorldError>,
-    ) -> Result<T, WorldError> {
+    /// An instance begins to leave at `now`, and what is due at once happens.
+    fn leave(&mut self, instance_id: &str, departure: Departure<'_>, now: Timestamp) -> Result<Vec<Value>, WorldError> {
         self.advance(now);
-        let begun = begin(&mut self.auto_scaling, &mut self.present)?;
+        let events = self.auto_scaling.leave(&mut self.present, instance_id, departure)?;
         self.settle();
-        Ok(begun)
+        Ok(events)
     }
 }

@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{
-    log::{Log, MAX_ENTRIES},
-    request::{Operation, Request},
-    spec::ActionResult,
-    task::LastStatus,
-};
 use crate::iam::Access;
+use crate::world::terms::{ActionResult, LastStatus, Log, Operation, Request};
 
 /// What happened so far.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Journal {
     pub(crate) requests: Log<Recorded>,
     pub(crate) denied: Log<Denied>,
@@ -24,17 +19,6 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn new() -> Journal {
-        Journal {
-            requests: Log::new(MAX_ENTRIES),
-            denied: Log::new(MAX_ENTRIES),
-            releases: Vec::new(),
-            hook_timeouts: Vec::new(),
-            killed: Vec::new(),
-            counts: BTreeMap::new(),
-        }
-    }
-
     pub(crate) fn record(&mut self, request: Recorded) {
         *self.counts.entry(request.request.operation()).or_default() += 1;
         self.requests.push(request);

@@ -11,11 +11,13 @@ pub(crate) struct Log<T> {
     dropped: usize,
 }
 
-impl<T> Log<T> {
-    pub(crate) fn new(limit: usize) -> Log<T> {
-        Log { entries: Vec::new(), limit, dropped: 0 }
+impl<T> Default for Log<T> {
+    fn default() -> Log<T> {
+        Log { entries: Vec::new(), limit: MAX_ENTRIES, dropped: 0 }
     }
+}
 
+impl<T> Log<T> {
     pub(crate) fn push(&mut self, entry: T) {
         if self.entries.len() >= self.limit {
             let half = self.limit.div_ceil(2);
@@ -57,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_oldest_half_goes_and_positions_stay() {
-        let mut log = Log::new(4);
+        let mut log = Log { limit: 4, ..Log::default() };
         for entry in 0..5 {
             log.push(entry);
         }

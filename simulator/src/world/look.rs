@@ -8,11 +8,8 @@ use super::{
     ecs::ContainerInstance,
     journal::{Denied, HookTimeout, Killed, Recorded, Release},
     parts::World,
-    request::Operation,
-    settings::Settings,
-    spec::HookSpec,
-    task::{LastStatus, Task, TaskChange},
 };
+use crate::world::terms::{HookSpec, LastStatus, Operation, Settings, Task, TaskChange};
 
 /// An EC2 host as it stands.
 #[derive(Debug, Clone)]
@@ -121,12 +118,12 @@ impl World {
     /// The lifecycle action events after the first `seen` that ever were: those that a call answered, and those of what
     /// Auto Scaling began by itself.
     pub fn lifecycle_events_since(&self, seen: usize) -> &[Value] {
-        self.auto_scaling.events().since(seen)
+        self.auto_scaling.events.since(seen)
     }
 
     /// How many lifecycle action events there ever were.
     pub fn lifecycle_event_count(&self) -> usize {
-        self.auto_scaling.events().total()
+        self.auto_scaling.events.total()
     }
 
     /// The physical id of a stack's resource.
@@ -176,11 +173,11 @@ impl World {
 
     /// The changes of tasks after the first `seen` that ever were.
     pub fn task_changes_since(&self, seen: usize) -> &[TaskChange] {
-        self.ecs.changes().since(seen)
+        self.ecs.changes.since(seen)
     }
 
     /// How many changes of tasks there ever were.
     pub fn task_change_count(&self) -> usize {
-        self.ecs.changes().total()
+        self.ecs.changes.total()
     }
 }

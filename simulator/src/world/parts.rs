@@ -9,9 +9,8 @@ use super::{
     ecs::Ecs,
     gate::Gate,
     journal::{Journal, Killed},
-    present::{Due, Present},
-    settings::Settings,
 };
+use crate::world::terms::{Due, Present, Settings};
 
 /// More steps at one instant than any world takes; a cycle in the model would never end otherwise.
 const MAX_STEPS_AT_ONCE: usize = 10_000_000;
@@ -36,11 +35,11 @@ impl World {
         World {
             present: Present::new(start, settings),
             ec2: Ec2::default(),
-            ecs: Ecs::new(),
-            auto_scaling: AutoScaling::new(),
+            ecs: Ecs::default(),
+            auto_scaling: AutoScaling::default(),
             deployed: Deployed::default(),
             gate: Gate::default(),
-            journal: Journal::new(),
+            journal: Journal::default(),
         }
     }
 

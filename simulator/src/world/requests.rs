@@ -5,18 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    deployed, ecs,
-    error::{ApiError, RequestError},
-    gate::{
-        fault::{Fault, FaultKind},
-        refusal::{CredentialsFault, access_denied, server_error, throttled},
-    },
+    ecs,
+    gate::fault::{Fault, FaultKind},
+    gate::refusal::{CredentialsFault, access_denied, server_error, throttled},
     journal::{Denied, Outcome, Recorded},
     parts::World,
-    request::Request,
-    response::{Reply, Response},
 };
 use crate::iam::{Access, Permissions};
+use crate::world::terms::{ApiError, Reply, Request, RequestError, Response};
 
 impl World {
     /// From now on `client` may do what its policies allow, and no more. A client that is never named here may do
@@ -99,8 +95,8 @@ impl World {
             Request::Ecs(request) => ecs::accesses(settings, request),
             Request::AutoScaling(request) => self.auto_scaling.accesses(request),
             Request::CloudFormation(request) => self.deployed.stack_accesses(settings, request),
-            Request::EventBridge(request) => deployed::rule_accesses(settings, request),
-            Request::Iam(request) => deployed::role_accesses(request),
+            Request::EventBridge(request) => self.deployed.rule_accesses(settings, request),
+            Request::Iam(request) => self.deployed.role_accesses(request),
         };
         for access in &mut accesses {
             access.context.push(("aws:RequestedRegion".to_owned(), settings.region.clone()));

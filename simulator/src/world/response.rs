@@ -22,103 +22,44 @@ pub struct Reply {
 
 /// The answer to a request that was not refused.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "members as in the AWS API references; without a next token it is the last page")]
 pub enum Response {
     /// ListClusters, ListContainerInstances and ListTasks.
-    Arns {
-        /// One page of them.
-        arns: Vec<String>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    Arns { arns: Vec<String>, next_token: Option<String> },
     /// DescribeClusters.
-    Clusters {
-        /// Those that were found.
-        clusters: Vec<ClusterDescription>,
-        /// Those that were not.
-        failures: Vec<Failure>,
-    },
+    Clusters { clusters: Vec<ClusterDescription>, failures: Vec<Failure> },
     /// DescribeCapacityProviders.
     CapacityProviders {
-        /// One page of those that were found.
         capacity_providers: Vec<CapacityProviderDescription>,
-        /// Those that were not.
         failures: Vec<Failure>,
-        /// Absent on the last page.
         next_token: Option<String>,
     },
     /// DescribeContainerInstances and UpdateContainerInstancesState.
-    ContainerInstances {
-        /// Those that were found.
-        container_instances: Vec<ContainerInstanceDescription>,
-        /// Those that were not.
-        failures: Vec<Failure>,
-    },
+    ContainerInstances { container_instances: Vec<ContainerInstanceDescription>, failures: Vec<Failure> },
     /// DescribeTasks.
-    Tasks {
-        /// Those that were found.
-        tasks: Vec<TaskDescription>,
-        /// Those that were not.
-        failures: Vec<Failure>,
-    },
+    Tasks { tasks: Vec<TaskDescription>, failures: Vec<Failure> },
     /// GetTaskProtection.
-    TaskProtection {
-        /// Those that were found and can be protected.
-        protected_tasks: Vec<ProtectedTask>,
-        /// Those that were not, or cannot.
-        failures: Vec<Failure>,
-    },
+    TaskProtection { protected_tasks: Vec<ProtectedTask>, failures: Vec<Failure> },
     /// StopTask.
     Task(Box<TaskDescription>),
     /// DescribeServices.
-    Services {
-        /// Those that were found.
-        services: Vec<ServiceDescription>,
-        /// Those that were not.
-        failures: Vec<Failure>,
-    },
+    Services { services: Vec<ServiceDescription>, failures: Vec<Failure> },
     /// PutAttributes and DeleteAttributes.
     Attributes(Vec<Attribute>),
     /// DescribeAutoScalingInstances.
-    AutoScalingInstances {
-        /// One page of them.
-        instances: Vec<AutoScalingInstance>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    AutoScalingInstances { instances: Vec<AutoScalingInstance>, next_token: Option<String> },
     /// DescribeAutoScalingGroups.
-    AutoScalingGroups {
-        /// One page of them.
-        groups: Vec<AutoScalingGroup>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    AutoScalingGroups { groups: Vec<AutoScalingGroup>, next_token: Option<String> },
     /// DescribeLifecycleHooks.
     LifecycleHooks(Vec<LifecycleHook>),
     /// DescribeScalingActivities.
-    ScalingActivities {
-        /// One page of them.
-        activities: Vec<ScalingActivity>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    ScalingActivities { activities: Vec<ScalingActivity>, next_token: Option<String> },
     /// DescribeWarmPool.
-    WarmPool {
-        /// One page of its instances.
-        instances: Vec<AutoScalingInstance>,
-        /// None when the group has no warm pool.
-        configuration: Option<WarmPoolSpec>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    WarmPool { instances: Vec<AutoScalingInstance>, configuration: Option<WarmPoolSpec>, next_token: Option<String> },
     /// DescribeStacks.
     Stacks(Vec<StackDescription>),
     /// ListStackResources.
-    StackResources {
-        /// One page of them.
-        resources: Vec<StackResource>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    StackResources { resources: Vec<StackResource>, next_token: Option<String> },
     /// DescribeRule.
     Rule(Box<RuleDescription>),
     /// ListTargetsByRule.

@@ -1,6 +1,8 @@
 //! What a world is made of: clusters, groups, hosts, services and tasks as a test describes them.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::time::Duration;
+
+use super::spelled::spelled;
 
 /// An Auto Scaling group.
 #[derive(Debug, Clone, Default)]
@@ -24,25 +26,17 @@ pub struct WarmPoolSpec {
     pub reuse_on_scale_in: bool,
 }
 
-/// What the instances of a warm pool are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in the Auto Scaling API reference, PutWarmPool, PoolState")]
-pub enum WarmPoolState {
-    Running,
-    Stopped,
-    Hibernated,
+spelled! {
+    /// What the instances of a warm pool are.
+    #[expect(missing_docs, reason = "as in the Auto Scaling API reference, PutWarmPool, PoolState")]
+    pub enum WarmPoolState {
+        Running = "Running",
+        Stopped = "Stopped",
+        Hibernated = "Hibernated",
+    }
 }
 
 impl WarmPoolState {
-    /// As Auto Scaling spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            WarmPoolState::Running => "Running",
-            WarmPoolState::Stopped => "Stopped",
-            WarmPoolState::Hibernated => "Hibernated",
-        }
-    }
-
     /// The lifecycle state of such an instance.
     pub fn lifecycle_state(self) -> &'static str {
         match self {
@@ -107,59 +101,23 @@ impl Default for HookSpec {
     }
 }
 
-/// The transition a lifecycle hook holds up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transition {
-    /// The instance is about to be terminated.
-    Terminating,
-    /// The instance was launched.
-    Launching,
-}
-
-impl Transition {
-    /// As Auto Scaling spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Transition::Terminating => "autoscaling:EC2_INSTANCE_TERMINATING",
-            Transition::Launching => "autoscaling:EC2_INSTANCE_LAUNCHING",
-        }
+spelled! {
+    /// The transition a lifecycle hook holds up.
+    pub enum Transition {
+        /// The instance is about to be terminated.
+        Terminating = "autoscaling:EC2_INSTANCE_TERMINATING",
+        /// The instance was launched.
+        Launching = "autoscaling:EC2_INSTANCE_LAUNCHING",
     }
 }
 
-/// How a lifecycle action ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActionResult {
-    /// Ends this action.
-    Continue,
-    /// Ends every action of the instance, and may keep it.
-    Abandon,
-}
-
-impl ActionResult {
-    /// As Auto Scaling spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ActionResult::Continue => "CONTINUE",
-            ActionResult::Abandon => "ABANDON",
-        }
-    }
-}
-
-impl fmt::Display for ActionResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ActionResult {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<ActionResult, ()> {
-        match text {
-            "CONTINUE" => Ok(ActionResult::Continue),
-            "ABANDON" => Ok(ActionResult::Abandon),
-            _ => Err(()),
-        }
+spelled! {
+    /// How a lifecycle action ends.
+    pub enum ActionResult {
+        /// Ends this action.
+        Continue = "CONTINUE",
+        /// Ends every action of the instance, and may keep it.
+        Abandon = "ABANDON",
     }
 }
 

@@ -1,70 +1,36 @@
 //! Tasks, and the way of one task from placement to STOPPED.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
+
+use super::spelled::spelled;
 
 /// How long a stopped task stays listed and described.
 // ECS API reference, DescribeTasks: stopped tasks "appear in the returned results for at least one hour".
 pub const STOPPED_TASKS_STAY: Duration = Duration::from_hours(1);
 
-/// The status a task really is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "as in the ECS developer guide, Task lifecycle")]
-pub enum LastStatus {
-    Provisioning,
-    Pending,
-    Activating,
-    Running,
-    Deactivating,
-    Stopping,
-    Deprovisioning,
-    Stopped,
-}
-
-impl LastStatus {
-    /// As ECS spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LastStatus::Provisioning => "PROVISIONING",
-            LastStatus::Pending => "PENDING",
-            LastStatus::Activating => "ACTIVATING",
-            LastStatus::Running => "RUNNING",
-            LastStatus::Deactivating => "DEACTIVATING",
-            LastStatus::Stopping => "STOPPING",
-            LastStatus::Deprovisioning => "DEPROVISIONING",
-            LastStatus::Stopped => "STOPPED",
-        }
+spelled! {
+    /// The status a task really is in.
+    #[expect(missing_docs, reason = "as in the ECS developer guide, Task lifecycle")]
+    pub enum LastStatus {
+        Provisioning = "PROVISIONING",
+        Pending = "PENDING",
+        Activating = "ACTIVATING",
+        Running = "RUNNING",
+        Deactivating = "DEACTIVATING",
+        Stopping = "STOPPING",
+        Deprovisioning = "DEPROVISIONING",
+        Stopped = "STOPPED",
     }
 }
 
-impl fmt::Display for LastStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The status ECS wants a task to be in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in the ECS developer guide, Task lifecycle")]
-pub enum DesiredStatus {
-    Running,
-    Stopped,
-}
-
-impl DesiredStatus {
-    /// As ECS spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            DesiredStatus::Running => "RUNNING",
-            DesiredStatus::Stopped => "STOPPED",
-        }
-    }
-}
-
-impl fmt::Display for DesiredStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+spelled! {
+    /// The status ECS wants a task to be in.
+    #[expect(missing_docs, reason = "as in the ECS developer guide, Task lifecycle")]
+    pub enum DesiredStatus {
+        Running = "RUNNING",
+        Stopped = "STOPPED",
     }
 }
 
@@ -80,7 +46,7 @@ pub enum Owner {
         /// Whether it is a daemon.
         daemon: bool,
     },
-    /// Nobody: it was run by hand or by a schedule.
+    /// No service: a person or a schedule ran it.
     Standalone {
         /// Its task definition's family.
         family: String,
@@ -146,6 +112,19 @@ impl Task {
         match &self.owner {
             Owner::Service { name, .. } => Some(name),
             Owner::Standalone { .. } => None,
+        }
+    }
+
+    /// That it was `from` and is now what it is.
+    pub(crate) fn changed(&self, from: LastStatus, at: Timestamp) -> TaskChange {
+        TaskChange {
+            at,
+            task: self.id.clone(),
+            group: self.group(),
+            instance_id: self.instance_id.clone(),
+            from,
+            to: self.last_status,
+            desired: self.desired_status,
         }
     }
 
@@ -249,7 +228,7 @@ pub(crate) struct Timing {
 pub(crate) enum StopCause<'a> {
     /// Its service wants it to.
     Scheduler,
-    /// Somebody called StopTask.
+    /// A client called StopTask.
     User(Option<&'a str>),
     /// Its containers ended by themselves.
     Exited,

@@ -167,7 +167,7 @@ fn introduction_fits(parameters: &Parameters) {
 }
 
 #[test]
-fn a_story_whose_host_nobody_releases_is_over_with_the_answer() {
+fn a_story_whose_host_is_not_released_is_over_with_the_answer() {
     let (world, _) = scaled_in(Duration::from_secs(300));
     assert!(is_over(&world, &leaving(), true));
     assert!(!is_over(&world, &leaving(), false));

@@ -1,10 +1,9 @@
 //! What Auto Scaling's requests ask a client's policies about.
 
-use super::{
-    super::{gate::access::access, request::AutoScalingRequest},
-    AutoScaling,
-};
+use super::super::gate::access::access;
+use super::AutoScaling;
 use crate::iam::Access;
+use crate::world::terms::AutoScalingRequest;
 
 impl AutoScaling {
     // Service Authorization Reference, "Actions, resources, and condition keys" for EC2 Auto Scaling: an operation's

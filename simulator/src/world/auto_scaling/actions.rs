@@ -1,15 +1,11 @@
 //! Lifecycle actions: their timeouts, heartbeats and completion.
 
+use super::super::journal::{HookTimeout, Release};
 use super::{
-    super::{
-        error::ApiError,
-        journal::{HookTimeout, Release},
-        present::{Due, Present, later},
-        spec::{ActionResult, HookSpec},
-    },
     AutoScaling,
     group::{Action, ActionName, Ending, global_timeout},
 };
+use crate::world::terms::{ActionResult, ApiError, Due, HookSpec, Present, later};
 
 impl AutoScaling {
     /// CompleteLifecycleAction. Answers what is told of it afterwards, without the tasks.
@@ -89,9 +85,7 @@ impl AutoScaling {
 
     // Auto Scaling user guide: ABANDON also ends the other hooks' wait.
     pub(crate) fn end_action(&mut self, present: &mut Present, instance_id: &str, hook: &str, ending: Ending) {
-        let Some(action) = self.take_action(present, instance_id, hook) else {
-            return;
-        };
+        let Some(action) = self.take_action(present, instance_id, hook) else { return };
         if ending.result == ActionResult::Abandon {
             self.end_actions(present, instance_id);
         }

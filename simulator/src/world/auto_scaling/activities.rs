@@ -6,15 +6,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    super::{
-        error::ApiError,
-        present::Present,
-        response::{Response, ScalingActivity},
-    },
     AutoScaling,
     group::{Group, SUBNET},
     limits::{no_group, page, records},
 };
+use crate::world::terms::{ApiError, Present, Response, ScalingActivity};
 
 /// How long they are told of.
 // Auto Scaling API reference, DescribeScalingActivities: "Only activities started within the last six weeks can be returned".

@@ -3,84 +3,63 @@
 use serde_json::Value;
 
 use super::{
-    super::{
-        error::{WorldError, unknown},
-        present::{Present, whole_seconds},
-        spec::{WarmPoolSpec, WarmPoolState},
-    },
     AutoScaling,
     lifecycle::user_request_cause,
-    way::{Arrival, Way},
+    way::{Arrival, Departure, Way},
 };
+use crate::world::terms::{Present, WarmPoolSpec, WarmPoolState, WorldError, unknown, whole_seconds};
 
 impl AutoScaling {
-    pub(crate) fn scale_in(&mut self, present: &mut Present, instance_id: &str) -> Result<Vec<Value>, WorldError> {
-        let cause = self.scale_in_cause(present, instance_id, "was selected for termination.");
-        self.scale_in_because(present, instance_id, &cause)
-    }
-
-    pub(crate) fn scale_in_because(
+    /// Auto Scaling takes an instance away. Answers the events of the hooks that hold it.
+    pub(crate) fn leave(
         &mut self,
         present: &mut Present,
         instance_id: &str,
-        cause: &str,
+        departure: Departure<'_>,
     ) -> Result<Vec<Value>, WorldError> {
-        self.group_of(instance_id)?;
-        if !self.is_in_service(instance_id) {
-            return Err(WorldError::Terminating(instance_id.to_owned()));
-        }
-        self.depart(present, instance_id, Way::Terminate, cause)
-    }
-
-    /// A user terminates a retained instance: a new lifecycle action begins.
-    pub(crate) fn release_retained(
-        &mut self,
-        present: &mut Present,
-        instance_id: &str,
-    ) -> Result<Vec<Value>, WorldError> {
-        let way = match self.lifecycle_state(instance_id) {
-            Some("Terminating:Retained") => Way::Terminate,
-            Some("Warmed:Pending:Retained" | "Warmed:Terminating:Retained") => Way::TerminateWarmed,
-            _ => return Err(self.not_so(instance_id)),
+        let is_in_service = self.is_in_service(instance_id);
+        let (fits, way, cause) = match departure {
+            Departure::ScaleIn | Departure::ScaleInBecause(_) => {
+                self.group_of(instance_id)?;
+                if !is_in_service {
+                    return Err(WorldError::Terminating(instance_id.to_owned()));
+                }
+                let cause = match departure {
+                    Departure::ScaleInBecause(cause) => cause.to_owned(),
+                    _ => self.scale_in_cause(present, instance_id, "was selected for termination."),
+                };
+                (true, Way::Terminate, cause)
+            }
+            Departure::ReleaseRetained => {
+                let (is_retained, way) = match self.lifecycle_state(instance_id) {
+                    Some("Warmed:Pending:Retained" | "Warmed:Terminating:Retained") => (true, Way::TerminateWarmed),
+                    state => (state == Some("Terminating:Retained"), Way::Terminate),
+                };
+                (is_retained, way, user_request_cause(present, instance_id))
+            }
+            Departure::ReplaceRootVolume => {
+                self.group_of(instance_id)?;
+                // Recorded of a refresh that replaces the instances.
+                let cause = format!(
+                    "At {} an instance was taken out of service in response to an instance refresh.",
+                    whole_seconds(present.now)
+                );
+                (is_in_service, Way::ReplaceRootVolume, cause)
+            }
+            Departure::ReturnToWarmPool => {
+                self.pool_of(instance_id)?;
+                // Recorded.
+                let cause = self.scale_in_cause(present, instance_id, "was selected for scale in to warm pool.");
+                (is_in_service, Way::ReturnToWarmPool, cause)
+            }
+            Departure::TerminateWarmed => {
+                (self.is_warmed(instance_id), Way::TerminateWarmed, user_request_cause(present, instance_id))
+            }
         };
-        self.depart(present, instance_id, way, &user_request_cause(present, instance_id))
-    }
-
-    // Auto Scaling user guide, "Replace root volumes during instance refresh".
-    pub(crate) fn replace_root_volume(
-        &mut self,
-        present: &mut Present,
-        instance_id: &str,
-    ) -> Result<Vec<Value>, WorldError> {
-        self.group_of(instance_id)?;
-        self.check_in_service(instance_id)?;
-        // Recorded of a refresh that replaces the instances.
-        let cause = format!(
-            "At {} an instance was taken out of service in response to an instance refresh.",
-            whole_seconds(present.now)
-        );
-        self.depart(present, instance_id, Way::ReplaceRootVolume, &cause)
-    }
-
-    pub(crate) fn return_to_warm_pool(
-        &mut self,
-        present: &mut Present,
-        instance_id: &str,
-    ) -> Result<Vec<Value>, WorldError> {
-        self.pool_of(instance_id)?;
-        self.check_in_service(instance_id)?;
-        // Recorded.
-        let cause = self.scale_in_cause(present, instance_id, "was selected for scale in to warm pool.");
-        self.depart(present, instance_id, Way::ReturnToWarmPool, &cause)
-    }
-
-    pub(crate) fn terminate_warmed(
-        &mut self,
-        present: &mut Present,
-        instance_id: &str,
-    ) -> Result<Vec<Value>, WorldError> {
-        self.check_warmed(instance_id)?;
-        self.depart(present, instance_id, Way::TerminateWarmed, &user_request_cause(present, instance_id))
+        if !fits {
+            return Err(self.not_so(instance_id));
+        }
+        self.depart(present, instance_id, way, &cause)
     }
 
     /// A new instance, in no cluster, is launched into its group's warm pool.
@@ -96,7 +75,9 @@ impl AutoScaling {
 
     /// Takes an instance out of the warm pool, into service at once. A launch hook does not hold it here.
     pub(crate) fn launch_from_warm_pool(&mut self, present: &mut Present, instance_id: &str) -> Result<(), WorldError> {
-        self.check_warmed(instance_id)?;
+        if !self.is_warmed(instance_id) {
+            return Err(self.not_so(instance_id));
+        }
         let group = self.group_of(instance_id)?.clone();
         // Assumed, both sentences.
         let cause = format!("At {} an instance was taken out of the warm pool.", whole_seconds(present.now));
@@ -132,15 +113,10 @@ impl AutoScaling {
         group.warm_pool.ok_or_else(|| unknown("warm pool of group", &group.name))
     }
 
-    fn check_warmed(&self, instance_id: &str) -> Result<(), WorldError> {
+    fn is_warmed(&self, instance_id: &str) -> bool {
         let states = [WarmPoolState::Running, WarmPoolState::Stopped, WarmPoolState::Hibernated];
         let state = self.lifecycle_state(instance_id);
-        let is_warmed = state.is_some_and(|is| states.iter().any(|state| state.lifecycle_state() == is));
-        is_warmed.then_some(()).ok_or_else(|| self.not_so(instance_id))
-    }
-
-    fn check_in_service(&self, instance_id: &str) -> Result<(), WorldError> {
-        self.is_in_service(instance_id).then_some(()).ok_or_else(|| self.not_so(instance_id))
+        state.is_some_and(|is| states.iter().any(|state| state.lifecycle_state() == is))
     }
 
     fn is_in_service(&self, instance_id: &str) -> bool {

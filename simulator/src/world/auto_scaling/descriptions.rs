@@ -1,15 +1,11 @@
 //! Groups, instances, hooks and warm pools, described.
 
 use super::{
-    super::{
-        error::ApiError,
-        present::Present,
-        response::{AutoScalingGroup, AutoScalingInstance, LifecycleHook, Response},
-    },
     AutoScaling,
     group::{Group, Instance, global_timeout},
     limits::{no_group, page, records},
 };
+use crate::world::terms::{ApiError, AutoScalingGroup, AutoScalingInstance, LifecycleHook, Present, Response};
 
 // Auto Scaling API reference, DescribeAutoScalingInstances: "You can specify up to 50 IDs"; MaxRecords "The default value is 50 and the maximum value is 50".
 const MAX_INSTANCE_IDS: usize = 50;

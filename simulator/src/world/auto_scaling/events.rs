@@ -2,15 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    super::{
-        present::{Present, whole_seconds},
-        spec::{HookSpec, Transition},
-    },
-    AutoScaling,
-    group::Group,
-    way::Way,
-};
+use super::{AutoScaling, group::Group, way::Way};
+use crate::world::terms::{HookSpec, Present, Transition, whole_seconds};
 
 impl AutoScaling {
     // Auto Scaling user guide, "EventBridge event reference"; `Action` and the whole seconds are recorded.

@@ -4,10 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{
-    super::spec::{ActionResult, HookSpec, WarmPoolSpec},
-    way::Journey,
-};
+use super::way::Journey;
+use crate::world::terms::{ActionResult, HookSpec, WarmPoolSpec};
 
 /// The longest an instance can be held in a wait state, however many heartbeats come.
 // Auto Scaling user guide, lifecycle hooks: 48 hours or 100 times the heartbeat timeout, whichever is smaller.
@@ -27,15 +25,6 @@ pub(crate) struct Group {
     pub(crate) warm_pool: Option<WarmPoolSpec>,
     /// Whether an instance stays when its termination is abandoned.
     pub(crate) retains_on_abandon: bool,
-}
-
-/// What PutLifecycleHook says of a hook; what is left out keeps its value, or has its default in a new hook.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct HookUpdate<'a> {
-    pub(crate) transition: Option<&'a str>,
-    pub(crate) heartbeat_timeout: Option<i32>,
-    pub(crate) default_result: Option<&'a str>,
-    pub(crate) notification_metadata: Option<&'a str>,
 }
 
 /// An instance of a group.

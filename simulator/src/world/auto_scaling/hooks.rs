@@ -3,16 +3,11 @@
 use std::time::Duration;
 
 use super::{
-    super::{
-        error::ApiError,
-        present::Present,
-        response::Response,
-        spec::{ActionResult, HookSpec, Transition},
-    },
     AutoScaling,
-    group::{Ending, Group, HookUpdate},
+    group::{Ending, Group},
     limits::no_group,
 };
+use crate::world::terms::{ActionResult, ApiError, HookSpec, Present, Response, Transition};
 
 // Auto Scaling API reference, PutLifecycleHook: "the range is from 30 to 7200 seconds. The default value is 3600 seconds".
 const MIN_HEARTBEAT_TIMEOUT: i32 = 30;
@@ -27,14 +22,26 @@ const MAX_METADATA: usize = 4_000;
 const MAX_HOOKS: usize = 50;
 
 impl AutoScaling {
-    /// PutLifecycleHook. Actions that wait on the hook already go on as they began.
-    pub(crate) fn put_hook(&mut self, group: &str, hook: &str, update: HookUpdate<'_>) -> Result<Response, ApiError> {
+    /// PutLifecycleHook: what is left out keeps its value, or has its default in a new hook. Actions that wait on the hook
+    /// already go on as they began.
+    pub(crate) fn put_hook(
+        &mut self,
+        group: &str,
+        hook: &str,
+        transition: Option<&str>,
+        heartbeat_timeout: Option<i32>,
+        default_result: Option<&str>,
+        notification_metadata: Option<&str>,
+    ) -> Result<Response, ApiError> {
         check_name(hook)?;
         let group = self.group_mut(group)?;
         let count = group.hooks.len();
         let existing = group.hooks.get(hook);
         let is_new = existing.is_none();
-        let transition = update.transition.map(read_transition).transpose()?;
+        let read = |text: &str| {
+            text.parse().map_err(|()| ApiError::validation(format!("Invalid lifecycle transition: {text}")))
+        };
+        let transition = transition.map(read).transpose()?;
         let mut put = match (existing, transition) {
             (Some(existing), _) => existing.clone(),
             (None, Some(transition)) => HookSpec {
@@ -51,14 +58,14 @@ impl AutoScaling {
             return Err(ApiError::new("LimitExceeded", format!("At most {MAX_HOOKS} lifecycle hooks for each group")));
         }
         put.transition = transition.unwrap_or(put.transition);
-        if let Some(seconds) = update.heartbeat_timeout {
+        if let Some(seconds) = heartbeat_timeout {
             put.heartbeat_timeout = read_timeout(seconds)?;
         }
-        if let Some(result) = update.default_result {
+        if let Some(result) = default_result {
             put.default_result =
                 result.parse().map_err(|()| ApiError::validation(format!("Invalid default result: {result}")))?;
         }
-        if let Some(metadata) = update.notification_metadata {
+        if let Some(metadata) = notification_metadata {
             check_metadata(metadata)?;
             put.notification_metadata = Some(metadata.to_owned());
         }
@@ -106,13 +113,6 @@ fn check_metadata(metadata: &str) -> Result<(), ApiError> {
     let fits = (1..=MAX_METADATA).contains(&metadata.len())
         && metadata.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='~'));
     if fits { Ok(()) } else { Err(ApiError::validation("Invalid notification metadata")) }
-}
-
-fn read_transition(text: &str) -> Result<Transition, ApiError> {
-    [Transition::Terminating, Transition::Launching]
-        .into_iter()
-        .find(|transition| transition.as_str() == text)
-        .ok_or_else(|| ApiError::validation(format!("Invalid lifecycle transition: {text}")))
 }
 
 fn read_timeout(seconds: i32) -> Result<Duration, ApiError> {

@@ -5,15 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    super::{
-        error::{WorldError, unknown},
-        present::{Due, Present, later, whole_seconds},
-        spec::{ActionResult, HookSpec},
-    },
     AutoScaling,
     group::{Ending, Group},
     way::{Arrival, Fate, Journey, Stage, Way},
 };
+use crate::world::terms::{ActionResult, Due, HookSpec, Present, WorldError, later, unknown, whole_seconds};
 
 /// From an ABANDON until the instance is in the state that it stays in.
 // Recorded: it still waits 0.02 to 0.16 s after the answer; 0.1 to 0.25 s on its way into a warm pool.
@@ -55,9 +51,7 @@ impl AutoScaling {
     }
 
     fn terminate_with_group(&mut self, present: &mut Present, instance_id: &str, group: &Group) {
-        let Some(instance) = self.instances.get(instance_id) else {
-            return;
-        };
+        let Some(instance) = self.instances.get(instance_id) else { return };
         let way = if instance.is_in_warm_pool() { Way::TerminateWarmed } else { Way::Terminate };
         match instance.journey.filter(|journey| journey.way == way) {
             Some(Journey { stage: Stage::Proceeding, .. }) => {}
@@ -89,7 +83,7 @@ impl AutoScaling {
         let Journey { way, stage, activity, .. } = self.journey(instance_id)?;
         match stage {
             Stage::Begun => {
-                self.set_lifecycle_state(instance_id, way.waits());
+                self.set_lifecycle_state(instance_id, way.states().waits);
                 self.hold_activity(activity, way.held_status());
                 self.enter_stage(present, instance_id, Stage::Held, None);
                 None
@@ -97,7 +91,7 @@ impl AutoScaling {
             Stage::Held => None,
             Stage::Proceeding => self.arrive(present, instance_id, way),
             Stage::Retaining => {
-                self.set_lifecycle_state(instance_id, way.retained());
+                self.set_lifecycle_state(instance_id, way.states().retained);
                 self.end_journey(present, instance_id);
                 None
             }
@@ -123,9 +117,7 @@ impl AutoScaling {
 
     /// No hook holds an instance any more.
     pub(crate) fn let_go(&mut self, present: &mut Present, instance_id: &str, token: &str, ending: Ending) {
-        let Some(Journey { way, activity, .. }) = self.journey(instance_id) else {
-            return;
-        };
+        let Some(Journey { way, activity, .. }) = self.journey(instance_id) else { return };
         match way.fate(ending.result, self.retains(instance_id)) {
             Fate::Proceeds => self.proceed(present, instance_id, way),
             Fate::Retained => {
@@ -147,7 +139,7 @@ impl AutoScaling {
     }
 
     fn proceed(&mut self, present: &mut Present, instance_id: &str, way: Way) {
-        self.set_lifecycle_state(instance_id, way.proceeds());
+        self.set_lifecycle_state(instance_id, way.states().proceeds);
         self.enter_stage(present, instance_id, Stage::Proceeding, Some(present.settings.termination_delay));
     }
 
@@ -155,8 +147,8 @@ impl AutoScaling {
     pub(crate) fn consequence(&self, instance_id: &str, result: ActionResult) -> Option<(&'static str, &'static str)> {
         let way = self.journey(instance_id)?.way;
         let leads_to = match way.fate(result, self.retains(instance_id)) {
-            Fate::Proceeds => way.proceeds(),
-            Fate::Retained => way.retained(),
+            Fate::Proceeds => way.states().proceeds,
+            Fate::Retained => way.states().retained,
             Fate::IntoWarmPool => self.warmed_state(instance_id),
             Fate::LaunchFailed => Way::TerminateWarmed.begins(true),
         };

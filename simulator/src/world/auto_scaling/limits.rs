@@ -1,10 +1,6 @@
 //! Refusals that several of Auto Scaling's operations share.
 
-use super::super::{
-    error::ApiError,
-    pages::{Cut, Page, cut},
-    present::Present,
-};
+use crate::world::terms::{ApiError, Cut, Page, Present, cut};
 
 /// What Auto Scaling says of a group that it has not.
 pub(crate) fn no_group(name: &str) -> ApiError {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::super::spec::{ActionResult, Transition};
+use crate::world::terms::{ActionResult, Transition};
 
 /// Where an instance is going.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,26 @@ pub(crate) enum Stage {
     Rebooting,
 }
 
+/// The lifecycle states of a way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct States {
+    begins: &'static str,
+    pub(crate) waits: &'static str,
+    pub(crate) proceeds: &'static str,
+    pub(crate) retained: &'static str,
+}
+
+macro_rules! states {
+    ($state:literal) => {
+        States {
+            begins: $state,
+            waits: concat!($state, ":Wait"),
+            proceeds: concat!($state, ":Proceed"),
+            retained: concat!($state, ":Retained"),
+        }
+    };
+}
+
 /// What a result does to an instance that no other hook holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -60,6 +80,20 @@ pub(crate) enum Arrival {
     RootVolumeLost,
     /// It runs from its new root volume.
     RootVolumeReplaced,
+}
+
+/// Why an instance that is there leaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Departure<'a> {
+    ScaleIn,
+    /// Its scaling activity has this cause.
+    ScaleInBecause(&'a str),
+    /// A user terminates a retained instance: a new lifecycle action begins.
+    ReleaseRetained,
+    // Auto Scaling user guide, "Replace root volumes during instance refresh".
+    ReplaceRootVolume,
+    ReturnToWarmPool,
+    TerminateWarmed,
 }
 
 impl Way {
@@ -103,38 +137,16 @@ impl Way {
     /// Its state before it waits.
     // Recorded: an instance that a hook holds on its way back to the pool reads InService until it reads Warmed:Pending:Wait.
     pub(crate) fn begins(self, held: bool) -> &'static str {
-        match self {
-            Way::Terminate => "Terminating",
-            Way::ReturnToWarmPool if held => "InService",
-            Way::ReturnToWarmPool | Way::LaunchIntoWarmPool => "Warmed:Pending",
-            Way::TerminateWarmed => "Warmed:Terminating",
-            Way::ReplaceRootVolume => "ReplacingRootVolume",
-        }
+        if self == Way::ReturnToWarmPool && held { "InService" } else { self.states().begins }
     }
 
-    pub(crate) fn waits(self) -> &'static str {
+    /// Its states after that.
+    pub(crate) fn states(self) -> States {
         match self {
-            Way::Terminate => "Terminating:Wait",
-            Way::ReturnToWarmPool | Way::LaunchIntoWarmPool => "Warmed:Pending:Wait",
-            Way::TerminateWarmed => "Warmed:Terminating:Wait",
-            Way::ReplaceRootVolume => "ReplacingRootVolume:Wait",
-        }
-    }
-
-    pub(crate) fn proceeds(self) -> &'static str {
-        match self {
-            Way::Terminate => "Terminating:Proceed",
-            Way::ReturnToWarmPool | Way::LaunchIntoWarmPool => "Warmed:Pending:Proceed",
-            Way::TerminateWarmed => "Warmed:Terminating:Proceed",
-            Way::ReplaceRootVolume => "ReplacingRootVolume:Proceed",
-        }
-    }
-
-    pub(crate) fn retained(self) -> &'static str {
-        match self {
-            Way::ReturnToWarmPool | Way::LaunchIntoWarmPool => "Warmed:Pending:Retained",
-            Way::TerminateWarmed => "Warmed:Terminating:Retained",
-            Way::Terminate | Way::ReplaceRootVolume => "Terminating:Retained",
+            Way::Terminate => states!("Terminating"),
+            Way::ReturnToWarmPool | Way::LaunchIntoWarmPool => states!("Warmed:Pending"),
+            Way::TerminateWarmed => states!("Warmed:Terminating"),
+            Way::ReplaceRootVolume => states!("ReplacingRootVolume"),
         }
     }
 

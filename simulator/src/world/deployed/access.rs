@@ -1,15 +1,9 @@
 //! What the requests of `check` ask a client's policies about.
 
-use super::{
-    super::{
-        gate::access::access,
-        request::{CloudFormationRequest, EventBridgeRequest, IamRequest},
-        settings::Settings,
-    },
-    Deployed,
-    rules::rule_arn,
-};
+use super::super::gate::access::access;
+use super::{Deployed, rules::rule_arn};
 use crate::iam::Access;
+use crate::world::terms::{CloudFormationRequest, EventBridgeRequest, IamRequest, Settings};
 
 impl Deployed {
     // Service Authorization Reference, "Actions, resources, and condition keys" for each service.
@@ -28,15 +22,15 @@ impl Deployed {
             }
         }
     }
-}
 
-pub(crate) fn rule_accesses(settings: &Settings, request: &EventBridgeRequest) -> Vec<Access> {
-    let (EventBridgeRequest::DescribeRule { name: rule, event_bus_name }
-    | EventBridgeRequest::ListTargetsByRule { rule, event_bus_name }) = request;
-    vec![access(request.operation(), rule_arn(settings, rule, event_bus_name.as_deref()), Vec::new())]
-}
+    pub(crate) fn rule_accesses(&self, settings: &Settings, request: &EventBridgeRequest) -> Vec<Access> {
+        let (EventBridgeRequest::DescribeRule { name: rule, event_bus_name }
+        | EventBridgeRequest::ListTargetsByRule { rule, event_bus_name }) = request;
+        vec![access(request.operation(), rule_arn(settings, rule, event_bus_name.as_deref()), Vec::new())]
+    }
 
-pub(crate) fn role_accesses(request: &IamRequest) -> Vec<Access> {
-    let IamRequest::SimulatePrincipalPolicy { policy_source_arn, .. } = request;
-    vec![access(request.operation(), policy_source_arn.clone(), Vec::new())]
+    pub(crate) fn role_accesses(&self, request: &IamRequest) -> Vec<Access> {
+        let IamRequest::SimulatePrincipalPolicy { policy_source_arn, .. } = request;
+        vec![access(request.operation(), policy_source_arn.clone(), Vec::new())]
+    }
 }

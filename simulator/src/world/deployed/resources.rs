@@ -3,10 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::{
-    request::AutoScalingRequest,
-    response::{RetryPolicy, RuleTarget, StackResource},
-};
+use crate::world::terms::{AutoScalingRequest, RetryPolicy, RuleTarget, StackResource};
 use crate::{
     cloudformation::{Resource, Stack, TemplateError},
     iam::Permissions,

@@ -1,14 +1,8 @@
 //! The roles of deployed stacks, and IAM's simulation of what they may do.
 
-use super::{
-    super::{
-        error::{ApiError, WorldError, unknown},
-        request::IamRequest,
-        response::{EvaluationResult, ResourceDecision, Response},
-    },
-    Deployed,
-};
+use super::Deployed;
 use crate::iam::Access;
+use crate::world::terms::{ApiError, EvaluationResult, IamRequest, ResourceDecision, Response, WorldError, unknown};
 
 // IAM API reference, SimulatePrincipalPolicy: MaxItems "defaults to 100"; further pages are not modelled.
 const MAX_ACTIONS: usize = 100;

@@ -1,15 +1,7 @@
 //! The rules of deployed stacks, as EventBridge tells of them. They deliver nothing.
 
-use super::{
-    super::{
-        error::{ApiError, WorldError, unknown},
-        request::EventBridgeRequest,
-        response::{Response, RuleDescription},
-        settings::Settings,
-    },
-    Deployed,
-    resources::Rule,
-};
+use super::{Deployed, resources::Rule};
+use crate::world::terms::{ApiError, EventBridgeRequest, Response, RuleDescription, Settings, WorldError, unknown};
 
 /// The event bus that every account has. Others are not modelled.
 // EventBridge API reference, DescribeRule: "If you omit this, the default event bus is used."

@@ -1,16 +1,8 @@
 //! Stacks, as CloudFormation shows them.
 
-use super::{
-    super::{
-        error::ApiError,
-        pages::{Cut, cut},
-        present::Present,
-        request::CloudFormationRequest,
-        response::{Response, StackDescription},
-        settings::{MAX_PAGE, Settings},
-    },
-    Deployed,
-    resources::DeployedStack,
+use super::{Deployed, resources::DeployedStack};
+use crate::world::terms::{
+    ApiError, CloudFormationRequest, Cut, MAX_PAGE, Present, Response, Settings, StackDescription, cut,
 };
 
 impl Deployed {

@@ -1,10 +1,9 @@
 //! What ECS's requests ask a client's policies about.
 
-use super::{
-    super::{gate::access::access, request::EcsRequest, settings::Settings},
-    ids::DEFAULT_CLUSTER,
-};
+use super::super::gate::access::access;
+use super::ids::DEFAULT_CLUSTER;
 use crate::iam::Access;
+use crate::world::terms::{EcsRequest, Settings};
 
 // Service Authorization Reference, "Actions, resources, and condition keys" for ECS: an operation's resource types; those
 // it has none for need the resource `*`.

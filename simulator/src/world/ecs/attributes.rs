@@ -2,12 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    super::{error::ApiError, request::Attribute, response::Response},
-    Ecs,
-    container_instance::ContainerInstance,
-    ids::bare,
-};
+use super::{Ecs, container_instance::ContainerInstance, ids::bare};
+use crate::world::terms::{ApiError, Attribute, Response};
 
 // ECS API reference, PutAttributes: "You can specify up to 10 custom attributes for each resource. You can specify up to 10 attributes in a single call."
 const MAX_IN_A_CALL: usize = 10;

@@ -1,33 +1,19 @@
 //! Clusters, their services and their capacity providers.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::super::{
-    response::ServiceEvent,
-    settings::Settings,
-    spec::{ServiceKind, ServiceSpec},
-    task::{Owner, Timing},
-};
+use crate::world::terms::{Owner, ServiceEvent, ServiceKind, ServiceSpec, Settings, Timing};
 
 // ECS API reference, Service.events: "A maximum of 100 of the latest events are displayed."
 const MAX_EVENTS: usize = 100;
 
 /// A cluster and its services.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Cluster {
     pub(crate) arn: String,
     pub(crate) services: BTreeMap<String, ServiceState>,
     /// The scheduler is on the agenda already.
     pub(crate) wanted: bool,
-}
-
-impl Cluster {
-    pub(crate) fn new(arn: String) -> Cluster {
-        Cluster { arn, services: BTreeMap::new(), wanted: false }
-    }
 }
 
 /// A service and its tasks.
@@ -50,10 +36,6 @@ impl ServiceState {
 
     pub(crate) fn is_daemon(&self) -> bool {
         self.spec.kind == ServiceKind::Daemon
-    }
-
-    pub(crate) fn protected_for(&self) -> Option<Duration> {
-        self.spec.protected_for
     }
 
     pub(crate) fn timing(&self, settings: &Settings) -> Timing {

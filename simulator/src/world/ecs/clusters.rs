@@ -1,16 +1,12 @@
 //! Clusters and capacity providers, described.
 
 use super::{
-    super::{
-        error::ApiError,
-        pages::{Cut, cut},
-        present::Present,
-        response::{CapacityProviderDescription, ClusterDescription, Failure, Response},
-        task::LastStatus,
-    },
     Ecs,
     cluster::{CapacityProvider, Cluster, ProviderKind},
-    ids::{DEFAULT_CLUSTER, MAX_DESCRIBED},
+    ids::{DEFAULT_CLUSTER, MAX_DESCRIBED, check_most, missing},
+};
+use crate::world::terms::{
+    ApiError, CapacityProviderDescription, ClusterDescription, Cut, LastStatus, Present, Response, cut,
 };
 
 // ECS API reference, DescribeCapacityProviders: maxResults "can be between 1 and 10. If this parameter is not used, then
@@ -19,7 +15,7 @@ const MAX_PROVIDERS: usize = 10;
 
 impl Ecs {
     pub(crate) fn describe_clusters(&self, present: &Present, named: &[String]) -> Result<Response, ApiError> {
-        check_most(named, "Clusters")?;
+        check_most(named, MAX_DESCRIBED, "Clusters")?;
         // ECS API reference, DescribeClusters: "If you do not specify a cluster, the default cluster is assumed."
         let default = [DEFAULT_CLUSTER.to_owned()];
         let named = if named.is_empty() { &default } else { named };
@@ -27,7 +23,7 @@ impl Ecs {
         for named in named {
             match (self.clusters.iter()).find(|(name, cluster)| *name == named || cluster.arn == *named) {
                 Some((name, cluster)) => clusters.push(self.described_cluster(name, cluster)),
-                None => failures.push(self.missing_one(present, "cluster", named)),
+                None => failures.push(missing(present, "cluster", named)),
             }
         }
         Ok(Response::Clusters { clusters, failures })
@@ -60,7 +56,7 @@ impl Ecs {
         max_results: Option<i32>,
         token: Option<&str>,
     ) -> Result<Response, ApiError> {
-        check_most(named, "Capacity providers")?;
+        check_most(named, MAX_DESCRIBED, "Capacity providers")?;
         let size = match max_results {
             None => MAX_PROVIDERS,
             Some(max) => {
@@ -73,7 +69,7 @@ impl Ecs {
         let is = |provider: &CapacityProvider, named: &String| provider.name == *named || provider.arn == *named;
         let failures = (named.iter())
             .filter(|named| !self.capacity_providers.values().any(|provider| is(provider, named)))
-            .map(|named| self.missing_one(present, "capacity-provider", named))
+            .map(|named| missing(present, "capacity-provider", named))
             .collect();
         let found = (self.capacity_providers.values())
             .filter(|provider| named.is_empty() || named.iter().any(|named| is(provider, named)))
@@ -81,16 +77,6 @@ impl Ecs {
         let wanted = Cut { list: "DescribeCapacityProviders", size, empty_pages: false, token };
         let page = cut(found, wanted).ok_or_else(|| ApiError::invalid_parameter("Invalid token"))?;
         Ok(Response::CapacityProviders { capacity_providers: page.items, failures, next_token: page.next_token })
-    }
-
-    // ECS developer guide, "API failure reasons".
-    fn missing_one(&self, present: &Present, kind: &str, named: &str) -> Failure {
-        let arn = if named.starts_with("arn:") {
-            named.to_owned()
-        } else {
-            present.settings.arn("ecs", &format!("{kind}/{named}"))
-        };
-        Failure { arn, reason: "MISSING".to_owned() }
     }
 }
 
@@ -106,11 +92,4 @@ fn described_provider(provider: &CapacityProvider) -> CapacityProviderDescriptio
         managed_draining: if managed_draining { "ENABLED" } else { "DISABLED" },
         managed_instances,
     }
-}
-
-fn check_most(named: &[String], what: &str) -> Result<(), ApiError> {
-    if named.len() > MAX_DESCRIBED {
-        return Err(ApiError::invalid_parameter(format!("{what} can have at most {MAX_DESCRIBED} items.")));
-    }
-    Ok(())
 }

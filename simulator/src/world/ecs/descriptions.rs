@@ -1,16 +1,13 @@
 //! Container instances, tasks and services: what ECS tells of them, and the requests that change them.
 
 use super::{
-    super::{
-        error::ApiError,
-        present::Present,
-        response::{ContainerInstanceDescription, Failure, Response, ServiceDescription, TaskDescription},
-        spec::{ServiceKind, ServiceSpec},
-        task::{Owner, StopCause, Task},
-    },
     Ecs,
     container_instance::ContainerInstance,
-    ids::{MAX_DESCRIBED, bare, check_count},
+    ids::{MAX_DESCRIBED, bare, check_count, check_most, each},
+};
+use crate::world::terms::{
+    ApiError, ContainerInstanceDescription, Failure, Owner, Present, Response, ServiceDescription, ServiceKind,
+    ServiceSpec, StopCause, Task, TaskDescription,
 };
 
 // ECS API reference, DescribeServices: "You may specify up to 10 services to describe in a single operation."
@@ -27,14 +24,8 @@ impl Ecs {
         ids: &[String],
     ) -> Result<Response, ApiError> {
         check_count(ids, MAX_DESCRIBED, "Container instances")?;
-        let (mut container_instances, mut failures) = (Vec::new(), Vec::new());
-        for id in ids {
-            let id = bare(id, "container-instance", cluster)?;
-            match self.instance(cluster, id) {
-                Some(instance) => container_instances.push(self.describe(instance)),
-                None => failures.push(self.missing(present, "container-instance", cluster, id)),
-            }
-        }
+        let find = |id| self.instance(cluster, id).map(|it| Ok(self.describe(it)));
+        let (container_instances, failures) = each(present, cluster, "container-instance", ids, find)?;
         Ok(Response::ContainerInstances { container_instances, failures })
     }
 
@@ -45,34 +36,24 @@ impl Ecs {
         ids: &[String],
         status: &str,
     ) -> Result<Response, ApiError> {
-        if ids.len() > MAX_UPDATED {
-            return Err(ApiError::invalid_parameter(format!("instanceIds can have at most {MAX_UPDATED} items.")));
-        }
+        check_most(ids, MAX_UPDATED, "instanceIds")?;
         check_count(ids, MAX_UPDATED, "Container instances")?;
         // ECS API reference, UpdateContainerInstancesState: "The only valid values for this action are ACTIVE and DRAINING."
         if !matches!(status, "ACTIVE" | "DRAINING") {
             return Err(ApiError::invalid_parameter(format!("Container instances cannot be set to {status}")));
         }
-        let (mut found, mut failures) = (Vec::new(), Vec::new());
-        for id in ids {
-            let id = bare(id, "container-instance", cluster)?;
-            match self.instance(cluster, id) {
-                None => failures.push(self.missing(present, "container-instance", cluster, id)),
-                Some(instance) if instance.status == "INACTIVE" => {
-                    failures.push(Failure { arn: instance.arn.clone(), reason: "INACTIVE".to_owned() })
-                }
-                Some(instance) if matches!(instance.status.as_str(), "ACTIVE" | "DRAINING") => {
-                    found.push(id.to_owned());
-                }
-                // ECS API reference, UpdateContainerInstancesState: REGISTERING, DEREGISTERING and REGISTRATION_FAILED cannot be updated.
-                Some(instance) => {
-                    return Err(ApiError::invalid_parameter(format!(
-                        "Container instance {} is {}",
-                        instance.arn, instance.status
-                    )));
-                }
+        let find = |id| match self.instance(cluster, id)? {
+            ContainerInstance { status, arn, .. } if status == "INACTIVE" => {
+                Some(Err(Failure { arn: arn.clone(), reason: "INACTIVE".to_owned() }))
             }
+            instance => Some(Ok(instance)),
+        };
+        let (found, failures) = each(present, cluster, "container-instance", ids, find)?;
+        // ECS API reference, UpdateContainerInstancesState: REGISTERING, DEREGISTERING and REGISTRATION_FAILED cannot be updated.
+        if let Some(it) = found.iter().find(|it| !matches!(it.status.as_str(), "ACTIVE" | "DRAINING")) {
+            return Err(ApiError::invalid_parameter(format!("Container instance {} is {}", it.arn, it.status)));
         }
+        let found: Vec<String> = found.into_iter().map(|it| it.id.clone()).collect();
         for id in &found {
             self.change_status(present, id, status);
         }
@@ -90,14 +71,8 @@ impl Ecs {
         ids: &[String],
     ) -> Result<Response, ApiError> {
         check_count(ids, MAX_DESCRIBED, "Tasks")?;
-        let (mut tasks, mut failures) = (Vec::new(), Vec::new());
-        for id in ids {
-            let id = bare(id, "task", cluster)?;
-            match self.task_in(present, cluster, id) {
-                Some(task) => tasks.push(self.describe_task(present, task)),
-                None => failures.push(self.missing(present, "task", cluster, id)),
-            }
-        }
+        let find = |id| self.task_in(present, cluster, id).map(|task| Ok(self.describe_task(present, task)));
+        let (tasks, failures) = each(present, cluster, "task", ids, find)?;
         Ok(Response::Tasks { tasks, failures })
     }
 
@@ -124,14 +99,8 @@ impl Ecs {
         names: &[String],
     ) -> Result<Response, ApiError> {
         check_count(names, MAX_SERVICES, "Services")?;
-        let (mut services, mut failures) = (Vec::new(), Vec::new());
-        for name in names {
-            let name = bare(name, "service", cluster)?;
-            match self.describe_service(present, cluster, name) {
-                Some(service) => services.push(service),
-                None => failures.push(self.missing(present, "service", cluster, name)),
-            }
-        }
+        let find = |name| self.describe_service(present, cluster, name).map(Ok);
+        let (services, failures) = each(present, cluster, "service", names, find)?;
         Ok(Response::Services { services, failures })
     }
 

@@ -1,9 +1,7 @@
 //! What services tell of themselves: the newest events of each.
 
-use super::{
-    super::{present::Present, response::ServiceEvent, task::LastStatus},
-    Ecs,
-};
+use super::Ecs;
+use crate::world::terms::{LastStatus, Present, ServiceEvent};
 
 impl Ecs {
     /// A service has tasks to start and no host has room for them.
@@ -25,9 +23,7 @@ impl Ecs {
             "(service {service}) was unable to place a task because no container instance met all of its requirements. \
              {why} For more information, see the Troubleshooting section of the Amazon ECS Developer Guide."
         );
-        let Some(state) = self.clusters.get_mut(cluster).and_then(|it| it.services.get_mut(service)) else {
-            return;
-        };
+        let Some(state) = self.service_mut(cluster, service) else { return };
         // ECS repeats it, but rarely: not at all here while nothing has changed, whatever else was told meanwhile.
         if state.events.unplaced.as_ref() != Some(&message) {
             state.events.unplaced = Some(message.clone());
@@ -70,7 +66,7 @@ impl Ecs {
     // ECS developer guide, "Amazon ECS service event messages": "healthy and at the desired number of tasks".
     pub(crate) fn tell_if_steady(&mut self, present: &mut Present, cluster: &str, service: &str) {
         if self.is_steady(cluster, service) {
-            if let Some(state) = self.clusters.get_mut(cluster).and_then(|it| it.services.get_mut(service)) {
+            if let Some(state) = self.service_mut(cluster, service) {
                 state.events.unplaced = None;
             }
             self.tell(present, cluster, service, format!("(service {service}) has reached a steady state."));
@@ -100,17 +96,15 @@ impl Ecs {
 
     // ECS repeats an event, but rarely: not at all here while it is the newest.
     fn tell(&mut self, present: &mut Present, cluster: &str, service: &str, message: String) {
-        let created_at = present.now;
-        let Some(state) = self.clusters.get_mut(cluster).and_then(|it| it.services.get_mut(service)) else {
-            return;
-        };
-        if state.events.newest_is(&message) {
+        if self.service(cluster, service).is_none_or(|state| state.events.newest_is(&message)) {
             return;
         }
         // Not made up: what happens by chance in a world does not depend on what its services tell.
         let id = format!("00000000-0000-4000-8000-{:012x}", self.service_events);
         self.service_events += 1;
-        state.events.push(ServiceEvent { id, created_at, message });
+        if let Some(state) = self.service_mut(cluster, service) {
+            state.events.push(ServiceEvent { id, created_at: present.now, message });
+        }
     }
 }
 

@@ -1,16 +1,8 @@
 //! ListClusters, ListContainerInstances and ListTasks.
 
-use super::{
-    super::{
-        error::ApiError,
-        pages::{Cut, Page, cut},
-        present::Present,
-        response::Response,
-        settings::MAX_PAGE,
-        task::{DesiredStatus, STOPPED_TASKS_STAY, Task},
-    },
-    Ecs, filter,
-    ids::bare,
+use super::{Ecs, filter, ids::bare};
+use crate::world::terms::{
+    ApiError, Cut, DesiredStatus, MAX_PAGE, Page, Present, Response, STOPPED_TASKS_STAY, Settings, Task, cut,
 };
 
 // ECS API reference, ListContainerInstances: status.
@@ -20,11 +12,10 @@ impl Ecs {
     pub(crate) fn list_clusters(
         &self,
         present: &Present,
-        max: Option<i32>,
-        token: Option<&str>,
+        page: (Option<i32>, Option<&str>),
     ) -> Result<Response, ApiError> {
-        let clusters = (self.clusters.iter()).map(|(name, c)| (name.clone(), c.arn.clone()));
-        self.arns(present, clusters, "ListClusters", (max, token))
+        let clusters = self.clusters.iter().map(|(name, cluster)| (name.clone(), cluster.arn.clone()));
+        arns(present, clusters, "ListClusters", page)
     }
 
     pub(crate) fn list_instances(
@@ -51,7 +42,7 @@ impl Ecs {
             })
             .filter(|instance| (wanted.as_ref()).is_none_or(|ids| ids.contains(&instance.instance_id)))
             .map(|instance| (instance.id.clone(), instance.arn.clone()));
-        self.arns(present, instances, &format!("ListContainerInstances {cluster}"), page)
+        arns(present, instances, &format!("ListContainerInstances {cluster}"), page)
     }
 
     pub(crate) fn list_tasks(
@@ -90,32 +81,27 @@ impl Ecs {
             })
             .map(|task| (task.id.clone(), task.arn.clone()));
         let list = format!("ListTasks {cluster} {instance:?} {desired:?}");
-        self.arns(present, tasks, &list, page)
+        arns(present, tasks, &list, page)
     }
+}
 
-    fn arns(
-        &self,
-        present: &Present,
-        items: impl IntoIterator<Item = (String, String)>,
-        list: &str,
-        (max_results, token): (Option<i32>, Option<&str>),
-    ) -> Result<Response, ApiError> {
-        let size = match max_results {
-            None => MAX_PAGE,
-            // Recorded.
-            Some(max) if usize::try_from(max).is_ok_and(|max| max > MAX_PAGE) => {
-                let message = format!("Max results can not be greater than {MAX_PAGE}");
-                return Err(ApiError::invalid_parameter(message));
-            }
-            Some(max) => usize::try_from(max)
-                .ok()
-                .filter(|max| (1..=MAX_PAGE).contains(max))
-                .ok_or_else(|| ApiError::invalid_parameter(format!("maxResults must be between 1 and {MAX_PAGE}")))?,
-        };
-        let wanted =
-            Cut { list, size: size.min(present.settings.page_size), empty_pages: present.settings.empty_pages, token };
-        let Page { items, next_token } =
-            cut(items, wanted).ok_or_else(|| ApiError::invalid_parameter("Invalid token"))?;
-        Ok(Response::Arns { arns: items, next_token })
+/// A page of ARNs, each with its key.
+fn arns(
+    present: &Present,
+    items: impl IntoIterator<Item = (String, String)>,
+    list: &str,
+    (max_results, token): (Option<i32>, Option<&str>),
+) -> Result<Response, ApiError> {
+    let size = max_results.map_or(MAX_PAGE, |max| usize::try_from(max).unwrap_or_default());
+    if size > MAX_PAGE {
+        // Recorded.
+        return Err(ApiError::invalid_parameter(format!("Max results can not be greater than {MAX_PAGE}")));
     }
+    if size == 0 {
+        return Err(ApiError::invalid_parameter(format!("maxResults must be between 1 and {MAX_PAGE}")));
+    }
+    let Settings { page_size, empty_pages, .. } = present.settings;
+    let wanted = Cut { list, size: size.min(page_size), empty_pages, token };
+    let Page { items, next_token } = cut(items, wanted).ok_or_else(|| ApiError::invalid_parameter("Invalid token"))?;
+    Ok(Response::Arns { arns: items, next_token })
 }

@@ -2,14 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    super::{
-        error::{WorldError, unknown},
-        present::{Due, Present, later},
-        task::{DesiredStatus, LastStatus, Owner, Task, TaskChange, Timing},
-    },
-    Ecs,
-};
+use super::Ecs;
+use crate::world::terms::{DesiredStatus, Due, LastStatus, Owner, Present, Task, Timing, WorldError, later, unknown};
 
 /// A host with a free slot; the first in order gets the next task.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +28,7 @@ impl Ecs {
         running: bool,
     ) -> Option<String> {
         let state = self.clusters.get(cluster)?.services.get(service)?;
-        let (owner, timing, protected_for) = (state.owner(), state.timing(&present.settings), state.protected_for());
+        let (owner, timing, protected_for) = (state.owner(), state.timing(&present.settings), state.spec.protected_for);
         let task = self.insert_task(present, container_instance, owner, timing, running)?;
         let state = (self.clusters.get_mut(cluster)?.services).get_mut(service)?;
         state.tasks.insert(task.clone());
@@ -142,15 +136,7 @@ impl Ecs {
             protected_until: None,
         };
         if !running {
-            self.changes.push(TaskChange {
-                at: present.now,
-                task: id.clone(),
-                group: task.group(),
-                instance_id,
-                from: status,
-                to: status,
-                desired: DesiredStatus::Running,
-            });
+            self.changes.push(task.changed(status, present.now));
         }
         self.tasks.insert(id.clone(), task);
         self.schedule_step(present, &id);
@@ -168,9 +154,7 @@ impl Ecs {
     /// The service scheduler of a cluster looks soon.
     pub(crate) fn want_scheduler(&mut self, present: &mut Present, cluster: &str) {
         let at = later(present.now, present.settings.tick);
-        let Some(state) = self.clusters.get_mut(cluster) else {
-            return;
-        };
+        let Some(state) = self.clusters.get_mut(cluster) else { return };
         if state.services.is_empty() || state.wanted {
             return;
         }

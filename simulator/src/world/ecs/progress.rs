@@ -2,21 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::{
-    super::{
-        present::{Due, Present, later},
-        task::{DesiredStatus, LastStatus, STOPPED_TASKS_STAY, StopCause, Task, TaskChange},
-    },
-    Ecs,
-};
+use super::Ecs;
+use crate::world::terms::{DesiredStatus, Due, LastStatus, Present, STOPPED_TASKS_STAY, StopCause, Task, later};
 
 impl Ecs {
     /// Begins to stop a task, unless it is stopping already.
     pub(crate) fn stop(&mut self, present: &mut Present, id: &str, cause: StopCause<'_>) {
         let now = present.now;
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
+        let Some(task) = self.tasks.get_mut(id) else { return };
         if !task.is_alive() {
             return;
         }
@@ -37,29 +30,23 @@ impl Ecs {
     fn tell_to_end(&mut self, present: &mut Present, id: &str) {
         self.cancel_step(present, id);
         let (now, serves) = (present.now, self.agent_serves(id));
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
+        let Some(task) = self.tasks.get_mut(id) else { return };
         task.waits_for_agent = !serves;
         if !serves {
             return;
         }
         task.told_to_end_at = Some(now);
         let status = task.last_status;
-        self.changes.push(changed(task, status, now));
+        self.changes.push(task.changed(status, now));
         self.schedule_step(present, id);
     }
 
     /// Takes the step that is due for a task.
     pub(crate) fn step(&mut self, present: &mut Present, id: &str) {
         let is_seen = self.agent_serves(id);
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
+        let Some(task) = self.tasks.get_mut(id) else { return };
         task.next_step = None;
-        let Some((_, next)) = task.next_status() else {
-            return;
-        };
+        let Some((_, next)) = task.next_status() else { return };
         let exits = task.is_alive() && next == LastStatus::Deprovisioning && task.execution_stopped_at.is_none();
         if exits && is_seen && !task.timing.exit_noticed_after.is_zero() {
             task.execution_stopped_at = Some(present.now);
@@ -70,9 +57,7 @@ impl Ecs {
 
     /// Goes on with what stood still while the agent was disconnected.
     pub(crate) fn resume(&mut self, present: &mut Present, id: &str) {
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
+        let Some(task) = self.tasks.get_mut(id) else { return };
         if !task.waits_for_agent {
             return;
         }
@@ -88,9 +73,7 @@ impl Ecs {
     /// Every task that is not STOPPED ends with its host.
     pub(crate) fn end_with_host(&mut self, present: &mut Present, id: &str) {
         let now = present.now;
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
+        let Some(task) = self.tasks.get_mut(id) else { return };
         if task.is_alive() {
             want_stopped(task, StopCause::HostTerminated, now);
         }
@@ -120,9 +103,7 @@ impl Ecs {
     fn enter(&mut self, present: &mut Present, id: &str, status: LastStatus) {
         self.cancel_step(present, id);
         let now = present.now;
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
+        let Some(task) = self.tasks.get_mut(id) else { return };
         let from = task.last_status;
         task.last_status = status;
         task.version += 1;
@@ -140,7 +121,7 @@ impl Ecs {
             LastStatus::Stopped => task.stopped_at = Some(now),
             _ => {}
         }
-        let change = changed(task, from, now);
+        let change = task.changed(from, now);
         let cluster = task.cluster.clone();
         self.changes.push(change);
         self.schedule_step(present, id);
@@ -154,9 +135,7 @@ impl Ecs {
     /// Puts the next step of a task that entered its status now on the agenda.
     pub(crate) fn schedule_step(&mut self, present: &mut Present, id: &str) {
         let now = present.now;
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
+        let Some(task) = self.tasks.get_mut(id) else { return };
         if let Some((stay, _)) = task.next_status() {
             let at = later(now, stay);
             task.next_step = Some(at);
@@ -171,30 +150,15 @@ impl Ecs {
     }
 
     pub(crate) fn forget(&mut self, id: &str) {
-        let Some(task) = self.tasks.remove(id) else {
-            return;
-        };
+        let Some(task) = self.tasks.remove(id) else { return };
         if let Some(instance) = self.container_instances.get_mut(&task.container_instance) {
             instance.tasks.remove(id);
         }
         if let Some(service) = task.service()
-            && let Some(service) =
-                self.clusters.get_mut(&task.cluster).and_then(|cluster| cluster.services.get_mut(service))
+            && let Some(service) = self.service_mut(&task.cluster, service)
         {
             service.tasks.remove(id);
         }
-    }
-}
-
-fn changed(task: &Task, from: LastStatus, at: Timestamp) -> TaskChange {
-    TaskChange {
-        at,
-        task: task.id.clone(),
-        group: task.group(),
-        instance_id: task.instance_id.clone(),
-        from,
-        to: task.last_status,
-        desired: task.desired_status,
     }
 }
 

@@ -5,14 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    super::{
-        error::{WorldError, unknown},
-        present::Present,
-        task::LastStatus,
-    },
     Ecs,
     container_instance::{ContainerInstance, EcsHost},
 };
+use crate::world::terms::{LastStatus, Present, WorldError, unknown};
 
 impl Ecs {
     /// Learns of a host that has room for so many tasks.
@@ -63,9 +59,7 @@ impl Ecs {
     /// The container agents of a host connect or disconnect.
     pub(crate) fn set_agent_connected(&mut self, present: &mut Present, instance_id: &str, connected: bool) {
         for id in self.registration_ids(instance_id) {
-            let Some(instance) = self.container_instances.get_mut(&id) else {
-                continue;
-            };
+            let Some(instance) = self.container_instances.get_mut(&id) else { continue };
             if instance.status == "INACTIVE" || instance.left_behind {
                 continue;
             }
@@ -99,9 +93,7 @@ impl Ecs {
 
     pub(crate) fn change_status(&mut self, present: &mut Present, container_instance: &str, status: &str) {
         let told_until = present.listed_at();
-        let Some(instance) = self.container_instances.get_mut(container_instance) else {
-            return;
-        };
+        let Some(instance) = self.container_instances.get_mut(container_instance) else { return };
         if instance.status == status {
             return;
         }

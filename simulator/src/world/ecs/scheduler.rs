@@ -3,14 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::{
-        present::{Due, Present},
-        spec::ServiceKind,
-        task::{LastStatus, StopCause, Task},
-    },
     Ecs,
     cluster::{Limits, ServiceState},
 };
+use crate::world::terms::{Due, LastStatus, Present, ServiceKind, StopCause, Task};
 
 /// How a replica service stands, in tasks whose desired status is RUNNING.
 #[derive(Debug, Default)]
@@ -30,9 +26,7 @@ struct Standing {
 impl Ecs {
     /// Runs the scheduler over every service of a cluster: replicas first, for daemons wait for them.
     pub(crate) fn run_scheduler(&mut self, present: &mut Present, cluster: &str) {
-        let Some(state) = self.clusters.get_mut(cluster) else {
-            return;
-        };
+        let Some(state) = self.clusters.get_mut(cluster) else { return };
         state.wanted = false;
         let (daemons, replicas): (Vec<_>, Vec<_>) = (state.services.values())
             .map(|service| (service.spec.kind, service.spec.name.clone()))
@@ -51,9 +45,7 @@ impl Ecs {
     // the deployment's minimum and maximum percent. Of protected ones it says nothing else, and "Protect your Amazon ECS tasks from being
     // terminated by scale-in events" names service auto scaling and deployments only: protection does not hold up draining.
     fn schedule_replicas(&mut self, present: &mut Present, cluster: &str, service: &str) {
-        let Some(limits) = self.service(cluster, service).map(ServiceState::limits) else {
-            return;
-        };
+        let Some(limits) = self.service(cluster, service).map(ServiceState::limits) else { return };
         let mut standing = self.standing(cluster, service);
         let pending = std::mem::take(&mut standing.pending_on_draining);
         standing.total -= pending.len();
@@ -193,5 +185,9 @@ impl Ecs {
 
     pub(crate) fn service(&self, cluster: &str, service: &str) -> Option<&ServiceState> {
         self.clusters.get(cluster)?.services.get(service)
+    }
+
+    pub(crate) fn service_mut(&mut self, cluster: &str, service: &str) -> Option<&mut ServiceState> {
+        self.clusters.get_mut(cluster)?.services.get_mut(service)
     }
 }

@@ -1,15 +1,10 @@
 //! Clusters, capacity providers, services and tasks, as a test adds them.
 
 use super::{
-    super::{
-        error::{WorldError, exists, unknown},
-        present::Present,
-        spec::{ServiceKind, ServiceSpec, TaskSpec},
-        task::{Owner, Timing},
-    },
     Ecs,
     cluster::{CapacityProvider, Cluster, ProviderKind, ServiceState},
 };
+use crate::world::terms::{Owner, Present, ServiceKind, ServiceSpec, TaskSpec, Timing, WorldError, exists, unknown};
 
 impl Ecs {
     /// Adds an empty cluster.
@@ -18,7 +13,7 @@ impl Ecs {
             return Err(exists("cluster", name));
         }
         let arn = present.settings.arn("ecs", &format!("cluster/{name}"));
-        self.clusters.insert(name.to_owned(), Cluster::new(arn));
+        self.clusters.insert(name.to_owned(), Cluster { arn, ..Cluster::default() });
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! What a request asks the policies of its client about.
 
-use super::super::request::Operation;
 use crate::iam::Access;
+use crate::world::terms::Operation;
 
 /// An operation's access to one resource.
 pub(crate) fn access(operation: Operation, resource: String, context: Vec<(String, String)>) -> Access {

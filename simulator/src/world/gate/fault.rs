@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::request::{Operation, Request};
+use crate::world::terms::{Operation, Request};
 
 /// What goes wrong, with which requests, and how often.
 #[derive(Debug, Clone)]
@@ -66,44 +66,4 @@ pub(crate) fn strike(plan: &mut [Fault], request: &Request) -> Option<FaultKind>
         }
     }
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::world::EcsRequest;
-
-    fn list_tasks(cluster: &str) -> Request {
-        let request = EcsRequest::ListTasks {
-            cluster: Some(cluster.to_owned()),
-            container_instance: None,
-            desired_status: None,
-            max_results: None,
-            next_token: None,
-        };
-        request.into()
-    }
-
-    #[test]
-    fn a_fault_skips_then_strikes_then_is_over() {
-        let mut plan = vec![Fault { after: 1, ..Fault::times(Operation::ListTasks, 2, FaultKind::Throttle) }];
-        let struck: Vec<_> = (0..4).map(|_| strike(&mut plan, &list_tasks("prod"))).collect();
-        let throttle = Some(FaultKind::Throttle);
-        assert_eq!(struck, [None, throttle, throttle, None]);
-    }
-
-    #[test]
-    fn the_first_fault_with_times_left_wins() {
-        let mut plan =
-            vec![Fault::times(Operation::ListTasks, 1, FaultKind::Throttle), Fault::always(FaultKind::ServerError)];
-        assert_eq!(strike(&mut plan, &list_tasks("prod")), Some(FaultKind::Throttle));
-        assert_eq!(strike(&mut plan, &list_tasks("prod")), Some(FaultKind::ServerError));
-    }
-
-    #[test]
-    fn only_requests_that_mention_the_text_are_hit() {
-        let mut plan = vec![Fault { matching: Some("prod".to_owned()), ..Fault::always(FaultKind::DropConnection) }];
-        assert_eq!(strike(&mut plan, &list_tasks("staging")), None);
-        assert!(strike(&mut plan, &list_tasks("prod")).is_some());
-    }
 }

@@ -1,7 +1,7 @@
 //! What AWS answers when it refuses a request before the operation itself looks at it.
 
-use super::super::{error::ApiError, request::Operation, service::Service, settings::Settings};
 use crate::iam::Access;
+use crate::world::terms::{ApiError, Operation, Service, Settings};
 
 /// What is wrong with a client's credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -112,7 +112,7 @@ fn what_is_over_or_unknown_is_refused() {
     ask(&mut world, complete("ours", "i-1", "CONTINUE")).unwrap();
     let again = refusal(&mut world, complete("ours", "i-1", "CONTINUE"));
     assert_eq!(again.message, none);
-    let unknown_hook = refusal(&mut world, complete("nobody's", "i-1", "CONTINUE"));
+    let unknown_hook = refusal(&mut world, complete("unknown", "i-1", "CONTINUE"));
     assert_eq!(unknown_hook.message, none);
     let unknown_result = refusal(&mut world, complete("theirs", "i-1", "PROCEED"));
     assert_eq!(unknown_result.code, "ValidationError");

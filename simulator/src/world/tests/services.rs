@@ -120,7 +120,7 @@ fn pending_service_tasks_on_a_draining_host_stop_at_once() {
 }
 
 #[test]
-fn a_task_that_somebody_stops_is_replaced() {
+fn a_task_that_a_user_stops_is_replaced() {
     let mut world = draining(2, 100, 100);
     for task in world.tasks_on("i-1").into_iter().cloned().collect::<Vec<_>>() {
         stop(&mut world, &task.id);
@@ -271,7 +271,7 @@ fn a_service_tells_that_no_host_has_room_and_which_is_closest() {
 }
 
 #[test]
-fn a_service_that_may_not_start_more_tells_of_no_room_to_nobody() {
+fn a_service_that_may_not_start_more_does_not_tell_of_no_room() {
     let mut world = world();
     host(&mut world, "i-1");
     world.add_service_with_tasks_on(ServiceSpec { maximum_percent: 100, ..service("web", 1) }, "i-1").unwrap();

@@ -41,8 +41,8 @@ pub use log::MAX_ENTRIES;
 pub use look::Host;
 pub use parts::World;
 pub use request::{
-    Attribute, AutoScalingRequest, CloudFormationRequest, EcsRequest, EventBridgeRequest, IamRequest, Operation,
-    Request,
+    Attribute, AutoScalingRequest, CloudFormationRequest, ContextEntry, EcsRequest, EventBridgeRequest, IamRequest,
+    Operation, Request,
 };
 pub use response::{
     AutoScalingGroup, AutoScalingInstance, CapacityProviderDescription, ClusterDescription,

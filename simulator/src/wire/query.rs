@@ -1,13 +1,16 @@
 //! The Query protocol of Auto Scaling, CloudFormation and IAM: form-encoded requests, XML answers.
 
 use bytes::Bytes;
+use serde_json::{from_value, json};
 
 use super::{
     deployed::{cloudformation, iam},
-    form::Form,
+    form,
     xml::{element, text},
 };
-use crate::world::{ApiError, Operation, Request, Response, Service};
+use crate::world::{
+    ApiError, AutoScalingRequest, CloudFormationRequest, IamRequest, Operation, Request, Response, Service,
+};
 
 mod auto_scaling;
 
@@ -23,33 +26,31 @@ const SERVICES: [(Service, &str, &str); 3] = [
 
 /// Whose request it is, by its version, else by its action.
 pub(super) fn service(body: &Bytes) -> Service {
-    let form = Form::read(body).unwrap_or_default();
-    let by_version = form.optional("Version").and_then(|version| {
-        let (service, ..) = SERVICES.into_iter().find(|(_, of_service, _)| *of_service == version)?;
+    let fields = form::read(body).unwrap_or_default();
+    let by_version = fields.get("Version").and_then(|version| {
+        let (service, ..) = SERVICES.into_iter().find(|(_, of_service, _)| of_service == version)?;
         Some(service)
     });
-    let by_action = || form.optional("Action")?.parse::<Operation>().ok().map(Operation::service);
+    let by_action = || fields.get("Action")?.parse::<Operation>().ok().map(Operation::service);
     by_version.or_else(by_action).filter(|service| !service.speaks_json()).unwrap_or(Service::AutoScaling)
 }
 
 /// Reads a request.
 pub(super) fn decode(body: &Bytes, service: Service) -> Result<Request, ApiError> {
-    let form = Form::read(body).ok_or_else(|| ApiError::new("MalformedQueryString", "the body is not form-encoded"))?;
-    let action = form.optional("Action").ok_or_else(|| ApiError::new("MissingAction", "An Action is required"))?;
-    // What the protocol itself needs.
-    let _version = form.optional("Version");
+    let malformed = || ApiError::new("MalformedQueryString", "the body is not form-encoded");
+    let mut fields = form::read(body).ok_or_else(malformed)?;
+    fields.remove("Version");
+    let action = fields.remove("Action").ok_or_else(|| ApiError::new("MissingAction", "An Action is required"))?;
     let operation = action.parse::<Operation>().ok().filter(|operation| operation.service() == service);
-    let request = match operation {
-        Some(operation) => match service {
-            Service::CloudFormation => cloudformation::decode(operation, &form)?.map(Request::from),
-            Service::Iam => iam::decode(operation, &form)?.map(Request::from),
-            _ => auto_scaling::decode(operation, &form)?.map(Request::from),
-        },
-        None => None,
+    let operation = operation.ok_or_else(|| invalid_action(&action, service))?;
+    // `serde`'s picture of an enum: the variant's name, then its members.
+    let tagged = json!({ operation.name(): form::members(fields) });
+    let read = match service {
+        Service::CloudFormation => from_value::<CloudFormationRequest>(tagged).map(Request::from),
+        Service::Iam => from_value::<IamRequest>(tagged).map(Request::from),
+        _ => from_value::<AutoScalingRequest>(tagged).map(Request::from),
     };
-    let request = request.ok_or_else(|| invalid_action(&action, service))?;
-    form.check_all_asked()?;
-    Ok(request)
+    read.map_err(|error| ApiError::new("ValidationError", format!("Invalid, or not modelled: {error}")))
 }
 
 /// Writes an answer.

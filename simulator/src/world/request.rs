@@ -3,9 +3,12 @@
 use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+mod members;
 
 use super::service::Service;
+use members::{list, number, start_time_lower_bound};
 
 /// From one list of all operations: [`Operation`], a request enum for each service, and [`Request`] over those.
 macro_rules! operations {
@@ -68,7 +71,7 @@ macro_rules! operations {
 
         $(
             #[doc = concat!("One request of ", stringify!($service), ".")]
-            #[derive(Debug, Clone, PartialEq, Eq)]
+            #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
             $(#[$attribute])*
             #[expect(missing_docs, reason = "operations and members as in the AWS API references")]
             pub enum $requests {
@@ -93,16 +96,15 @@ macro_rules! operations {
     };
 }
 
-// ECS's and EventBridge's are read from their JSON as they stand; a member that is not modelled is refused.
+// Each is read from the members of the API reference; one that is not modelled is refused: to ignore a filter would be a
+// wrong answer.
 operations! {
-    #[derive(Deserialize)]
     #[serde(rename_all_fields = "camelCase", deny_unknown_fields)]
     Ecs(EcsRequest) {
         ListClusters { max_results: Option<i32>, next_token: Option<String> }
         DescribeClusters { #[serde(default)] clusters: Vec<String> }
         DescribeCapacityProviders {
-            #[serde(default)]
-            capacity_providers: Vec<String>,
+            #[serde(default)] capacity_providers: Vec<String>,
             max_results: Option<i32>,
             next_token: Option<String>,
         }
@@ -116,10 +118,8 @@ operations! {
         DescribeContainerInstances { cluster: Option<String>, #[serde(default)] container_instances: Vec<String> }
         UpdateContainerInstancesState {
             cluster: Option<String>,
-            #[serde(default)]
-            container_instances: Vec<String>,
-            #[serde(default)]
-            status: String,
+            #[serde(default)] container_instances: Vec<String>,
+            #[serde(default)] status: String,
         }
         ListTasks {
             cluster: Option<String>,
@@ -136,65 +136,81 @@ operations! {
         DeleteAttributes { cluster: Option<String>, #[serde(default)] attributes: Vec<Attribute> }
     }
 
+    #[serde(rename_all_fields = "PascalCase", deny_unknown_fields)]
     AutoScaling(AutoScalingRequest) {
         DescribeAutoScalingInstances {
-            instance_ids: Vec<String>,
-            max_records: Option<i32>,
+            #[serde(default, deserialize_with = "list")] instance_ids: Vec<String>,
+            #[serde(default, deserialize_with = "number")] max_records: Option<i32>,
             next_token: Option<String>,
         }
-        DescribeAutoScalingGroups { names: Vec<String>, max_records: Option<i32>, next_token: Option<String> }
-        DescribeLifecycleHooks { group: String, hook_names: Vec<String> }
+        DescribeAutoScalingGroups {
+            #[serde(rename = "AutoScalingGroupNames", default, deserialize_with = "list")] names: Vec<String>,
+            #[serde(default, deserialize_with = "number")] max_records: Option<i32>,
+            next_token: Option<String>,
+        }
+        DescribeLifecycleHooks {
+            #[serde(rename = "AutoScalingGroupName")] group: String,
+            #[serde(rename = "LifecycleHookNames", default, deserialize_with = "list")] hook_names: Vec<String>,
+        }
         DescribeScalingActivities {
-            group: Option<String>,
+            #[serde(rename = "AutoScalingGroupName")] group: Option<String>,
             /// The filter StartTimeLowerBound.
+            #[serde(rename = "Filters", default, deserialize_with = "start_time_lower_bound")]
             start_time_lower_bound: Option<Timestamp>,
-            max_records: Option<i32>,
+            #[serde(default, deserialize_with = "number")] max_records: Option<i32>,
             next_token: Option<String>,
         }
-        DescribeWarmPool { group: String, max_records: Option<i32>, next_token: Option<String> }
+        DescribeWarmPool {
+            #[serde(rename = "AutoScalingGroupName")] group: String,
+            #[serde(default, deserialize_with = "number")] max_records: Option<i32>,
+            next_token: Option<String>,
+        }
         PutLifecycleHook {
-            group: String,
-            hook: String,
-            transition: Option<String>,
-            heartbeat_timeout: Option<i32>,
+            #[serde(rename = "AutoScalingGroupName")] group: String,
+            #[serde(rename = "LifecycleHookName")] hook: String,
+            #[serde(rename = "LifecycleTransition")] transition: Option<String>,
+            #[serde(default, deserialize_with = "number")] heartbeat_timeout: Option<i32>,
             default_result: Option<String>,
             notification_metadata: Option<String>,
         }
-        DeleteLifecycleHook { group: String, hook: String }
+        DeleteLifecycleHook {
+            #[serde(rename = "AutoScalingGroupName")] group: String,
+            #[serde(rename = "LifecycleHookName")] hook: String,
+        }
         CompleteLifecycleAction {
-            group: String,
-            hook: String,
+            #[serde(rename = "AutoScalingGroupName")] group: String,
+            #[serde(rename = "LifecycleHookName")] hook: String,
             instance_id: Option<String>,
-            token: Option<String>,
-            result: String,
+            #[serde(rename = "LifecycleActionToken")] token: Option<String>,
+            #[serde(rename = "LifecycleActionResult")] result: String,
         }
         RecordLifecycleActionHeartbeat {
-            group: String,
-            hook: String,
+            #[serde(rename = "AutoScalingGroupName")] group: String,
+            #[serde(rename = "LifecycleHookName")] hook: String,
             instance_id: Option<String>,
-            token: Option<String>,
+            #[serde(rename = "LifecycleActionToken")] token: Option<String>,
         }
     }
 
+    #[serde(rename_all_fields = "PascalCase", deny_unknown_fields)]
     CloudFormation(CloudFormationRequest) {
         DescribeStacks { stack_name: Option<String> }
         ListStackResources { stack_name: String, next_token: Option<String> }
     }
 
-    #[derive(Deserialize)]
     #[serde(rename_all_fields = "PascalCase", deny_unknown_fields)]
     EventBridge(EventBridgeRequest) {
         DescribeRule { name: String, event_bus_name: Option<String> }
         ListTargetsByRule { rule: String, event_bus_name: Option<String> }
     }
 
+    #[serde(rename_all_fields = "PascalCase", deny_unknown_fields)]
     Iam(IamRequest) {
         SimulatePrincipalPolicy {
             policy_source_arn: String,
-            action_names: Vec<String>,
-            resource_arns: Vec<String>,
-            /// Context keys and their values.
-            context: Vec<(String, String)>,
+            #[serde(default, deserialize_with = "list")] action_names: Vec<String>,
+            #[serde(default, deserialize_with = "list")] resource_arns: Vec<String>,
+            #[serde(rename = "ContextEntries", default, deserialize_with = "list")] context: Vec<ContextEntry>,
         }
     }
 }
@@ -304,7 +320,7 @@ fn with<'a>(mut first: Vec<&'a str>, rest: impl IntoIterator<Item = &'a String>)
 }
 
 /// A custom attribute, in requests with the container instance it is for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(missing_docs, reason = "members as in the ECS API reference")]
 pub struct Attribute {
@@ -312,4 +328,14 @@ pub struct Attribute {
     pub value: Option<String>,
     pub target_type: Option<String>,
     pub target_id: Option<String>,
+}
+
+/// A context key of a simulated request, and its values.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[expect(missing_docs, reason = "members as in the IAM API reference")]
+pub struct ContextEntry {
+    pub context_key_name: String,
+    pub context_key_type: Option<String>,
+    pub context_key_values: Vec<String>,
 }

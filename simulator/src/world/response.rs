@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{
     error::RequestError,
@@ -71,7 +72,7 @@ pub enum Response {
 }
 
 /// An id that a request named and ECS could not serve.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "members as in the ECS API reference")]
 pub struct Failure {
     pub arn: String,

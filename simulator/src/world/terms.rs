@@ -6,8 +6,8 @@ pub(crate) use super::{
     pages::{Cut, Page, cut},
     present::{Due, Present, later, whole_seconds},
     request::{
-        Attribute, AutoScalingRequest, CloudFormationRequest, EcsRequest, EventBridgeRequest, IamRequest, Operation,
-        Request,
+        Attribute, AutoScalingRequest, CloudFormationRequest, ContextEntry, EcsRequest, EventBridgeRequest, IamRequest,
+        Operation, Request,
     },
     response::{
         AutoScalingGroup, AutoScalingInstance, CapacityProviderDescription, ClusterDescription,

@@ -1,21 +1,7 @@
 //! What CloudFormation is asked, and what it answers.
 
-use super::super::{
-    form::Form,
-    xml::{list, optional, text},
-};
-use crate::world::{ApiError, CloudFormationRequest, Operation, Response, StackDescription, StackResource};
-
-pub(in crate::wire) fn decode(operation: Operation, form: &Form) -> Result<Option<CloudFormationRequest>, ApiError> {
-    Ok(Some(match operation {
-        Operation::DescribeStacks => CloudFormationRequest::DescribeStacks { stack_name: form.optional("StackName") },
-        Operation::ListStackResources => CloudFormationRequest::ListStackResources {
-            stack_name: form.required("StackName")?,
-            next_token: form.optional("NextToken"),
-        },
-        _ => return Ok(None),
-    }))
-}
+use super::super::xml::{list, optional, text};
+use crate::world::{Response, StackDescription, StackResource};
 
 pub(in crate::wire) fn content(response: &Response) -> String {
     match response {

@@ -1,95 +1,9 @@
 //! What Auto Scaling is asked, and what it answers.
 
-use jiff::Timestamp;
-
-use super::super::{
-    form::Form,
-    xml::{element, list, optional, text},
-};
+use super::super::xml::{element, list, optional, text};
 use crate::world::{
-    ApiError, AutoScalingGroup, AutoScalingInstance, AutoScalingRequest, LifecycleHook, Operation, Response, SUBNET,
-    ScalingActivity, WarmPoolSpec,
+    AutoScalingGroup, AutoScalingInstance, LifecycleHook, Response, SUBNET, ScalingActivity, WarmPoolSpec,
 };
-
-pub(super) fn decode(operation: Operation, form: &Form) -> Result<Option<AutoScalingRequest>, ApiError> {
-    Ok(Some(match operation {
-        Operation::DescribeAutoScalingInstances => AutoScalingRequest::DescribeAutoScalingInstances {
-            instance_ids: form.members("InstanceIds"),
-            max_records: form.number("MaxRecords")?,
-            next_token: form.optional("NextToken"),
-        },
-        Operation::DescribeAutoScalingGroups => AutoScalingRequest::DescribeAutoScalingGroups {
-            names: form.members("AutoScalingGroupNames"),
-            max_records: form.number("MaxRecords")?,
-            next_token: form.optional("NextToken"),
-        },
-        Operation::DescribeLifecycleHooks => AutoScalingRequest::DescribeLifecycleHooks {
-            group: form.required("AutoScalingGroupName")?,
-            hook_names: form.members("LifecycleHookNames"),
-        },
-        Operation::DescribeScalingActivities => AutoScalingRequest::DescribeScalingActivities {
-            group: form.optional("AutoScalingGroupName"),
-            start_time_lower_bound: start_time_lower_bound(form)?,
-            max_records: form.number("MaxRecords")?,
-            next_token: form.optional("NextToken"),
-        },
-        Operation::DescribeWarmPool => AutoScalingRequest::DescribeWarmPool {
-            group: form.required("AutoScalingGroupName")?,
-            max_records: form.number("MaxRecords")?,
-            next_token: form.optional("NextToken"),
-        },
-        Operation::PutLifecycleHook => AutoScalingRequest::PutLifecycleHook {
-            group: form.required("AutoScalingGroupName")?,
-            hook: form.required("LifecycleHookName")?,
-            transition: form.optional("LifecycleTransition"),
-            heartbeat_timeout: form.number("HeartbeatTimeout")?,
-            default_result: form.optional("DefaultResult"),
-            notification_metadata: form.optional("NotificationMetadata"),
-        },
-        Operation::DeleteLifecycleHook => AutoScalingRequest::DeleteLifecycleHook {
-            group: form.required("AutoScalingGroupName")?,
-            hook: form.required("LifecycleHookName")?,
-        },
-        Operation::CompleteLifecycleAction => AutoScalingRequest::CompleteLifecycleAction {
-            group: form.required("AutoScalingGroupName")?,
-            hook: form.required("LifecycleHookName")?,
-            instance_id: form.optional("InstanceId"),
-            token: form.optional("LifecycleActionToken"),
-            result: form.required("LifecycleActionResult")?,
-        },
-        Operation::RecordLifecycleActionHeartbeat => AutoScalingRequest::RecordLifecycleActionHeartbeat {
-            group: form.required("AutoScalingGroupName")?,
-            hook: form.required("LifecycleHookName")?,
-            instance_id: form.optional("InstanceId"),
-            token: form.optional("LifecycleActionToken"),
-        },
-        _ => return Ok(None),
-    }))
-}
-
-/// The only filter of DescribeScalingActivities that is modelled; a second value or filter is refused.
-// Auto Scaling API reference, DescribeScalingActivities, Filters: "The earliest scaling activities to return based on the
-// activity start time", in RFC 3339.
-fn start_time_lower_bound(form: &Form) -> Result<Option<Timestamp>, ApiError> {
-    const NAME: &str = "Filters.member.1.Name";
-    const VALUES: &str = "Filters.member.1.Values";
-    let Some(name) = form.optional(NAME) else {
-        return if form.count("Filters.member.") == 0 { Ok(None) } else { Err(invalid("Filters", "without a name")) };
-    };
-    if name != "StartTimeLowerBound" {
-        return Err(invalid("Filters", &format!("{name} is not modelled")));
-    }
-    let values = form.members(VALUES);
-    let [value] = values.as_slice() else { return Err(invalid("Filters", "StartTimeLowerBound has one value")) };
-    if form.count("Filters.member.") != 2 {
-        return Err(invalid("Filters", "one filter is modelled"));
-    }
-    value.parse().map(Some).map_err(|_| invalid("Filters", &format!("{value} is no time")))
-}
-
-fn invalid(field: &str, why: &str) -> ApiError {
-    ApiError::new("ValidationError", format!("{field}: {why}"))
-}
 
 pub(super) fn content(response: &Response) -> String {
     match response {

@@ -2,7 +2,9 @@
 
 use super::Deployed;
 use crate::iam::Access;
-use crate::world::terms::{ApiError, EvaluationResult, IamRequest, ResourceDecision, Response, WorldError, unknown};
+use crate::world::terms::{
+    ApiError, ContextEntry, EvaluationResult, IamRequest, ResourceDecision, Response, WorldError, unknown,
+};
 
 // IAM API reference, SimulatePrincipalPolicy: MaxItems "defaults to 100"; further pages are not modelled.
 const MAX_ACTIONS: usize = 100;
@@ -25,7 +27,7 @@ impl Deployed {
         source: &str,
         actions: &[String],
         resources: &[String],
-        context: &[(String, String)],
+        context: &[ContextEntry],
     ) -> Result<Response, ApiError> {
         let invalid = |why: String| ApiError::new("InvalidInput", why);
         // IAM API reference, SimulatePrincipalPolicy: "Each operation must include the service identifier".
@@ -35,6 +37,14 @@ impl Deployed {
         if actions.is_empty() || actions.len() > MAX_ACTIONS {
             return Err(invalid(format!("Between 1 and {MAX_ACTIONS} actions are modelled")));
         }
+        let context = context.iter().map(|entry| {
+            let ContextEntry { context_key_name: name, context_key_type: kind, context_key_values: values } = entry;
+            match values.as_slice() {
+                [value] if kind.as_deref().is_none_or(|kind| kind == "string") => Ok((name.clone(), value.clone())),
+                _ => Err(invalid(format!("The context key {name} is not modelled: it is no string with one value"))),
+            }
+        });
+        let context = context.collect::<Result<Vec<_>, _>>()?;
         // IAM API reference, SimulatePrincipalPolicy: NoSuchEntity, HTTP status 404.
         let role = self.roles.get(source).ok_or_else(|| {
             let name = source.rsplit('/').next().unwrap_or_default();
@@ -45,7 +55,7 @@ impl Deployed {
         })?;
         let allowed = |action: &String, resource: &str| {
             let (action, resource) = (action.clone(), resource.to_owned());
-            role.permissions.allow(&Access { action, resource, context: context.to_vec() })
+            role.permissions.allow(&Access { action, resource, context: context.clone() })
         };
         // IAM API reference, SimulatePrincipalPolicy: "If this parameter is not provided, then the value defaults to *".
         let everything = matches!(resources, [] | [_]) && resources.iter().all(|resource| resource == "*");

@@ -23,7 +23,7 @@ use crate::tell::History;
 use build::BuildError;
 use event::EventError;
 use page::Recording;
-use screen::{Screen, clock};
+use screen::{Screen, clock, since};
 use story::Staging;
 use summary::is_explained;
 
@@ -286,10 +286,6 @@ impl<'a> Stage<'a> {
         }
         Ok(())
     }
-}
-
-fn since(began: Timestamp, at: Timestamp) -> Duration {
-    Duration::try_from(at.duration_since(began)).unwrap_or_default()
 }
 
 /// Set off from the demo's own lines.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use simulator::world::{AutoScalingRequest, EcsRequest, LastStatus, Outcome, Recorded, Request, World};
 
-use super::{since, summary::Summary};
+use super::{screen::since, summary::Summary};
 use crate::tell::{self, News, What, last_part, tasks};
 
 /// The page; the recording stands where this word does.

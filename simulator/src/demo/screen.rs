@@ -6,6 +6,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
 
 /// As wide as the two columns of a line before its text.
 const BAR: &str = "{prefix}  [{bar:24}] {pos} of {len} {msg}";
@@ -62,6 +63,11 @@ impl Screen {
 /// How the demo tells a time: so that 100 seconds align.
 pub(crate) fn clock(elapsed: Duration) -> String {
     format!("{:4.1} s", elapsed.as_secs_f64())
+}
+
+/// The time from one to the other.
+pub(crate) fn since(began: Timestamp, at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(began)).unwrap_or_default()
 }
 
 /// Text from outside must not steer the terminal.

@@ -16,8 +16,10 @@ use tokio::{
 use crate::{clock::Stopwatch, http};
 
 use super::{
-    FunctionSpec, Log, Outcome, init_failed,
+    invocation::{Outcome, init_failed},
+    log::Log,
     runtime_api::{Finished, Init, RuntimeApi, Work},
+    spec::FunctionSpec,
 };
 
 // Lambda developer guide, "Init phase": 10 seconds, or the phase is tried again at the first invocation.

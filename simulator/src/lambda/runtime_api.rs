@@ -16,7 +16,7 @@ use crate::{
     http::{self, Answer, Server},
 };
 
-use super::Outcome;
+use super::invocation::Outcome;
 
 // Lambda developer guide, "Lambda quotas": 6 MB for a synchronous payload.
 const MAX_BODY: usize = 6 * 1024 * 1024;

@@ -153,24 +153,15 @@ impl AutoScaling {
                 let result = result
                     .parse()
                     .map_err(|()| ApiError::validation(format!("Invalid lifecycle action result: {result}")))?;
-                let name = action_name(group, hook, instance_id, token);
+                let name = ActionName { group, hook, instance_id: instance_id.as_deref(), token: token.as_deref() };
                 let release = self.complete(present, name, result)?;
                 return Ok((Response::Done, Some(release)));
             }
             AutoScalingRequest::RecordLifecycleActionHeartbeat { group, hook, instance_id, token } => {
-                let name = action_name(group, hook, instance_id, token);
+                let name = ActionName { group, hook, instance_id: instance_id.as_deref(), token: token.as_deref() };
                 self.heartbeat(present, name).map(|()| Response::Done)
             }
         };
         Ok((response?, None))
     }
-}
-
-fn action_name<'a>(
-    group: &'a str,
-    hook: &'a str,
-    instance_id: &'a Option<String>,
-    token: &'a Option<String>,
-) -> ActionName<'a> {
-    ActionName { group, hook, instance_id: instance_id.as_deref(), token: token.as_deref() }
 }

@@ -80,9 +80,7 @@ impl World {
     fn admit(&mut self, client: &str, request: &Request) -> Result<(), ApiError> {
         let operation = request.operation();
         self.gate.check_credentials(client, operation)?;
-        let Some(access) = self.gate.forbidden(client, || self.accesses(request)) else {
-            return Ok(());
-        };
+        let Some(access) = self.gate.forbidden(client, || self.accesses(request)) else { return Ok(()) };
         let refusal = access_denied(&self.present.settings, client, operation, Some(&access));
         self.journal.denied.push(Denied { client: client.to_owned(), access });
         Err(refusal)

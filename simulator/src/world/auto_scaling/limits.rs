@@ -9,9 +9,7 @@ pub(crate) fn no_group(name: &str) -> ApiError {
 
 /// How many records a page may have at most.
 pub(crate) fn records(wanted: Option<i32>, default: usize, most: usize) -> Result<usize, ApiError> {
-    let Some(wanted) = wanted else {
-        return Ok(default);
-    };
+    let Some(wanted) = wanted else { return Ok(default) };
     usize::try_from(wanted)
         .ok()
         .filter(|wanted| (1..=most).contains(wanted))

@@ -75,9 +75,7 @@ impl Ecs {
 
     /// What should run does, and on hosts that are not DRAINING; on those there is nothing left.
     fn is_steady(&self, cluster: &str, service: &str) -> bool {
-        let Some(state) = self.service(cluster, service) else {
-            return false;
-        };
+        let Some(state) = self.service(cluster, service) else { return false };
         let mut running = 0;
         for task in state.tasks.iter().filter_map(|id| self.tasks.get(id)) {
             let status = self.status_of(task);

@@ -111,9 +111,7 @@ impl Ecs {
 
     fn insert_service(&mut self, present: &mut Present, spec: ServiceSpec) -> Result<(), WorldError> {
         let deployment = present.deployment();
-        let Some(cluster) = self.clusters.get_mut(&spec.cluster) else {
-            return Err(unknown("cluster", &spec.cluster));
-        };
+        let Some(cluster) = self.clusters.get_mut(&spec.cluster) else { return Err(unknown("cluster", &spec.cluster)) };
         if cluster.services.contains_key(&spec.name) {
             return Err(exists("service", &spec.name));
         }

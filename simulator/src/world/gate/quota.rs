@@ -101,9 +101,7 @@ struct Meter {
 impl Meters {
     /// Takes one token for `operation`; false is a throttle.
     pub(crate) fn take(&mut self, quotas: &Quotas, operation: Operation, now: Timestamp) -> bool {
-        let (category, Some(bucket)) = quotas.bucket(operation) else {
-            return true;
-        };
+        let (category, Some(bucket)) = quotas.bucket(operation) else { return true };
         let meter = self.0.entry(category).or_insert(Meter { tokens: bucket.burst, filled_at: now });
         let elapsed = Duration::try_from(now.duration_since(meter.filled_at)).unwrap_or_default();
         meter.tokens = (meter.tokens + elapsed.as_secs_f64() * bucket.per_second).min(bucket.burst);

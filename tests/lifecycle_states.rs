@@ -99,7 +99,7 @@ async fn a_warm_host_that_is_terminated_is_drained_first() {
         world.return_to_warm_pool(LEAVING, now).unwrap();
         world.advance(now + secs(0.6));
         let hook = HOOK.to_owned();
-        let completed = simulator::world::Request::CompleteLifecycleAction {
+        let completed = simulator::world::AutoScalingRequest::CompleteLifecycleAction {
             group: POOL.into(),
             hook,
             instance_id: Some(LEAVING.into()),

@@ -9,7 +9,8 @@ use shared::drain::rules::decision::Outcome;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
 use simulator::world::{
-    Fault, FaultKind, GroupSpec, HookSpec, LastStatus, Operation, Quotas, Request, Settings, TaskSpec, World,
+    EcsRequest, Fault, FaultKind, GroupSpec, HookSpec, LastStatus, Operation, Quotas, Request, Settings, TaskSpec,
+    World,
 };
 
 use crate::support::model::Model;
@@ -73,7 +74,7 @@ fn lists(model: &Model) -> (usize, usize) {
     model.world(|world| {
         let of = |whole: bool| {
             let lists = world.requests().iter().filter(
-                |it| matches!(&it.request, Request::ListTasks { container_instance, .. } if container_instance.is_none() == whole),
+                |it| matches!(&it.request, Request::Ecs(EcsRequest::ListTasks { container_instance, .. }) if container_instance.is_none() == whole),
             );
             lists.count()
         };
@@ -131,7 +132,9 @@ async fn a_page_that_fails_costs_no_page_before_it() {
 
     model.world(|world| {
         let tokens = world.requests().iter().filter_map(|it| match &it.request {
-            Request::ListTasks { next_token, desired_status, .. } => Some((desired_status.clone(), next_token.clone())),
+            Request::Ecs(EcsRequest::ListTasks { next_token, desired_status, .. }) => {
+                Some((desired_status.clone(), next_token.clone()))
+            }
             _ => None,
         });
         let tokens: Vec<_> = tokens.take(10).collect();
@@ -155,7 +158,7 @@ async fn a_chunk_that_cannot_be_described_is_asked_for_again_by_itself() {
 
     let described = |world: &mut World| {
         let sizes = world.requests().iter().filter_map(|it| match &it.request {
-            Request::DescribeTasks { tasks, .. } => Some(tasks.len()),
+            Request::Ecs(EcsRequest::DescribeTasks { tasks, .. }) => Some(tasks.len()),
             _ => None,
         });
         sizes.take(5).collect::<Vec<_>>()

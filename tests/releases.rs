@@ -186,7 +186,7 @@ async fn an_action_that_ends_while_we_wait_ends_the_drain_without_hammering() {
 }
 
 fn complete_by_an_operator(world: &mut simulator::world::World) {
-    let request = simulator::world::Request::CompleteLifecycleAction {
+    let request = simulator::world::AutoScalingRequest::CompleteLifecycleAction {
         group: GROUP.into(),
         hook: HOOK.into(),
         instance_id: Some(LEAVING.into()),

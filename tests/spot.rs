@@ -13,7 +13,7 @@ use shared::ids::InstanceId;
 use simulator::lambda::sqs_batch;
 use simulator::wire::Simulator;
 use simulator::world::{
-    Fault, FaultKind, Operation, Request, ServiceKind, ServiceSpec, Settings, SpotAction, TaskSpec, World,
+    EcsRequest, Fault, FaultKind, Operation, Request, ServiceKind, ServiceSpec, Settings, SpotAction, TaskSpec, World,
 };
 
 use crate::support::model::Model;
@@ -72,7 +72,7 @@ pub(crate) fn interrupted(world: World, seconds_ago: f64) -> Stage {
 pub(crate) fn told(stage: &Stage) -> Vec<String> {
     stage.simulator.world(|world| {
         let stops = world.requests().iter().filter_map(|recorded| match &recorded.request {
-            Request::StopTask { task, .. } => task.rsplit('/').next().and_then(|id| world.task(id)),
+            Request::Ecs(EcsRequest::StopTask { task, .. }) => task.rsplit('/').next().and_then(|id| world.task(id)),
             _ => None,
         });
         stops.map(|task| task.group()).collect()

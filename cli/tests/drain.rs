@@ -2,7 +2,7 @@
 
 use simulator::cloudformation::Template;
 use simulator::iam::Permissions;
-use simulator::world::{CredentialsFault, Fault, FaultKind, LastStatus, Operation, Request, World};
+use simulator::world::{CredentialsFault, EcsRequest, Fault, FaultKind, LastStatus, Operation, World};
 
 use crate::support::{CLUSTER, HOST, OTHER, PERSON, Stage, secs, service, standalone, world};
 
@@ -143,7 +143,7 @@ async fn a_drain_by_hand_goes_on_with_one_that_was_interrupted() {
     standalone(&mut world, Some(2.0));
     let now = world.now();
     let arn = world.registrations(HOST).next().unwrap().arn.clone();
-    let request = Request::UpdateContainerInstancesState {
+    let request = EcsRequest::UpdateContainerInstancesState {
         cluster: Some(CLUSTER.into()),
         container_instances: vec![arn],
         status: "DRAINING".into(),

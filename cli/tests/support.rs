@@ -9,7 +9,7 @@ use simulator::clock::wall_now;
 use simulator::cloudformation::Template;
 use simulator::wire::Simulator;
 use simulator::world::{
-    Attribute, GroupSpec, HookSpec, HostSpec, Operation, Request, ServiceSpec, Settings, TaskSpec, World,
+    Attribute, EcsRequest, GroupSpec, HookSpec, HostSpec, Operation, ServiceSpec, Settings, TaskSpec, World,
 };
 use tokio::process::Command;
 
@@ -127,7 +127,7 @@ pub(crate) fn remembered(world: &mut World, instance_id: &str, name: &str, value
         target_type: Some("container-instance".into()),
         target_id: Some(target),
     };
-    let request = Request::PutAttributes { cluster: Some(CLUSTER.into()), attributes: vec![attribute] };
+    let request = EcsRequest::PutAttributes { cluster: Some(CLUSTER.into()), attributes: vec![attribute] };
     let now = world.now();
     assert!(world.request(now, "an-operator", request).answer.is_ok());
 }

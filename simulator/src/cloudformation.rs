@@ -12,8 +12,6 @@ mod resources;
 #[cfg(test)]
 mod tests;
 
-pub use resources::Resource;
-
 /// Deeper than any template is nested; a cycle of conditions would never end otherwise.
 const MAX_DEPTH: usize = 64;
 
@@ -59,6 +57,26 @@ pub struct Stack<'a> {
     parameters: BTreeMap<String, Value>,
     /// The resources' physical names, by logical id; without one a resource goes by its logical id.
     names: BTreeMap<String, String>,
+}
+
+/// A resource that a stack has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its type.
+    pub kind: String,
+    /// Its properties as they stand; [`Stack::value_of`] works them out.
+    pub properties: Map<String, Value>,
+}
+
+impl Resource {
+    fn new(logical_id: String, kind: &str, properties: Value) -> Resource {
+        let Value::Object(properties) = properties else {
+            return Resource { logical_id, kind: kind.to_owned(), properties: Map::new() };
+        };
+        Resource { logical_id, kind: kind.to_owned(), properties }
+    }
 }
 
 impl Template {
@@ -187,7 +205,7 @@ fn long_form(yaml: &Yaml) -> Result<Value, TemplateError> {
             Value::Object(fields)
         }
         Yaml::Tagged(tag, value) => called(&tag.suffix, long_form(value)?),
-        // saphyr leaves a scalar behind a tag of somebody's own unparsed.
+        // saphyr does not parse a scalar behind a tag that it does not know.
         Yaml::Representation(text, _, Some(tag)) => called(&tag.suffix, text.as_ref().into()),
         other => return unsupported(format!("{other:?}")),
     })

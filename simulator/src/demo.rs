@@ -23,7 +23,7 @@ use crate::tell::History;
 use build::BuildError;
 use event::EventError;
 use page::Recording;
-use screen::{Screen, clock};
+use screen::{Screen, clock, since};
 use story::Staging;
 use summary::is_explained;
 
@@ -35,7 +35,7 @@ const OF_SPOT: &str = "spot-interruption";
 const SAMPLE: &str = "events/instance-terminate.json";
 const SPOT_SAMPLE: &str = "events/spot-interruption-warning.json";
 
-/// Nobody watches a demo that polls every 2 to 15 seconds, as the function does by default.
+/// The function polls every 2 to 15 seconds by default. That is too slow for a demo.
 const SETTINGS: [(&str, &str); 2] = [("POLL_MIN_SECONDS", "0.5"), ("POLL_MAX_SECONDS", "1")];
 
 /// Of the two minutes of a Spot notice so much is over; the rest is shared by ECS and the function.
@@ -78,7 +78,7 @@ pub(crate) struct Options {
     /// Show a Spot interruption: events/spot-interruption-warning.json
     #[arg(long, conflicts_with = "file")]
     spot: bool,
-    /// Show what happens when nobody drains the host
+    /// Show what happens when nothing drains the host
     #[arg(long)]
     without_drainer: bool,
     /// Print the function's own log lines, too
@@ -184,7 +184,7 @@ async fn run(options: &Options) -> Result<bool, DemoError> {
 
 fn setting(without_drainer: bool) -> &'static str {
     if without_drainer {
-        "A simulated cluster, and nobody who drains its hosts."
+        "A simulated cluster. Nothing drains its hosts."
     } else {
         "A simulated cluster; the function that drains is the real binary, run as Lambda runs it."
     }
@@ -286,10 +286,6 @@ impl<'a> Stage<'a> {
         }
         Ok(())
     }
-}
-
-fn since(began: Timestamp, at: Timestamp) -> Duration {
-    Duration::try_from(at.duration_since(began)).unwrap_or_default()
 }
 
 /// Set off from the demo's own lines.

@@ -36,7 +36,7 @@ pub const DAEMON: &str = "log-agent";
 /// The standalone job on each host that goes away.
 pub const JOB: &str = "nightly-report";
 
-/// The service on each host that Spot takes, of which ECS may neither stop nor start a task.
+/// The service on each host that Spot takes. ECS may neither stop nor start a task of it.
 pub const HELD: &str = "payments";
 
 /// What differs from one demo to the next.
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(world.hosts().count(), 5);
         for host in leaving {
             assert_eq!(world.unstopped_on(&host.instance_id), 3);
-            assert_eq!(world.host(&host.instance_id).unwrap().group, Some(host.group));
+            assert_eq!(world.host(&host.instance_id).unwrap().group, Some(host.group.as_str()));
         }
     }
 }

@@ -124,11 +124,11 @@ impl History {
 
 fn states(world: &World) -> BTreeMap<String, Option<String>> {
     let state = |id: &str| world.lifecycle_state(id).map(str::to_owned);
-    world.hosts().map(|host| (host.instance_id.clone(), state(&host.instance_id))).collect()
+    world.hosts().map(|host| (host.instance_id.to_owned(), state(host.instance_id))).collect()
 }
 
 fn interrupted(world: &World) -> BTreeMap<String, Timestamp> {
-    world.hosts().filter_map(|host| Some((host.instance_id.clone(), host.interrupted_at?))).collect()
+    world.hosts().filter_map(|host| Some((host.instance_id.to_owned(), host.interrupted_at?))).collect()
 }
 
 /// The instance that Auto Scaling began to terminate, if that is what happened.

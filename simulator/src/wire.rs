@@ -1,5 +1,6 @@
 //! The AWS protocols over a world, JSON and Query, on one loopback port.
 
+mod deployed;
 mod form;
 mod json;
 mod query;
@@ -155,7 +156,7 @@ async fn answer(served: Arc<Served>, request: Request<Bytes>) -> Answer {
     Some(with_request_id(http::response(status, content_type, body), &id))
 }
 
-/// Who asks: the access key id of the signature, which nobody checks; none if there is no signature.
+/// Who asks: the access key id of the signature, which is not checked. None without a signature.
 fn client(request: &Request<Bytes>) -> Option<String> {
     let header = request.headers().get(hyper::header::AUTHORIZATION)?.to_str().ok()?;
     Some(header.split("Credential=").nth(1)?.split('/').next()?.to_owned())

@@ -6,7 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shared::config::OnDrainTimeout;
 use shared::drain::facts::departure::Destination;
-use simulator::world::{Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, Task, World};
+use simulator::world::{
+    AutoScalingRequest, EcsRequest, Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, Task, World,
+};
 
 use super::plan::{GroupPlan, HostPlan, Plan};
 use super::proof::Answers;
@@ -233,7 +235,7 @@ impl Judge {
 
     /// Promise 6: the functions write no attribute.
     fn nobody_elses_business_is_written(&mut self, world: &World, request: &Request) {
-        if let Request::PutAttributes { .. } | Request::DeleteAttributes { .. } = request {
+        if let Request::Ecs(EcsRequest::PutAttributes { .. } | EcsRequest::DeleteAttributes { .. }) = request {
             self.blame(world, "nobody else's business: wrote on a host", request.operation().name());
         }
     }
@@ -288,23 +290,31 @@ impl Witness for Judge {
     fn before(&mut self, world: &World, request: &Request) {
         self.nobody_elses_business_is_written(world, request);
         match request {
-            Request::CompleteLifecycleAction { hook, instance_id: Some(instance_id), .. } => {
+            Request::AutoScaling(AutoScalingRequest::CompleteLifecycleAction {
+                hook,
+                instance_id: Some(instance_id),
+                ..
+            }) => {
                 self.never_the_wrong_one_hook(world, hook, instance_id);
                 self.nobody_elses_business_is_released(world, instance_id);
                 self.unknown_is_not_empty(world, instance_id);
                 self.never_early_to_complete(world, hook, instance_id);
             }
-            Request::RecordLifecycleActionHeartbeat { hook, instance_id: Some(instance_id), .. } => {
+            Request::AutoScaling(AutoScalingRequest::RecordLifecycleActionHeartbeat {
+                hook,
+                instance_id: Some(instance_id),
+                ..
+            }) => {
                 self.never_the_wrong_one_hook(world, hook, instance_id);
                 self.never_the_wrong_one(world, instance_id, "kept alive what it may not touch");
                 self.never_stuck_on_a_host_that_does_not_drain(world, instance_id);
             }
-            Request::UpdateContainerInstancesState { container_instances, .. } => {
+            Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, .. }) => {
                 for id in container_instances {
                     self.never_the_wrong_one(world, &host_of(world, id), "set DRAINING a host that stays");
                 }
             }
-            Request::StopTask { task, .. } => {
+            Request::Ecs(EcsRequest::StopTask { task, .. }) => {
                 let task = world.tasks().find(|known| task.ends_with(&known.id)).cloned();
                 if let Some(task) = task {
                     self.never_the_wrong_one(world, &task.instance_id, "stopped a task of a host that stays");
@@ -344,7 +354,7 @@ impl Witness for Judge {
             }
         }
         // More than ten hosts take two requests to set DRAINING, and one of them fails.
-        let drains = matches!(request, Request::UpdateContainerInstancesState { .. });
+        let drains = matches!(request, Request::Ecs(EcsRequest::UpdateContainerInstancesState { .. }));
         if drains && reply.answer.is_err() && self.hosts.len() > 10 {
             self.seen.insert("partial chunks");
         }

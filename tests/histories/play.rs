@@ -16,7 +16,7 @@ use shared::drain::rules::decision::Outcome;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
 use simulator::sqs::Message;
-use simulator::world::{Fault, Request, SpotAction, World};
+use simulator::world::{AutoScalingRequest, Fault, Request, SpotAction, World};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::judge::Judge;
@@ -255,7 +255,7 @@ impl Stage {
             Happening::Deregistered(host) => in_world(&|world| drop(world.deregister(&instance_id(host)))),
             Happening::Undrained(host) => in_world(&|world| drop(world.set_status(&instance_id(host), "ACTIVE"))),
             Happening::TheirsCompleted(host) => in_world(&|world| {
-                let request = Request::CompleteLifecycleAction {
+                let request = AutoScalingRequest::CompleteLifecycleAction {
                     group: BOTH.into(),
                     hook: THEIRS.into(),
                     instance_id: Some(instance_id(host)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use simulator::world::{ContainerInstance, Request, Response};
+use simulator::world::{ContainerInstance, EcsRequest, Request, Response};
 
 /// When AWS last answered each question to the end. A page that fails, and one that is not the last, is no answer.
 #[derive(Debug, Default)]
@@ -18,10 +18,14 @@ impl Answers {
     pub(super) fn take_in(&mut self, request: &Request, response: &Response, now: Timestamp) {
         let Response::Arns { next_token: None, .. } = response else { return };
         match request {
-            Request::ListTasks { cluster: Some(cluster), container_instance, desired_status, .. } => {
+            Request::Ecs(EcsRequest::ListTasks {
+                cluster: Some(cluster), container_instance, desired_status, ..
+            }) => {
                 self.tasks.insert((cluster.clone(), container_instance.clone(), desired_status.clone()), now);
             }
-            Request::ListContainerInstances { cluster: Some(cluster), filter: Some(filter), .. } => {
+            Request::Ecs(EcsRequest::ListContainerInstances {
+                cluster: Some(cluster), filter: Some(filter), ..
+            }) => {
                 self.searches.insert((cluster.clone(), filter.clone()), now);
             }
             _ => {}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use shared::config::OnDrainTimeout;
 use simulator::world::{
-    ActionResult, Attribute, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Quotas, Request, ServiceKind,
+    ActionResult, Attribute, EcsRequest, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Quotas, ServiceKind,
     ServiceSpec, Settings, TaskSpec, WarmPoolSpec, WarmPoolState, World,
 };
 
@@ -141,7 +141,7 @@ fn leave_attributes(world: &mut World, id: &str, cluster: &str, at: Timestamp) {
         target_id: Some(target.clone()),
     };
     let attributes = names.map(attribute).to_vec();
-    let request = Request::PutAttributes { cluster: Some(cluster.into()), attributes };
+    let request = EcsRequest::PutAttributes { cluster: Some(cluster.into()), attributes };
     assert!(world.request(world.now(), "an-earlier-drain", request).answer.is_ok());
 }
 

@@ -17,8 +17,8 @@ use simulator::lambda::{Function, FunctionSpec, Invocation, Outcome};
 use simulator::sqs::QueueSpec;
 use simulator::wire::Simulator;
 use simulator::world::{
-    Attribute, Denied, GroupSpec, HookSpec, HostSpec, LastStatus, Operation, Outcome as RequestOutcome, Recorded,
-    Release, Request, ServiceSpec, Settings, TaskSpec, World,
+    Attribute, Denied, EcsRequest, GroupSpec, HookSpec, HostSpec, LastStatus, Operation, Outcome as RequestOutcome,
+    Recorded, Release, ServiceSpec, Settings, TaskSpec, World,
 };
 
 use self::template::{deployed, permissions};
@@ -159,7 +159,7 @@ pub(crate) fn remembered(world: &mut World, name: &str, value: &str) {
         target_type: Some("container-instance".into()),
         target_id: Some(target),
     };
-    let request = Request::PutAttributes { cluster: Some(CLUSTER.into()), attributes: vec![attribute] };
+    let request = EcsRequest::PutAttributes { cluster: Some(CLUSTER.into()), attributes: vec![attribute] };
     let now = world.now();
     assert!(world.request(now, "an-operator", request).answer.is_ok());
 }

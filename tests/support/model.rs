@@ -11,8 +11,8 @@ use shared::aws::{
 use shared::clock::Clock;
 use shared::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
 use simulator::world::{
-    ContainerInstanceDescription, ProtectedTask, Reply, Request, RequestError, Response, ServiceDescription,
-    TaskDescription, Transition, World,
+    AutoScalingRequest, ContainerInstanceDescription, EcsRequest, ProtectedTask, Reply, Request, RequestError,
+    Response, ServiceDescription, TaskDescription, Transition, World,
 };
 
 /// Sees each request at the moment the world does, whatever becomes of the answer.
@@ -52,7 +52,8 @@ impl Model {
         f(&mut world)
     }
 
-    async fn ask(&self, request: Request) -> Result<Response, CallError> {
+    async fn ask(&self, request: impl Into<Request>) -> Result<Response, CallError> {
+        let request = request.into();
         let operation = request.operation().name();
         let reply = self.world(|world| {
             if let Some(witness) = &self.witness {
@@ -83,7 +84,7 @@ macro_rules! answer {
 }
 
 impl Model {
-    async fn container_instances(&self, request: Request) -> Result<Page<ContainerInstanceArn>, CallError> {
+    async fn container_instances(&self, request: EcsRequest) -> Result<Page<ContainerInstanceArn>, CallError> {
         answer!(self.ask(request).await?, Response::Arns { arns, next_token } => {
             Page { items: arns.into_iter().map(Into::into).collect(), next_token }
         })
@@ -95,7 +96,7 @@ impl Model {
         arns: &[ContainerInstanceArn],
         status: &str,
     ) -> Result<Found<ContainerInstance>, CallError> {
-        let request = Request::UpdateContainerInstancesState {
+        let request = EcsRequest::UpdateContainerInstancesState {
             cluster: Some(cluster.to_string()),
             container_instances: arns.iter().map(ToString::to_string).collect(),
             status: status.into(),
@@ -106,7 +107,7 @@ impl Model {
 
 impl Calls for Model {
     async fn list_clusters(&self, token: Option<String>) -> Result<Page<ClusterName>, CallError> {
-        let request = Request::ListClusters { max_results: None, next_token: token };
+        let request = EcsRequest::ListClusters { max_results: None, next_token: token };
         answer!(self.ask(request).await?, Response::Arns { arns, next_token } => {
             Page { items: arns.iter().map(|arn| ClusterName::parse(arn).unwrap()).collect(), next_token }
         })
@@ -118,7 +119,7 @@ impl Calls for Model {
         filter: &str,
         token: Option<String>,
     ) -> Result<Page<ContainerInstanceArn>, CallError> {
-        self.container_instances(Request::ListContainerInstances {
+        self.container_instances(EcsRequest::ListContainerInstances {
             cluster: Some(cluster.to_string()),
             filter: Some(filter.into()),
             status: None,
@@ -134,7 +135,7 @@ impl Calls for Model {
         token: Option<String>,
     ) -> Result<Page<ContainerInstanceArn>, CallError> {
         let status = Some("DRAINING".into());
-        self.container_instances(Request::ListContainerInstances {
+        self.container_instances(EcsRequest::ListContainerInstances {
             cluster: Some(cluster.to_string()),
             filter: None,
             status,
@@ -150,7 +151,8 @@ impl Calls for Model {
         arns: &[ContainerInstanceArn],
     ) -> Result<Found<ContainerInstance>, CallError> {
         let container_instances = arns.iter().map(ToString::to_string).collect();
-        let request = Request::DescribeContainerInstances { cluster: Some(cluster.to_string()), container_instances };
+        let request =
+            EcsRequest::DescribeContainerInstances { cluster: Some(cluster.to_string()), container_instances };
         Ok(container_instances_of(self.ask(request).await?))
     }
 
@@ -177,7 +179,7 @@ impl Calls for Model {
         desired: DesiredStatus,
         token: Option<String>,
     ) -> Result<Page<TaskArn>, CallError> {
-        let request = Request::ListTasks {
+        let request = EcsRequest::ListTasks {
             cluster: Some(cluster.to_string()),
             container_instance: container_instance.map(ToString::to_string),
             desired_status: Some(desired.as_str().into()),
@@ -191,7 +193,7 @@ impl Calls for Model {
 
     async fn describe_tasks(&self, cluster: &ClusterName, arns: &[TaskArn]) -> Result<Found<Task>, CallError> {
         let tasks = arns.iter().map(ToString::to_string).collect();
-        let request = Request::DescribeTasks { cluster: Some(cluster.to_string()), tasks };
+        let request = EcsRequest::DescribeTasks { cluster: Some(cluster.to_string()), tasks };
         answer!(self.ask(request).await?, Response::Tasks { tasks, failures } => {
             Found { items: tasks.into_iter().map(task).collect(), failures: failures.into_iter().map(failure).collect() }
         })
@@ -199,7 +201,7 @@ impl Calls for Model {
 
     async fn stop_task(&self, cluster: &ClusterName, arn: &TaskArn, reason: &str) -> Result<Task, CallError> {
         let reason = Some(reason.into());
-        let request = Request::StopTask { cluster: Some(cluster.to_string()), task: arn.to_string(), reason };
+        let request = EcsRequest::StopTask { cluster: Some(cluster.to_string()), task: arn.to_string(), reason };
         answer!(self.ask(request).await?, Response::Task(described) => task(*described))
     }
 
@@ -209,7 +211,7 @@ impl Calls for Model {
         names: &[ServiceName],
     ) -> Result<Found<Service>, CallError> {
         let services = names.iter().map(ToString::to_string).collect();
-        let request = Request::DescribeServices { cluster: Some(cluster.to_string()), services };
+        let request = EcsRequest::DescribeServices { cluster: Some(cluster.to_string()), services };
         answer!(self.ask(request).await?, Response::Services { services, failures } => {
             let service = |it: ServiceDescription| Service {
                 name: it.service_name.into(),
@@ -232,7 +234,7 @@ impl Calls for Model {
         arns: &[TaskArn],
     ) -> Result<Found<TaskProtection>, CallError> {
         let tasks = arns.iter().map(ToString::to_string).collect();
-        let request = Request::GetTaskProtection { cluster: Some(cluster.to_string()), tasks };
+        let request = EcsRequest::GetTaskProtection { cluster: Some(cluster.to_string()), tasks };
         answer!(self.ask(request).await?, Response::TaskProtection { protected_tasks, failures } => {
             let item = |it: ProtectedTask| TaskProtection { task: it.task_arn.into(), until: it.expiration_date };
             Found {
@@ -248,14 +250,16 @@ impl Calls for Model {
         token: Option<String>,
     ) -> Result<Page<AutoScalingInstance>, CallError> {
         let instance_ids = ids.iter().map(ToString::to_string).collect();
-        let request = Request::DescribeAutoScalingInstances { instance_ids, max_records: None, next_token: token };
+        let request =
+            AutoScalingRequest::DescribeAutoScalingInstances { instance_ids, max_records: None, next_token: token };
         answer!(self.ask(request).await?, Response::AutoScalingInstances { instances, next_token } => {
             Page { items: instances.into_iter().map(auto_scaling_instance).collect(), next_token }
         })
     }
 
     async fn describe_auto_scaling_groups(&self, token: Option<String>) -> Result<Page<AutoScalingGroup>, CallError> {
-        let request = Request::DescribeAutoScalingGroups { names: vec![], max_records: None, next_token: token };
+        let request =
+            AutoScalingRequest::DescribeAutoScalingGroups { names: vec![], max_records: None, next_token: token };
         answer!(self.ask(request).await?, Response::AutoScalingGroups { groups, next_token } => {
             let item = |group: simulator::world::AutoScalingGroup| AutoScalingGroup {
                 name: group.name.into(),
@@ -272,7 +276,8 @@ impl Calls for Model {
         group: &GroupName,
         token: Option<String>,
     ) -> Result<Page<AutoScalingInstance>, CallError> {
-        let request = Request::DescribeWarmPool { group: group.to_string(), max_records: None, next_token: token };
+        let request =
+            AutoScalingRequest::DescribeWarmPool { group: group.to_string(), max_records: None, next_token: token };
         answer!(self.ask(request).await?, Response::WarmPool { instances, next_token, .. } => {
             Page { items: instances.into_iter().map(auto_scaling_instance).collect(), next_token }
         })
@@ -284,7 +289,7 @@ impl Calls for Model {
         since: Timestamp,
         token: Option<String>,
     ) -> Result<Page<ScalingActivity>, CallError> {
-        let request = Request::DescribeScalingActivities {
+        let request = AutoScalingRequest::DescribeScalingActivities {
             group: Some(group.to_string()),
             start_time_lower_bound: Some(since),
             max_records: Some(100),
@@ -302,7 +307,7 @@ impl Calls for Model {
     }
 
     async fn describe_lifecycle_hooks(&self, group: &GroupName) -> Result<Vec<LifecycleHook>, CallError> {
-        let request = Request::DescribeLifecycleHooks { group: group.to_string(), hook_names: vec![] };
+        let request = AutoScalingRequest::DescribeLifecycleHooks { group: group.to_string(), hook_names: vec![] };
         answer!(self.ask(request).await?, Response::LifecycleHooks(hooks) => {
             let item = |hook: simulator::world::LifecycleHook| LifecycleHook {
                 name: hook.name.into(),
@@ -321,7 +326,7 @@ impl Calls for Model {
         instance: &InstanceId,
         result: LifecycleActionResult,
     ) -> Result<(), CallError> {
-        let request = Request::CompleteLifecycleAction {
+        let request = AutoScalingRequest::CompleteLifecycleAction {
             group: group.to_string(),
             hook: hook.to_string(),
             instance_id: Some(instance.to_string()),
@@ -337,7 +342,7 @@ impl Calls for Model {
         hook: &HookName,
         instance: &InstanceId,
     ) -> Result<(), CallError> {
-        let request = Request::RecordLifecycleActionHeartbeat {
+        let request = AutoScalingRequest::RecordLifecycleActionHeartbeat {
             group: group.to_string(),
             hook: hook.to_string(),
             instance_id: Some(instance.to_string()),

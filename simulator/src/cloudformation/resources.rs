@@ -2,27 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Stack, TemplateError, text};
-
-/// A resource that a stack has.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resource {
-    /// Its name in the template.
-    pub logical_id: String,
-    /// Its type.
-    pub kind: String,
-    /// Its properties as they stand; [`Stack::value_of`] works them out.
-    pub properties: Map<String, Value>,
-}
-
-impl Resource {
-    fn new(logical_id: String, kind: &str, properties: Value) -> Resource {
-        let Value::Object(properties) = properties else {
-            return Resource { logical_id, kind: kind.to_owned(), properties: Map::new() };
-        };
-        Resource { logical_id, kind: kind.to_owned(), properties }
-    }
-}
+use super::{Resource, Stack, TemplateError, text};
 
 impl Stack<'_> {
     /// Every resource whose condition holds, those that SAM generates among them.

@@ -59,7 +59,7 @@ pub(crate) async fn function(name: &str) -> Result<PathBuf, BuildError> {
     executable(&String::from_utf8_lossy(&built.stdout), name).ok_or_else(|| BuildError::Missing(name.to_owned()))
 }
 
-/// Where cargo says that a binary is, whatever target folder or triple somebody has set.
+/// Where cargo says that a binary is, whatever the target folder and the triple.
 // Cargo book, "External tools": one JSON message per line; `executable` is null for what is none.
 fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     let of_binary = |message: &Value| {

@@ -8,9 +8,9 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use simulator::world::{LastStatus, Outcome, Recorded, Request, World};
+use simulator::world::{AutoScalingRequest, EcsRequest, LastStatus, Outcome, Recorded, Request, World};
 
-use super::{since, summary::Summary};
+use super::{screen::since, summary::Summary};
 use crate::tell::{self, News, What, last_part, tasks};
 
 /// The page; the recording stands where this word does.
@@ -38,7 +38,7 @@ impl Recording {
             let unstopped = world.tasks_on(id).into_iter().filter(|task| task.last_status != LastStatus::Stopped);
             unstopped.map(|task| (task.id.clone(), task.last_status)).collect()
         };
-        let lanes = world.hosts().map(|host| (host.instance_id.clone(), on(&host.instance_id))).collect();
+        let lanes = world.hosts().map(|host| (host.instance_id.to_owned(), on(host.instance_id))).collect();
         Recording { began: world.now(), lanes, news: Vec::new() }
     }
 
@@ -100,8 +100,8 @@ impl Recording {
         }
         let died = world.killed().iter().filter(|killed| killed.instance_id == id).count();
         let fate = match (leaves, died, came.len()) {
-            (true, 0, _) => format!("{} at first, none of which died", tell::tasks(at_first)),
-            (_, 1.., _) => format!("{} at first, of which {died} died", tell::tasks(at_first)),
+            (true, 0, _) => format!("{} at first; none died", tell::tasks(at_first)),
+            (_, 1.., _) => format!("{} at first; {died} died", tell::tasks(at_first)),
             (false, 0, 0) => format!("{}, as before", tell::tasks(at_first)),
             (false, 0, count) => format!("{} at first, and {count} more started here", tell::tasks(at_first)),
         };
@@ -129,7 +129,7 @@ fn counted(at: f64, tasks: &Tasks) -> Value {
     })
 }
 
-/// Whether it only tells that somebody looked.
+/// Whether it is a request that only reads.
 fn is_read(what: &What) -> bool {
     matches!(what, What::Request(recorded) if recorded.request.operation().name().starts_with(['D', 'G', 'L']))
 }
@@ -165,16 +165,18 @@ fn mark(what: &What, id: &str, world: &World) -> Option<(&'static str, String)> 
 fn of_request(request: &Request, id: &str, world: &World) -> Option<(&'static str, String)> {
     let is_of_host = |arn: &String| world.registrations(id).any(|registration| registration.id == last_part(arn));
     match request {
-        Request::UpdateContainerInstancesState { container_instances, status, .. }
+        Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, status, .. })
             if container_instances.iter().any(is_of_host) =>
         {
             Some(("draining", format!("set {status}: it gets no new tasks")))
         }
-        Request::StopTask { task, .. } => {
+        Request::Ecs(EcsRequest::StopTask { task, .. }) => {
             let task = world.task(last_part(task)).filter(|task| task.instance_id == id)?;
             Some(("stop", format!("the task of {} is told to stop", task.group())))
         }
-        Request::RecordLifecycleActionHeartbeat { instance_id, .. } if instance_id.as_deref() == Some(id) => {
+        Request::AutoScaling(AutoScalingRequest::RecordLifecycleActionHeartbeat { instance_id, .. })
+            if instance_id.as_deref() == Some(id) =>
+        {
             Some(("heartbeat", "heartbeat: Auto Scaling waits on".to_owned()))
         }
         _ => None,

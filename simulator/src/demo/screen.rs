@@ -6,6 +6,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
 
 /// As wide as the two columns of a line before its text.
 const BAR: &str = "{prefix}  [{bar:24}] {pos} of {len} {msg}";
@@ -64,7 +65,12 @@ pub(crate) fn clock(elapsed: Duration) -> String {
     format!("{:4.1} s", elapsed.as_secs_f64())
 }
 
-/// What somebody else wrote must not steer the terminal.
+/// The time from one to the other.
+pub(crate) fn since(began: Timestamp, at: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(began)).unwrap_or_default()
+}
+
+/// Text from outside must not steer the terminal.
 fn printable(line: &str) -> String {
     line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

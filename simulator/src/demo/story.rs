@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use simulator::{
     scenario::{CLUSTER, DAEMON, Departure, HELD, HOOK, JOB, Parameters, SERVICE},
-    world::{LastStatus, Outcome, Recorded, Request, TaskChange, World},
+    world::{AutoScalingRequest, EcsRequest, LastStatus, Outcome, Recorded, Request, TaskChange, World},
 };
 
 use crate::tell::{self, Line, News, What, last_part, lined, tasks};
@@ -34,7 +34,7 @@ pub(crate) fn introduction(world: &World, staging: Staging<'_>) -> Vec<String> {
     let Staging { parameters, leaving, drainer, settings, notice_age } = staging;
     let by_spot = parameters.departure == Departure::SpotInterruption;
     let hosts = world.hosts().count();
-    let groups: BTreeSet<&str> = world.hosts().filter_map(|host| host.group.as_deref()).collect();
+    let groups: BTreeSet<&str> = world.hosts().filter_map(|host| host.group).collect();
     let groups = groups.into_iter().collect::<Vec<_>>().join(", ");
     let on_leaving = match leaving.len() {
         0 => "on one host",
@@ -99,7 +99,7 @@ fn plot_of_spot(leaving: &[String], drained: bool, notice_age: Duration) -> Stri
     let then = if drained {
         "The function spot-interruption gets the event, drains the host, and stops in time what ECS does not move."
     } else {
-        "Nobody drains the host."
+        "Nothing drains the host."
     };
     format!("{notice} {then}")
 }
@@ -125,18 +125,18 @@ pub(crate) fn told(news: &News, world: &World, leaving: &[String]) -> Vec<Line> 
 
 fn of_request(request: &Request, world: &World) -> Vec<Line> {
     match request {
-        Request::UpdateContainerInstancesState { container_instances, status, .. } => {
+        Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, status, .. }) => {
             let effect = if status == "DRAINING" { ": no new tasks, services move away" } else { "" };
             (container_instances.iter())
                 .filter_map(|id| world.container_instances().find(|instance| instance.id == last_part(id)))
                 .map(|instance| lined(status, format!("{}{effect}", instance.instance_id)))
                 .collect()
         }
-        Request::StopTask { task, .. } => {
+        Request::Ecs(EcsRequest::StopTask { task, .. }) => {
             let id = last_part(task);
             vec![lined("STOP TASK", format!("{}  told by the function", tell::who(world.task(id), "task", id)))]
         }
-        Request::RecordLifecycleActionHeartbeat { instance_id, .. } => {
+        Request::AutoScaling(AutoScalingRequest::RecordLifecycleActionHeartbeat { instance_id, .. }) => {
             let host = instance_id.as_deref().unwrap_or("the host");
             vec![lined("HEARTBEAT", format!("lifecycle action of {host} kept alive"))]
         }

@@ -16,8 +16,10 @@ use tokio::{
 use crate::{clock::Stopwatch, http};
 
 use super::{
-    FunctionSpec, Log, Outcome, init_failed,
+    invocation::{Outcome, init_failed},
+    log::Log,
     runtime_api::{Finished, Init, RuntimeApi, Work},
+    spec::FunctionSpec,
 };
 
 // Lambda developer guide, "Init phase": 10 seconds, or the phase is tried again at the first invocation.
@@ -29,7 +31,7 @@ const MAX_LOG_LINE: u64 = 256 * 1024;
 /// How long the end of a killed process may take; the kernel needs none of it.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// Where AWS looks for credentials; made up, for nobody checks signatures.
+/// Where the SDK looks for credentials. They are made up: the simulator does not check signatures.
 const CREDENTIALS: [(&str, &str); 3] = [
     ("AWS_ACCESS_KEY_ID", "ASIAIOSFODNN7EXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),

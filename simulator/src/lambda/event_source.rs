@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{
-    Fleet, Function, Invocation,
+    fleet::Fleet,
+    function::Function,
+    invocation::Invocation,
     pollers::{Batch, MAX_CONCURRENCY, Pollers},
 };
 use crate::{

@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Function, Invocation, init_failed};
+use super::{
+    function::Function,
+    invocation::{Invocation, init_failed},
+};
 
 /// Environments that are made when an invocation finds none free, and used again.
 // Lambda developer guide, "Understanding the Lambda execution environment lifecycle": one invocation at a time in each.

@@ -16,7 +16,7 @@ use crate::{
     http::{self, Answer, Server},
 };
 
-use super::Outcome;
+use super::invocation::Outcome;
 
 // Lambda developer guide, "Lambda quotas": 6 MB for a synchronous payload.
 const MAX_BODY: usize = 6 * 1024 * 1024;
@@ -61,7 +61,7 @@ struct Shared {
     init: watch::Sender<Init>,
 }
 
-/// The invocation whose end somebody waits for.
+/// The invocation whose end the caller waits for.
 #[derive(Debug)]
 struct Waiting {
     request_id: String,
@@ -109,7 +109,7 @@ impl Shared {
         let mut waiting = self.waiting();
         match waiting.take() {
             Some(it) if it.request_id == request_id => {
-                // Nobody waits any more when the timeout was quicker.
+                // After a timeout the caller waits no longer.
                 let _late = it.finished.send(finished);
                 accepted()
             }

@@ -1,6 +1,9 @@
 //! A real process over the Runtime API.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::json;
 

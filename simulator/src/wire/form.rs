@@ -2,60 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use crate::world::ApiError;
+use serde_json::{Map, Value};
 
-/// The fields of a form-encoded body.
-#[derive(Debug, Default)]
-pub(super) struct Form(BTreeMap<String, String>);
+/// The fields of a form-encoded body; `None` when it is none.
+pub(super) fn read(body: &[u8]) -> Option<BTreeMap<String, String>> {
+    let body = str::from_utf8(body).ok()?;
+    let fields = body.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Some((decoded(name)?, decoded(value)?))
+    });
+    fields.collect()
+}
 
-impl Form {
-    /// `None` when the body is not form-encoded.
-    pub(super) fn read(body: &[u8]) -> Option<Form> {
-        let body = str::from_utf8(body).ok()?;
-        let fields = body.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((decoded(name)?, decoded(value)?))
-        });
-        fields.collect::<Option<_>>().map(Form)
+/// Fields as members: `NAME.member.1.MEMBER`, `NAME.member.2.MEMBER`, … are one list of objects.
+pub(super) fn members(fields: BTreeMap<String, String>) -> Value {
+    let (mut members, mut lists) = (Map::new(), BTreeMap::<String, BTreeMap<usize, BTreeMap<String, String>>>::new());
+    for (name, value) in fields {
+        match name.split_once(".member.") {
+            None => drop(members.insert(name, value.into())),
+            Some((list, rest)) => {
+                let (number, member) = rest.split_once('.').unwrap_or((rest, ""));
+                // What is no number comes last, and is refused as no text.
+                let number = number.parse().unwrap_or(usize::MAX);
+                lists.entry(list.to_owned()).or_default().entry(number).or_default().insert(member.to_owned(), value);
+            }
+        }
     }
-
-    /// The name of each field.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
-    /// How many fields' names begin with this.
-    pub(super) fn count(&self, prefix: &str) -> usize {
-        self.names().filter(|name| name.starts_with(prefix)).count()
-    }
-
-    /// A field.
-    pub(super) fn optional(&self, name: &str) -> Option<String> {
-        self.0.get(name).cloned()
-    }
-
-    /// A field that must be there.
-    pub(super) fn required(&self, name: &str) -> Result<String, ApiError> {
-        self.optional(name).ok_or_else(|| {
-            ApiError::new(
-                "ValidationError",
-                format!("1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"),
-            )
-        })
-    }
-
-    /// A field that is a number.
-    pub(super) fn number(&self, name: &str) -> Result<Option<i32>, ApiError> {
-        let read = |text: &String| {
-            text.parse().map_err(|_| ApiError::new("MalformedQueryString", format!("{name} is no number")))
+    for (list, items) in lists {
+        let item = |mut item: BTreeMap<String, String>| match (item.len(), item.remove("")) {
+            (1, Some(text)) => text.into(),
+            _ => self::members(item),
         };
-        self.0.get(name).map(read).transpose()
+        members.insert(list, items.into_values().map(item).collect());
     }
-
-    /// The members `NAME.member.1`, `NAME.member.2`, … up to the first that is missing.
-    pub(super) fn members(&self, name: &str) -> Vec<String> {
-        (1..=self.0.len()).map_while(|n| self.0.get(&format!("{name}.member.{n}"))).cloned().collect()
-    }
+    members.into()
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -76,19 +56,19 @@ fn decoded(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn escapes_and_members_are_decoded() {
-        let form = Form::read(b"A=x%2Fy+z&Ids.member.1=i-1&Ids.member.2=i-2&Empty=").unwrap();
-        assert_eq!(form.optional("A").as_deref(), Some("x/y z"));
-        assert_eq!(form.members("Ids"), ["i-1", "i-2"]);
-        assert_eq!(form.optional("Empty").as_deref(), Some(""));
+        let form = read(b"A=x%2Fy+z&Ids.member.1=i-1&Ids.member.10=i-3&Ids.member.2=i-2&Keys.member.1.Name=k&Keys.member.1.Values.member.1=v");
+        let keys = json!([{ "Name": "k", "Values": ["v"] }]);
+        assert_eq!(members(form.unwrap()), json!({ "A": "x/y z", "Ids": ["i-1", "i-2", "i-3"], "Keys": keys }));
     }
 
     #[test]
     fn a_broken_escape_is_refused() {
-        assert!(Form::read(b"A=%2").is_none());
-        assert!(Form::read(b"A=%zz").is_none());
+        assert!(read(b"A=%2").is_none() && read(b"A=%zz").is_none());
     }
 }

@@ -4,17 +4,17 @@ use std::io;
 
 use bytes::Bytes;
 use hyper::Request as HttpRequest;
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{
-    Map, Value, json,
+    Map, Value, from_value, json,
     ser::{Formatter, Serializer},
 };
 
-use crate::world::{ApiError, Operation, Request, Response, Service};
+use super::deployed::event_bridge;
+use crate::world::{ApiError, EcsRequest, EventBridgeRequest, Operation, Request, Response, Service};
 
 mod ecs;
-mod event_bridge;
+pub(super) mod value;
 
 pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
@@ -35,12 +35,13 @@ pub(super) fn decode(request: &HttpRequest<Bytes>) -> Result<Request, ApiError> 
     let members: Map<String, Value> = serde_json::from_slice(request.body())
         .map_err(|error| ApiError::new("SerializationException", error.to_string()))?;
     // `serde`'s picture of an enum: the variant's name, then its members.
-    let mut tagged = Map::new();
-    tagged.insert(operation.name().to_owned(), Value::Object(members));
+    let tagged = json!({ operation.name(): members });
     // ECS API reference, InvalidParameterException; EventBridge API reference, "Common Error Types", ValidationException.
-    let code = if operation.service() == Service::Ecs { "InvalidParameterException" } else { "ValidationException" };
-    serde_json::from_value(Value::Object(tagged))
-        .map_err(|error| ApiError::new(code, format!("Invalid, or not modelled: {error}")))
+    let (read, code) = match operation.service() {
+        Service::EventBridge => (from_value::<EventBridgeRequest>(tagged).map(Request::from), "ValidationException"),
+        _ => (from_value::<EcsRequest>(tagged).map(Request::from), "InvalidParameterException"),
+    };
+    read.map_err(|error| ApiError::new(code, format!("Invalid, or not modelled: {error}")))
 }
 
 fn operation(target: &str) -> Option<Operation> {
@@ -63,20 +64,6 @@ pub(super) fn encode(operation: Operation, response: &Response) -> String {
 /// Writes an error.
 pub(super) fn encode_error(error: &ApiError) -> String {
     json!({ "__type": error.code, "message": error.message }).to_string()
-}
-
-/// Without the members that are null: AWS leaves out what there is not.
-fn present(value: Value) -> Value {
-    match value {
-        Value::Object(members) => members.into_iter().filter(|(_, v)| !v.is_null()).collect(),
-        other => other,
-    }
-}
-
-/// Epoch seconds, to the millisecond.
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of this era fit")]
-fn seconds(at: Timestamp) -> f64 {
-    at.as_millisecond() as f64 / 1_000.0
 }
 
 /// Times have an exponent, and nothing but times has a fraction. Recorded.

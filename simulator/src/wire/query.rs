@@ -1,16 +1,18 @@
 //! The Query protocol of Auto Scaling, CloudFormation and IAM: form-encoded requests, XML answers.
 
 use bytes::Bytes;
+use serde_json::{from_value, json};
 
 use super::{
-    form::Form,
+    deployed::{cloudformation, iam},
+    form,
     xml::{element, text},
 };
-use crate::world::{ApiError, Operation, Request, Response, Service};
+use crate::world::{
+    ApiError, AutoScalingRequest, CloudFormationRequest, IamRequest, Operation, Request, Response, Service,
+};
 
 mod auto_scaling;
-mod cloudformation;
-mod iam;
 
 pub(super) const CONTENT_TYPE: &str = "text/xml";
 
@@ -22,38 +24,33 @@ const SERVICES: [(Service, &str, &str); 3] = [
     (Service::Iam, "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/"),
 ];
 
-/// The parameters of an operation that are modelled: those with one value, and the lists.
-type Modelled = (&'static [&'static str], &'static [&'static str]);
-
 /// Whose request it is, by its version, else by its action.
 pub(super) fn service(body: &Bytes) -> Service {
-    let form = Form::read(body).unwrap_or_default();
-    let by_version = form.optional("Version").and_then(|version| {
-        let (service, ..) = SERVICES.into_iter().find(|(_, of_service, _)| *of_service == version)?;
+    let fields = form::read(body).unwrap_or_default();
+    let by_version = fields.get("Version").and_then(|version| {
+        let (service, ..) = SERVICES.into_iter().find(|(_, of_service, _)| of_service == version)?;
         Some(service)
     });
-    let by_action = || form.optional("Action")?.parse::<Operation>().ok().map(Operation::service);
+    let by_action = || fields.get("Action")?.parse::<Operation>().ok().map(Operation::service);
     by_version.or_else(by_action).filter(|service| !service.speaks_json()).unwrap_or(Service::AutoScaling)
 }
 
 /// Reads a request.
 pub(super) fn decode(body: &Bytes, service: Service) -> Result<Request, ApiError> {
-    let form = Form::read(body).ok_or_else(|| ApiError::new("MalformedQueryString", "the body is not form-encoded"))?;
-    let operation = operation(&form, service)?;
-    match service {
-        Service::CloudFormation => {
-            check_modelled(&form, cloudformation::modelled(operation))?;
-            cloudformation::decode(operation, &form)
-        }
-        Service::Iam => {
-            check_modelled(&form, iam::modelled(operation))?;
-            iam::decode(operation, &form)
-        }
-        _ => {
-            check_modelled(&form, auto_scaling::modelled(operation))?;
-            auto_scaling::decode(operation, &form)
-        }
-    }
+    let malformed = || ApiError::new("MalformedQueryString", "the body is not form-encoded");
+    let mut fields = form::read(body).ok_or_else(malformed)?;
+    fields.remove("Version");
+    let action = fields.remove("Action").ok_or_else(|| ApiError::new("MissingAction", "An Action is required"))?;
+    let operation = action.parse::<Operation>().ok().filter(|operation| operation.service() == service);
+    let operation = operation.ok_or_else(|| invalid_action(&action, service))?;
+    // `serde`'s picture of an enum: the variant's name, then its members.
+    let tagged = json!({ operation.name(): form::members(fields) });
+    let read = match service {
+        Service::CloudFormation => from_value::<CloudFormationRequest>(tagged).map(Request::from),
+        Service::Iam => from_value::<IamRequest>(tagged).map(Request::from),
+        _ => from_value::<AutoScalingRequest>(tagged).map(Request::from),
+    };
+    read.map_err(|error| ApiError::new("ValidationError", format!("Invalid, or not modelled: {error}")))
 }
 
 /// Writes an answer.
@@ -77,29 +74,6 @@ pub(super) fn encode_error(error: &ApiError, service: Service, id: &str) -> Stri
     let error = element("Error", &described.concat());
     let (id, namespace) = (text("RequestId", id), namespace(service));
     format!("<ErrorResponse xmlns=\"{namespace}\">{error}{id}</ErrorResponse>")
-}
-
-fn operation(form: &Form, service: Service) -> Result<Operation, ApiError> {
-    let action = form.optional("Action").ok_or_else(|| ApiError::new("MissingAction", "An Action is required"))?;
-    action
-        .parse::<Operation>()
-        .ok()
-        .filter(|operation| operation.service() == service)
-        .ok_or_else(|| invalid_action(&action, service))
-}
-
-/// A parameter that is not modelled is refused, as ECS's members are: to ignore a filter would be a wrong answer.
-fn check_modelled(form: &Form, (names, lists): Modelled) -> Result<(), ApiError> {
-    let modelled = |field: &str| {
-        matches!(field, "Action" | "Version")
-            || names.contains(&field)
-            // An empty list is sent as its bare name.
-            || lists.iter().any(|list| field == *list || field.strip_prefix(list).is_some_and(|rest| rest.starts_with(".member.")))
-    };
-    match form.names().find(|field| !modelled(field)) {
-        Some(field) => Err(ApiError::new("ValidationError", format!("{field} is not modelled"))),
-        None => Ok(()),
-    }
 }
 
 fn described(service: Service) -> (&'static str, &'static str) {

@@ -1,86 +1,74 @@
 //! Building a world: what is there when a story begins.
 
-use super::{
-    DesiredStatus, Due, Group, GroupSpec, Host, HostSpec, LastStatus, Owner, ServiceKind, ServiceSpec, Task,
-    TaskChange, TaskSpec, World, WorldError, exists, later,
-    scheduler::{Cluster, ServiceState},
-    task::Timing,
-    unknown,
-};
+use super::{deployed::DeployError, ecs::ProviderKind, parts::World};
+use crate::cloudformation::Stack;
+use crate::world::terms::{CapacityProviderSpec, GroupSpec, HookSpec, HostSpec, ServiceSpec, TaskSpec, WorldError};
+
+// ECS developer guide, managed instance draining.
+const MANAGED_DRAINING_HOOK: &str = "ecs-managed-draining-termination-hook";
 
 impl World {
     /// Adds an empty cluster.
     pub fn add_cluster(&mut self, name: &str) -> Result<(), WorldError> {
-        if self.clusters.contains_key(name) {
-            return Err(exists("cluster", name));
-        }
-        let arn = self.arn("ecs", &format!("cluster/{name}"));
-        self.clusters.insert(name.to_owned(), Cluster::new(arn));
-        Ok(())
+        self.ecs.add_cluster(&self.present, name)
     }
 
     /// Adds an empty Auto Scaling group.
     pub fn add_group(&mut self, spec: GroupSpec) -> Result<(), WorldError> {
-        if self.groups.contains_key(&spec.name) {
-            return Err(exists("group", &spec.name));
+        self.auto_scaling.add_group(&mut self.present, spec)
+    }
+
+    /// Puts a tag on an Auto Scaling group, for conditions to look at.
+    pub fn tag_group(&mut self, group: &str, key: &str, value: &str) {
+        self.auto_scaling.tag_group(group, key, value);
+    }
+
+    /// Makes a capacity provider of a group, and gives it to a cluster. With managed draining the group has ECS's own hook
+    /// from then on; that ECS completes it is not modelled.
+    pub fn add_capacity_provider(&mut self, spec: CapacityProviderSpec) -> Result<(), WorldError> {
+        let CapacityProviderSpec { name, cluster, group, managed_draining } = spec;
+        self.ecs.check_new_provider(&name, &cluster)?;
+        let arn = self.auto_scaling.group_arn(&group)?;
+        if managed_draining {
+            // The guide gives the hook's name alone. Its timeout is taken to be what Auto Scaling gives any hook
+            // (PutLifecycleHook), and its result one that leaves other hooks their time.
+            let hook = HookSpec { name: MANAGED_DRAINING_HOOK.to_owned(), ..HookSpec::default() };
+            self.auto_scaling.add_hook(&group, hook);
         }
-        let id = self.made_up_uuid();
-        let resource = format!("autoScalingGroup:{id}:autoScalingGroupName/{}", spec.name);
-        let group = Group {
-            arn: self.arn("autoscaling", &resource),
-            created_at: self.a_while_ago(),
-            hooks: (spec.hooks.into_iter()).map(|hook| (hook.name.clone(), hook)).collect(),
-            name: spec.name.clone(),
-            warm_pool: spec.warm_pool,
-            retains_on_abandon: spec.retains_on_abandon,
-        };
-        self.groups.insert(spec.name, group);
-        Ok(())
+        self.ecs.add_capacity_provider(&self.present, &name, &cluster, ProviderKind::Group { arn, managed_draining })
+    }
+
+    /// Makes a capacity provider of ECS Managed Instances, On-Demand or Spot, and gives it to a cluster. Its hosts are not
+    /// modelled.
+    pub fn add_managed_instances(&mut self, name: &str, cluster: &str, spot: bool) -> Result<(), WorldError> {
+        let of = ProviderKind::ManagedInstances(if spot { "SPOT" } else { "ON_DEMAND" });
+        self.ecs.add_capacity_provider(&self.present, name, cluster, of)
     }
 
     /// Adds a host that has been there for a while, registered where `cluster` says so. Answers its instance id.
     pub fn add_host(&mut self, spec: HostSpec) -> Result<String, WorldError> {
-        if let Some(cluster) = &spec.cluster
-            && !self.clusters.contains_key(cluster)
-        {
-            return Err(unknown("cluster", cluster));
+        if let Some(cluster) = &spec.cluster {
+            self.ecs.check_cluster(cluster)?;
         }
-        if let Some(group) = &spec.group
-            && !self.groups.contains_key(group)
-        {
-            return Err(unknown("group", group));
+        if let Some(group) = &spec.group {
+            self.auto_scaling.group_arn(group)?;
         }
-        let instance_id = match spec.instance_id {
-            Some(id) => id,
-            None => format!("i-{}", self.made_up_hex(17)),
-        };
-        self.insert_host(Host::new(&instance_id, spec.slots, spec.group))?;
+        let instance_id = spec.instance_id.unwrap_or_else(|| format!("i-{}", self.present.hex(17)));
+        self.ec2.launch(&instance_id)?;
+        self.ecs.add_host(&instance_id, spec.slots);
+        if let Some(group) = spec.group {
+            self.auto_scaling.add_instance(&instance_id, group);
+        }
         if let Some(cluster) = spec.cluster {
-            let since = self.a_while_ago();
-            self.register_since(&instance_id, &cluster, since, spec.agent_connected)?;
+            let since = self.present.a_while_ago();
+            self.ecs.register(&mut self.present, &instance_id, &cluster, since, spec.agent_connected)?;
         }
         Ok(instance_id)
     }
 
     /// Adds a service; its tasks have been RUNNING for a while, spread over the hosts.
     pub fn add_service(&mut self, spec: ServiceSpec) -> Result<(), WorldError> {
-        let (cluster, service) = (spec.cluster.clone(), spec.name.clone());
-        let (kind, desired) = (spec.kind, spec.desired);
-        self.insert_service(spec)?;
-        match kind {
-            ServiceKind::Daemon => {
-                for instance in self.active_instances(&cluster) {
-                    self.place_running(&cluster, &service, &instance);
-                }
-            }
-            ServiceKind::Replica => {
-                let placed = self.place_spread(&cluster, &service, desired, true);
-                if placed.len() < desired {
-                    return Err(WorldError::NoRoom { cluster, service });
-                }
-            }
-        }
-        Ok(())
+        self.ecs.add_service(&mut self.present, spec)
     }
 
     /// Adds a service with all its tasks RUNNING on one host, whether it has the slots or not.
@@ -89,143 +77,50 @@ impl World {
         spec: ServiceSpec,
         instance_id: &str,
     ) -> Result<Vec<String>, WorldError> {
-        let instance = self.registration_in(instance_id, &spec.cluster)?;
-        let (cluster, service, desired) = (spec.cluster.clone(), spec.name.clone(), spec.desired);
-        self.insert_service(spec)?;
-        let tasks = (0..desired).filter_map(|_| self.place_running(&cluster, &service, &instance));
-        Ok(tasks.collect())
+        self.ecs.add_service_with_tasks_on(&mut self.present, spec, instance_id)
     }
 
     /// Puts one more task of a service on a host, RUNNING for a while. The service's desired count stays.
     pub fn place_task(&mut self, cluster: &str, instance_id: &str, service: &str) -> Result<String, WorldError> {
-        let instance = self.registration_in(instance_id, cluster)?;
-        self.place_running(cluster, service, &instance).ok_or_else(|| unknown("service", service))
+        self.ecs.place_task(&mut self.present, cluster, instance_id, service)
     }
 
     /// Runs a task no service owns. With a start time it is placed now, else it has been RUNNING for a while.
     pub fn run_task(&mut self, spec: TaskSpec) -> Result<String, WorldError> {
-        let instance = self.registration_in(&spec.instance_id, &spec.cluster)?;
-        let timing = Timing {
-            start_time: spec.start_time,
-            stop_time: spec.stop_time,
-            stop_timeout: spec.stop_timeout,
-            deregistration: None,
-            stop_task_waits_for_deregistration: false,
-            finishes_after: spec.finishes_after,
-            exit_noticed_after: self.settings.exit_noticed_after,
-            deprovisioning: self.settings.deprovisioning,
-        };
-        let owner = Owner::Standalone { family: spec.family };
-        let running = spec.start_time.is_zero();
-        let task = self.insert_task(&instance, owner, timing, running);
+        let task = self.ecs.run_task(&mut self.present, spec)?;
         self.settle();
-        task.ok_or_else(|| unknown("container instance", &instance))
+        Ok(task)
     }
 
-    /// Places a task of a service; answers its id.
-    pub(super) fn place(
-        &mut self,
-        cluster: &str,
-        service: &str,
-        container_instance: &str,
-        running: bool,
-    ) -> Option<String> {
-        let state = self.clusters.get(cluster)?.services.get(service)?;
-        let (owner, timing, protected_for) = (state.owner(), state.timing(&self.settings), state.protected_for());
-        let task = self.insert_task(container_instance, owner, timing, running)?;
-        let state = (self.clusters.get_mut(cluster)?.services).get_mut(service)?;
-        state.tasks.insert(task.clone());
-        if let Some(placed) = self.tasks.get_mut(&task) {
-            placed.protected_until = protected_for.map(|long| later(self.now, long));
+    /// A host becomes one of ECS Managed Instances: what is known of it by its tasks' launch type.
+    pub fn manage(&mut self, instance_id: &str) -> Result<(), WorldError> {
+        self.ecs.manage(instance_id)
+    }
+
+    /// Deploys a stack in this world's account and region: CloudFormation tells of it, EventBridge of its rules, IAM of what
+    /// its roles may do, and a lifecycle hook of it is put. Its functions do not run by themselves.
+    pub fn deploy(&mut self, stack: &Stack<'_>) -> Result<(), DeployError> {
+        let mut stack = self.deployed.work_out(&mut self.present, stack)?;
+        for (resource, hook) in std::mem::take(&mut stack.hooks) {
+            let put = self.auto_scaling.serve(&mut self.present, &hook);
+            put.map_err(|error| DeployError::Refused { resource, error })?;
         }
-        Some(task)
-    }
-
-    fn place_running(&mut self, cluster: &str, service: &str, container_instance: &str) -> Option<String> {
-        self.place(cluster, service, container_instance, true)
-    }
-
-    fn insert_service(&mut self, spec: ServiceSpec) -> Result<(), WorldError> {
-        let deployment = format!("ecs-svc/{}", self.rng.u64(10_u64.pow(18)..10_u64.pow(19)));
-        let Some(cluster) = self.clusters.get_mut(&spec.cluster) else {
-            return Err(unknown("cluster", &spec.cluster));
-        };
-        if cluster.services.contains_key(&spec.name) {
-            return Err(exists("service", &spec.name));
-        }
-        let (name, of) = (spec.name.clone(), spec.cluster.clone());
-        let state = ServiceState::new(spec, deployment);
-        cluster.services.insert(name, state);
-        self.want_scheduler(&of);
+        self.deployed.add(&mut self.present, stack);
         Ok(())
     }
 
-    fn insert_task(&mut self, container_instance: &str, owner: Owner, timing: Timing, running: bool) -> Option<String> {
-        let id = self.made_up_hex(32);
-        let since = if running { self.a_while_ago() } else { self.now };
-        let status = if running { LastStatus::Running } else { LastStatus::Provisioning };
-        let instance = self.container_instances.get_mut(container_instance)?;
-        instance.tasks.insert(id.clone());
-        let cluster = instance.cluster.clone();
-        let instance_id = instance.instance_id.clone();
-        let task = Task {
-            arn: self.arn("ecs", &format!("task/{cluster}/{id}")),
-            id: id.clone(),
-            cluster: cluster.clone(),
-            container_instance: container_instance.to_owned(),
-            instance_id: instance_id.clone(),
-            owner,
-            last_status: status,
-            desired_status: DesiredStatus::Running,
-            created_at: since,
-            started_at: running.then_some(since),
-            stopping_at: None,
-            execution_stopped_at: None,
-            stopped_at: None,
-            stop_code: None,
-            stopped_reason: None,
-            version: 1,
-            timing,
-            told_to_end_at: None,
-            next_step: None,
-            waits_for_agent: false,
-            protected_until: None,
-        };
-        if !running {
-            self.changes.push(TaskChange {
-                at: self.now,
-                task: id.clone(),
-                group: task.group(),
-                instance_id,
-                from: status,
-                to: status,
-                desired: DesiredStatus::Running,
-            });
-        }
-        self.tasks.insert(id.clone(), task);
-        self.schedule_step(&id);
-        self.want_scheduler(&cluster);
-        Some(id)
+    /// Disables a rule, which goes by its name or by its logical id.
+    pub fn disable_rule(&mut self, rule: &str) -> Result<(), WorldError> {
+        self.deployed.disable_rule(rule)
     }
 
-    fn registration_in(&self, instance_id: &str, cluster: &str) -> Result<String, WorldError> {
-        self.registrations(instance_id)
-            .find(|instance| instance.cluster == cluster && instance.status != "INACTIVE" && !instance.left_behind)
-            .map(|instance| instance.id.clone())
-            .ok_or_else(|| unknown("container instance of host", instance_id))
+    /// Removes every target of a rule, which goes by its name or by its logical id.
+    pub fn remove_targets(&mut self, rule: &str) -> Result<(), WorldError> {
+        self.deployed.remove_targets(rule)
     }
 
-    /// The service scheduler of a cluster looks soon.
-    pub(super) fn want_scheduler(&mut self, cluster: &str) {
-        let at = later(self.now, self.settings.tick);
-        let Some(state) = self.clusters.get_mut(cluster) else {
-            return;
-        };
-        if state.services.is_empty() || state.wanted {
-            return;
-        }
-        state.wanted = true;
-        let cluster = cluster.to_owned();
-        self.agenda.insert((at, Due::Schedule { cluster }));
+    /// Takes an action, such as `ecs:StopTask`, out of all policies of a role, which goes by its ARN or by its logical id.
+    pub fn forget_permission(&mut self, role: &str, action: &str) -> Result<(), WorldError> {
+        self.deployed.forget_permission(role, action)
     }
 }

@@ -5,18 +5,20 @@ pub const MAX_ENTRIES: usize = 1_000_000;
 
 /// Entries in the order of their time, the oldest dropped when there are too many.
 #[derive(Debug, Clone)]
-pub(super) struct Log<T> {
+pub(crate) struct Log<T> {
     entries: Vec<T>,
     limit: usize,
     dropped: usize,
 }
 
-impl<T> Log<T> {
-    pub(super) fn new(limit: usize) -> Log<T> {
-        Log { entries: Vec::new(), limit, dropped: 0 }
+impl<T> Default for Log<T> {
+    fn default() -> Log<T> {
+        Log { entries: Vec::new(), limit: MAX_ENTRIES, dropped: 0 }
     }
+}
 
-    pub(super) fn push(&mut self, entry: T) {
+impl<T> Log<T> {
+    pub(crate) fn push(&mut self, entry: T) {
         if self.entries.len() >= self.limit {
             let half = self.limit.div_ceil(2);
             self.entries.drain(..half);
@@ -25,27 +27,27 @@ impl<T> Log<T> {
         self.entries.push(entry);
     }
 
-    pub(super) fn entries(&self) -> &[T] {
+    pub(crate) fn entries(&self) -> &[T] {
         &self.entries
     }
 
     /// The entry at a position among all there ever were, while it is kept.
-    pub(super) fn get_mut(&mut self, position: usize) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, position: usize) -> Option<&mut T> {
         self.entries.get_mut(position.checked_sub(self.dropped)?)
     }
 
     /// Each entry that is kept, with its position.
-    pub(super) fn newest_first(&self) -> impl Iterator<Item = (usize, &T)> {
+    pub(crate) fn newest_first(&self) -> impl Iterator<Item = (usize, &T)> {
         self.entries.iter().enumerate().rev().map(|(at, entry)| (self.dropped + at, entry))
     }
 
     /// How many entries there ever were.
-    pub(super) fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.dropped + self.entries.len()
     }
 
     /// The entries after the first `seen` that ever were, as far as they are still kept.
-    pub(super) fn since(&self, seen: usize) -> &[T] {
+    pub(crate) fn since(&self, seen: usize) -> &[T] {
         let skip = seen.saturating_sub(self.dropped);
         self.entries.get(skip..).unwrap_or_default()
     }
@@ -57,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_oldest_half_goes_and_positions_stay() {
-        let mut log = Log::new(4);
+        let mut log = Log { limit: 4, ..Log::default() };
         for entry in 0..5 {
             log.push(entry);
         }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{
+    error::RequestError,
     request::Attribute,
     spec::{Transition, WarmPoolSpec},
     task::{DesiredStatus, LastStatus},
@@ -19,143 +21,46 @@ pub struct Reply {
     pub answer: Result<Response, RequestError>,
 }
 
-/// Why there is no response.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RequestError {
-    /// AWS refused.
-    #[error(transparent)]
-    Api(#[from] ApiError),
-    /// No answer came; whether the request had an effect, nobody tells.
-    #[error("the connection was lost")]
-    ConnectionLost,
-}
-
-/// An error as AWS answers it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
-pub struct ApiError {
-    /// The error's code.
-    pub code: String,
-    /// What it says to people.
-    pub message: String,
-    /// The HTTP status.
-    pub status: u16,
-}
-
-impl ApiError {
-    /// An error with HTTP status 400.
-    pub fn new(code: &str, message: impl Into<String>) -> ApiError {
-        ApiError { code: code.to_owned(), message: message.into(), status: 400 }
-    }
-
-    pub(super) fn invalid_parameter(message: impl Into<String>) -> ApiError {
-        ApiError::new("InvalidParameterException", message)
-    }
-
-    pub(super) fn validation(message: impl Into<String>) -> ApiError {
-        ApiError::new("ValidationError", message)
-    }
-}
-
 /// The answer to a request that was not refused.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "members as in the AWS API references; without a next token it is the last page")]
 pub enum Response {
     /// ListClusters, ListContainerInstances and ListTasks.
-    Arns {
-        /// One page of them.
-        arns: Vec<String>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    Arns { arns: Vec<String>, next_token: Option<String> },
     /// DescribeClusters.
-    Clusters {
-        /// Those that were found.
-        clusters: Vec<ClusterDescription>,
-        /// Those that were not.
-        failures: Vec<Failure>,
-    },
+    Clusters { clusters: Vec<ClusterDescription>, failures: Vec<Failure> },
     /// DescribeCapacityProviders.
     CapacityProviders {
-        /// One page of those that were found.
         capacity_providers: Vec<CapacityProviderDescription>,
-        /// Those that were not.
         failures: Vec<Failure>,
-        /// Absent on the last page.
         next_token: Option<String>,
     },
     /// DescribeContainerInstances and UpdateContainerInstancesState.
-    ContainerInstances {
-        /// Those that were found.
-        container_instances: Vec<ContainerInstanceDescription>,
-        /// Those that were not.
-        failures: Vec<Failure>,
-    },
+    ContainerInstances { container_instances: Vec<ContainerInstanceDescription>, failures: Vec<Failure> },
     /// DescribeTasks.
-    Tasks {
-        /// Those that were found.
-        tasks: Vec<TaskDescription>,
-        /// Those that were not.
-        failures: Vec<Failure>,
-    },
+    Tasks { tasks: Vec<TaskDescription>, failures: Vec<Failure> },
     /// GetTaskProtection.
-    TaskProtection {
-        /// Those that were found and can be protected.
-        protected_tasks: Vec<ProtectedTask>,
-        /// Those that were not, or cannot.
-        failures: Vec<Failure>,
-    },
+    TaskProtection { protected_tasks: Vec<ProtectedTask>, failures: Vec<Failure> },
     /// StopTask.
     Task(Box<TaskDescription>),
     /// DescribeServices.
-    Services {
-        /// Those that were found.
-        services: Vec<ServiceDescription>,
-        /// Those that were not.
-        failures: Vec<Failure>,
-    },
+    Services { services: Vec<ServiceDescription>, failures: Vec<Failure> },
     /// PutAttributes and DeleteAttributes.
     Attributes(Vec<Attribute>),
     /// DescribeAutoScalingInstances.
-    AutoScalingInstances {
-        /// One page of them.
-        instances: Vec<AutoScalingInstance>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    AutoScalingInstances { instances: Vec<AutoScalingInstance>, next_token: Option<String> },
     /// DescribeAutoScalingGroups.
-    AutoScalingGroups {
-        /// One page of them.
-        groups: Vec<AutoScalingGroup>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    AutoScalingGroups { groups: Vec<AutoScalingGroup>, next_token: Option<String> },
     /// DescribeLifecycleHooks.
     LifecycleHooks(Vec<LifecycleHook>),
     /// DescribeScalingActivities.
-    ScalingActivities {
-        /// One page of them.
-        activities: Vec<ScalingActivity>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    ScalingActivities { activities: Vec<ScalingActivity>, next_token: Option<String> },
     /// DescribeWarmPool.
-    WarmPool {
-        /// One page of its instances.
-        instances: Vec<AutoScalingInstance>,
-        /// None when the group has no warm pool.
-        configuration: Option<WarmPoolSpec>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    WarmPool { instances: Vec<AutoScalingInstance>, configuration: Option<WarmPoolSpec>, next_token: Option<String> },
     /// DescribeStacks.
     Stacks(Vec<StackDescription>),
     /// ListStackResources.
-    StackResources {
-        /// One page of them.
-        resources: Vec<StackResource>,
-        /// Absent on the last page.
-        next_token: Option<String>,
-    },
+    StackResources { resources: Vec<StackResource>, next_token: Option<String> },
     /// DescribeRule.
     Rule(Box<RuleDescription>),
     /// ListTargetsByRule.
@@ -167,7 +72,7 @@ pub enum Response {
 }
 
 /// An id that a request named and ECS could not serve.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "members as in the ECS API reference")]
 pub struct Failure {
     pub arn: String,

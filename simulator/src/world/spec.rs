@@ -1,85 +1,8 @@
-//! What a world is made of: settings, clusters, groups, hosts, services and tasks as a test describes them.
+//! What a world is made of: clusters, groups, hosts, services and tasks as a test describes them.
 
-use std::{fmt, ops::Range, str::FromStr, time::Duration};
+use std::time::Duration;
 
-use super::quota::Quotas;
-use crate::cloudformation::Place;
-
-/// The most ids or records one page of an ECS list holds.
-// ECS API reference, ListTasks and ListContainerInstances: maxResults "between 1 and 100".
-pub const MAX_PAGE: usize = 100;
-
-/// How a world behaves where AWS gives no figure, or several.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The AWS account that owns everything.
-    pub account: String,
-    /// The region everything is in.
-    pub region: String,
-    /// The partition in every ARN.
-    pub partition: String,
-    /// Seeds every made-up id and all jitter.
-    pub seed: u64,
-    /// ListTasks and ListContainerInstances answer as things were this long ago.
-    pub list_lag: Duration,
-    /// How long an answer takes, drawn evenly from this range.
-    pub latency: Range<Duration>,
-    /// The request quotas of account and region.
-    pub quotas: Quotas,
-    /// This part of all requests, at random, fails with an internal error before it has any effect.
-    pub failing: f64,
-    /// How long after a change the service scheduler looks; several changes within it are seen together.
-    pub tick: Duration,
-    /// From the end of the last lifecycle action to the host being gone, or wherever else it goes.
-    pub termination_delay: Duration,
-    /// From the begin of a lifecycle action until the instance's state says that it waits.
-    // Recorded: 0.2 to 0.6 s, in which it reads `Terminating`.
-    pub wait_begins_after: Duration,
-    /// From the end of a task's containers to STOPPED: detaching what was attached.
-    // Recorded on Fargate: 23 to 35 seconds. On EC2, not recorded; short here, so that tests in real time are.
-    pub deprovisioning: Duration,
-    /// How long after its essential container ended by itself a task is still RUNNING, and meant to be.
-    // Recorded on Fargate: 10 seconds. None here, so that tests in real time are short.
-    pub exit_noticed_after: Duration,
-    /// Pages are this short, at most [`MAX_PAGE`].
-    pub page_size: usize,
-    /// Every other page of an ECS list is empty, beginning with the first, and still has a next token.
-    pub empty_pages: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            account: "123456789012".to_owned(),
-            region: "us-west-2".to_owned(),
-            partition: "aws".to_owned(),
-            seed: 0,
-            list_lag: Duration::ZERO,
-            latency: Duration::ZERO..Duration::ZERO,
-            quotas: Quotas::documented(),
-            failing: 0.0,
-            tick: Duration::from_millis(250),
-            termination_delay: Duration::from_secs(1),
-            wait_begins_after: Duration::from_millis(400),
-            deprovisioning: Duration::from_millis(100),
-            exit_noticed_after: Duration::ZERO,
-            page_size: MAX_PAGE,
-            empty_pages: false,
-        }
-    }
-}
-
-impl Settings {
-    /// Where a stack of this name is, when it is deployed here.
-    pub fn place(&self, stack: &str) -> Place {
-        Place {
-            partition: self.partition.clone(),
-            region: self.region.clone(),
-            account: self.account.clone(),
-            stack: stack.to_owned(),
-        }
-    }
-}
+use super::spelled::spelled;
 
 /// An Auto Scaling group.
 #[derive(Debug, Clone, Default)]
@@ -103,25 +26,17 @@ pub struct WarmPoolSpec {
     pub reuse_on_scale_in: bool,
 }
 
-/// What the instances of a warm pool are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in the Auto Scaling API reference, PutWarmPool, PoolState")]
-pub enum WarmPoolState {
-    Running,
-    Stopped,
-    Hibernated,
+spelled! {
+    /// What the instances of a warm pool are.
+    #[expect(missing_docs, reason = "as in the Auto Scaling API reference, PutWarmPool, PoolState")]
+    pub enum WarmPoolState {
+        Running = "Running",
+        Stopped = "Stopped",
+        Hibernated = "Hibernated",
+    }
 }
 
 impl WarmPoolState {
-    /// As Auto Scaling spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            WarmPoolState::Running => "Running",
-            WarmPoolState::Stopped => "Stopped",
-            WarmPoolState::Hibernated => "Hibernated",
-        }
-    }
-
     /// The lifecycle state of such an instance.
     pub fn lifecycle_state(self) -> &'static str {
         match self {
@@ -186,59 +101,23 @@ impl Default for HookSpec {
     }
 }
 
-/// The transition a lifecycle hook holds up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transition {
-    /// The instance is about to be terminated.
-    Terminating,
-    /// The instance was launched.
-    Launching,
-}
-
-impl Transition {
-    /// As Auto Scaling spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Transition::Terminating => "autoscaling:EC2_INSTANCE_TERMINATING",
-            Transition::Launching => "autoscaling:EC2_INSTANCE_LAUNCHING",
-        }
+spelled! {
+    /// The transition a lifecycle hook holds up.
+    pub enum Transition {
+        /// The instance is about to be terminated.
+        Terminating = "autoscaling:EC2_INSTANCE_TERMINATING",
+        /// The instance was launched.
+        Launching = "autoscaling:EC2_INSTANCE_LAUNCHING",
     }
 }
 
-/// How a lifecycle action ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ActionResult {
-    /// Ends this action.
-    Continue,
-    /// Ends every action of the instance, and may keep it.
-    Abandon,
-}
-
-impl ActionResult {
-    /// As Auto Scaling spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ActionResult::Continue => "CONTINUE",
-            ActionResult::Abandon => "ABANDON",
-        }
-    }
-}
-
-impl fmt::Display for ActionResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ActionResult {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<ActionResult, ()> {
-        match text {
-            "CONTINUE" => Ok(ActionResult::Continue),
-            "ABANDON" => Ok(ActionResult::Abandon),
-            _ => Err(()),
-        }
+spelled! {
+    /// How a lifecycle action ends.
+    pub enum ActionResult {
+        /// Ends this action.
+        Continue = "CONTINUE",
+        /// Ends every action of the instance, and may keep it.
+        Abandon = "ABANDON",
     }
 }
 

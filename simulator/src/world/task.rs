@@ -1,73 +1,36 @@
 //! Tasks, and the way of one task from placement to STOPPED.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
+
+use super::spelled::spelled;
 
 /// How long a stopped task stays listed and described.
 // ECS API reference, DescribeTasks: stopped tasks "appear in the returned results for at least one hour".
 pub const STOPPED_TASKS_STAY: Duration = Duration::from_hours(1);
 
-/// Tasks placed as the world is built have been running for so long.
-pub(super) const RUNNING_ALREADY: Duration = Duration::from_hours(1);
-
-/// The status a task really is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "as in the ECS developer guide, Task lifecycle")]
-pub enum LastStatus {
-    Provisioning,
-    Pending,
-    Activating,
-    Running,
-    Deactivating,
-    Stopping,
-    Deprovisioning,
-    Stopped,
-}
-
-impl LastStatus {
-    /// As ECS spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            LastStatus::Provisioning => "PROVISIONING",
-            LastStatus::Pending => "PENDING",
-            LastStatus::Activating => "ACTIVATING",
-            LastStatus::Running => "RUNNING",
-            LastStatus::Deactivating => "DEACTIVATING",
-            LastStatus::Stopping => "STOPPING",
-            LastStatus::Deprovisioning => "DEPROVISIONING",
-            LastStatus::Stopped => "STOPPED",
-        }
+spelled! {
+    /// The status a task really is in.
+    #[expect(missing_docs, reason = "as in the ECS developer guide, Task lifecycle")]
+    pub enum LastStatus {
+        Provisioning = "PROVISIONING",
+        Pending = "PENDING",
+        Activating = "ACTIVATING",
+        Running = "RUNNING",
+        Deactivating = "DEACTIVATING",
+        Stopping = "STOPPING",
+        Deprovisioning = "DEPROVISIONING",
+        Stopped = "STOPPED",
     }
 }
 
-impl fmt::Display for LastStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The status ECS wants a task to be in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in the ECS developer guide, Task lifecycle")]
-pub enum DesiredStatus {
-    Running,
-    Stopped,
-}
-
-impl DesiredStatus {
-    /// As ECS spells it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            DesiredStatus::Running => "RUNNING",
-            DesiredStatus::Stopped => "STOPPED",
-        }
-    }
-}
-
-impl fmt::Display for DesiredStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+spelled! {
+    /// The status ECS wants a task to be in.
+    #[expect(missing_docs, reason = "as in the ECS developer guide, Task lifecycle")]
+    pub enum DesiredStatus {
+        Running = "RUNNING",
+        Stopped = "STOPPED",
     }
 }
 
@@ -83,7 +46,7 @@ pub enum Owner {
         /// Whether it is a daemon.
         daemon: bool,
     },
-    /// Nobody: it was run by hand or by a schedule.
+    /// No service: a person or a schedule ran it.
     Standalone {
         /// Its task definition's family.
         family: String,
@@ -126,12 +89,12 @@ pub struct Task {
     pub stopped_reason: Option<String>,
     /// Counts its changes.
     pub version: i64,
-    pub(super) timing: Timing,
+    pub(crate) timing: Timing,
     /// When the agent told its containers to end.
-    pub(super) told_to_end_at: Option<Timestamp>,
-    pub(super) next_step: Option<Timestamp>,
-    pub(super) waits_for_agent: bool,
-    pub(super) protected_until: Option<Timestamp>,
+    pub(crate) told_to_end_at: Option<Timestamp>,
+    pub(crate) next_step: Option<Timestamp>,
+    pub(crate) waits_for_agent: bool,
+    pub(crate) protected_until: Option<Timestamp>,
 }
 
 impl Task {
@@ -149,6 +112,19 @@ impl Task {
         match &self.owner {
             Owner::Service { name, .. } => Some(name),
             Owner::Standalone { .. } => None,
+        }
+    }
+
+    /// That it was `from` and is now what it is.
+    pub(crate) fn changed(&self, from: LastStatus, at: Timestamp) -> TaskChange {
+        TaskChange {
+            at,
+            task: self.id.clone(),
+            group: self.group(),
+            instance_id: self.instance_id.clone(),
+            from,
+            to: self.last_status,
+            desired: self.desired_status,
         }
     }
 
@@ -181,28 +157,28 @@ impl Task {
         self.protected_until.filter(|until| now < *until && self.last_status != LastStatus::Stopped)
     }
 
-    pub(super) fn is_daemon(&self) -> bool {
+    pub(crate) fn is_daemon(&self) -> bool {
         matches!(self.owner, Owner::Service { daemon: true, .. })
     }
 
-    pub(super) fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.desired_status == DesiredStatus::Running
     }
 
     /// Placed, but nothing of it runs yet.
-    pub(super) fn is_pending(&self) -> bool {
+    pub(crate) fn is_pending(&self) -> bool {
         matches!(self.last_status, LastStatus::Provisioning | LastStatus::Pending)
     }
 
     /// It is to stop, and its agent is the one to do it.
     // Recorded: lastStatus stays what it is until the containers have ended; STOPPING was never seen.
-    pub(super) fn waits_for_its_end(&self) -> bool {
+    pub(crate) fn waits_for_its_end(&self) -> bool {
         use LastStatus::{Activating, Pending, Provisioning, Running};
         !self.is_alive() && matches!(self.last_status, Provisioning | Pending | Activating | Running)
     }
 
     /// How long it stays in its status, and what follows by itself.
-    pub(super) fn next_status(&self) -> Option<(Duration, LastStatus)> {
+    pub(crate) fn next_status(&self) -> Option<(Duration, LastStatus)> {
         use LastStatus::{Activating, Deactivating, Deprovisioning, Pending, Provisioning, Running, Stopped, Stopping};
         let timing = &self.timing;
         let quarter = timing.start_time / 4;
@@ -236,23 +212,23 @@ impl Task {
 
 /// How long a task takes for what it does.
 #[derive(Debug, Clone)]
-pub(super) struct Timing {
-    pub(super) start_time: Duration,
-    pub(super) stop_time: Duration,
-    pub(super) stop_timeout: Duration,
-    pub(super) deregistration: Option<Duration>,
-    pub(super) stop_task_waits_for_deregistration: bool,
-    pub(super) finishes_after: Option<Duration>,
-    pub(super) exit_noticed_after: Duration,
-    pub(super) deprovisioning: Duration,
+pub(crate) struct Timing {
+    pub(crate) start_time: Duration,
+    pub(crate) stop_time: Duration,
+    pub(crate) stop_timeout: Duration,
+    pub(crate) deregistration: Option<Duration>,
+    pub(crate) stop_task_waits_for_deregistration: bool,
+    pub(crate) finishes_after: Option<Duration>,
+    pub(crate) exit_noticed_after: Duration,
+    pub(crate) deprovisioning: Duration,
 }
 
 /// Why a task stops.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum StopCause<'a> {
+pub(crate) enum StopCause<'a> {
     /// Its service wants it to.
     Scheduler,
-    /// Somebody called StopTask.
+    /// A client called StopTask.
     User(Option<&'a str>),
     /// Its containers ended by themselves.
     Exited,
@@ -262,7 +238,7 @@ pub(super) enum StopCause<'a> {
 
 impl StopCause<'_> {
     // ECS API reference, Task.stopCode.
-    pub(super) fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
             StopCause::Scheduler => "ServiceSchedulerInitiated",
             StopCause::User(_) => "UserInitiated",
@@ -272,7 +248,7 @@ impl StopCause<'_> {
     }
 
     // ECS developer guide, "Stopped tasks error codes".
-    pub(super) fn reason(self, task: &Task) -> String {
+    pub(crate) fn reason(self, task: &Task) -> String {
         match self {
             StopCause::Scheduler => match &task.owner {
                 Owner::Service { deployment, .. } => {

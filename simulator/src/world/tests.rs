@@ -1,8 +1,7 @@
 //! The model's rules, one short test each.
 
+mod access;
 mod activities;
-mod attributes;
-mod clusters;
 mod faults;
 mod fidelity;
 mod hook_settings;
@@ -22,7 +21,12 @@ mod states;
 mod tasks;
 mod warm_pool;
 
-use super::*;
+use std::{collections::BTreeSet, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{error::unknown, *};
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 const CLUSTER: &str = "prod";
@@ -85,13 +89,13 @@ fn job(instance_id: &str) -> TaskSpec {
     TaskSpec { cluster: CLUSTER.to_owned(), instance_id: instance_id.to_owned(), ..TaskSpec::default() }
 }
 
-fn ask(world: &mut World, request: Request) -> Result<Response, RequestError> {
+fn ask(world: &mut World, request: impl Into<Request>) -> Result<Response, RequestError> {
     let now = world.now();
     world.request(now, "test", request).answer
 }
 
 /// The error a request is refused with.
-fn refusal(world: &mut World, request: Request) -> ApiError {
+fn refusal(world: &mut World, request: impl Into<Request>) -> ApiError {
     match ask(world, request) {
         Err(RequestError::Api(error)) => error,
         other => panic!("not refused: {other:?}"),
@@ -107,7 +111,7 @@ fn registration(world: &World, instance_id: &str) -> ContainerInstance {
 }
 
 fn counts(world: &World, instance_id: &str) -> (usize, usize) {
-    let described = world.describe(&registration(world, instance_id));
+    let described = world.ecs.describe(&registration(world, instance_id));
     (described.running_tasks_count, described.pending_tasks_count)
 }
 
@@ -121,7 +125,7 @@ fn drain(world: &mut World, instance_id: &str) {
 }
 
 fn update(world: &mut World, instance_id: &str, status: &str) {
-    let request = Request::UpdateContainerInstancesState {
+    let request = EcsRequest::UpdateContainerInstancesState {
         cluster: named(CLUSTER),
         container_instances: vec![registration(world, instance_id).id],
         status: status.to_owned(),
@@ -130,12 +134,12 @@ fn update(world: &mut World, instance_id: &str, status: &str) {
 }
 
 fn stop(world: &mut World, task: &str) {
-    let request = Request::StopTask { cluster: named(CLUSTER), task: task.to_owned(), reason: None };
+    let request = EcsRequest::StopTask { cluster: named(CLUSTER), task: task.to_owned(), reason: None };
     ask(world, request).unwrap();
 }
 
-fn complete(hook: &str, instance_id: &str, result: &str) -> Request {
-    Request::CompleteLifecycleAction {
+fn complete(hook: &str, instance_id: &str, result: &str) -> AutoScalingRequest {
+    AutoScalingRequest::CompleteLifecycleAction {
         group: GROUP.to_owned(),
         hook: hook.to_owned(),
         instance_id: Some(instance_id.to_owned()),
@@ -144,8 +148,8 @@ fn complete(hook: &str, instance_id: &str, result: &str) -> Request {
     }
 }
 
-fn heartbeat(hook: &str, instance_id: &str) -> Request {
-    Request::RecordLifecycleActionHeartbeat {
+fn heartbeat(hook: &str, instance_id: &str) -> AutoScalingRequest {
+    AutoScalingRequest::RecordLifecycleActionHeartbeat {
         group: GROUP.to_owned(),
         hook: hook.to_owned(),
         instance_id: Some(instance_id.to_owned()),
@@ -167,7 +171,7 @@ fn states_until(world: &mut World, instance_id: &str, until: Timestamp) -> Vec<S
 }
 
 fn list_tasks(world: &mut World, instance_id: &str, desired: &str) -> Vec<String> {
-    let request = Request::ListTasks {
+    let request = EcsRequest::ListTasks {
         cluster: named(CLUSTER),
         container_instance: Some(registration(world, instance_id).arn),
         desired_status: Some(desired.to_owned()),

@@ -47,7 +47,7 @@ fn watched(world: &mut World, history: &mut History, drained: bool, step: impl F
     lines
 }
 
-fn ask(world: &mut World, request: Request) {
+fn ask(world: &mut World, request: impl Into<Request>) {
     let now = world.now();
     world.request(now, "test", request).answer.unwrap();
 }
@@ -58,10 +58,10 @@ fn drain(world: &mut World) {
     if instance.status == "ACTIVE" {
         let container_instances = vec![instance.arn];
         let (cluster, status) = (Some("prod".to_owned()), "DRAINING".to_owned());
-        ask(world, Request::UpdateContainerInstancesState { cluster, container_instances, status });
+        ask(world, EcsRequest::UpdateContainerInstancesState { cluster, container_instances, status });
     }
     if world.unstopped_on(LEAVING) == 0 && world.lifecycle_state(LEAVING) == Some("Terminating:Wait") {
-        let request = Request::CompleteLifecycleAction {
+        let request = AutoScalingRequest::CompleteLifecycleAction {
             group: "my-asg".to_owned(),
             hook: "ecs-drainer".to_owned(),
             instance_id: Some(LEAVING.to_owned()),
@@ -167,7 +167,7 @@ fn introduction_fits(parameters: &Parameters) {
 }
 
 #[test]
-fn a_story_whose_host_nobody_releases_is_over_with_the_answer() {
+fn a_story_whose_host_is_not_released_is_over_with_the_answer() {
     let (world, _) = scaled_in(Duration::from_secs(300));
     assert!(is_over(&world, &leaving(), true));
     assert!(!is_over(&world, &leaving(), false));
@@ -193,7 +193,7 @@ fn an_interruption_is_told_from_the_notice_to_the_end_of_the_host() {
             .collect();
         drain(world);
         for task in running {
-            ask(world, Request::StopTask { cluster: Some("prod".to_owned()), task, reason: None });
+            ask(world, EcsRequest::StopTask { cluster: Some("prod".to_owned()), task, reason: None });
         }
     });
     let lines: Vec<_> = lines.iter().map(|line| without_id(line)).collect();

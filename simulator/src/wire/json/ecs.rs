@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{present, seconds};
+use super::value::{present, seconds};
 use crate::world::{
-    Attribute, CapacityProviderDescription, ClusterDescription, ContainerInstanceDescription, Failure, Operation,
-    ProtectedTask, Response, ServiceDescription, ServiceEvent, TaskDescription,
+    Attribute, CapacityProviderDescription, ClusterDescription, ContainerInstanceDescription, Operation, ProtectedTask,
+    Response, ServiceDescription, ServiceEvent, TaskDescription,
 };
 
 pub(super) fn content(operation: Operation, response: &Response) -> Value {
@@ -20,29 +20,29 @@ pub(super) fn content(operation: Operation, response: &Response) -> Value {
         }
         Response::Clusters { clusters, failures } => json!({
             "clusters": clusters.iter().map(cluster).collect::<Vec<_>>(),
-            "failures": failures.iter().map(failure).collect::<Vec<_>>(),
+            "failures": failures,
         }),
         Response::CapacityProviders { capacity_providers, failures, next_token } => present(json!({
             "capacityProviders": capacity_providers.iter().map(capacity_provider).collect::<Vec<_>>(),
-            "failures": failures.iter().map(failure).collect::<Vec<_>>(),
+            "failures": failures,
             "nextToken": next_token,
         })),
         Response::ContainerInstances { container_instances, failures } => json!({
             "containerInstances": container_instances.iter().map(instance).collect::<Vec<_>>(),
-            "failures": failures.iter().map(failure).collect::<Vec<_>>(),
+            "failures": failures,
         }),
         Response::Tasks { tasks, failures } => json!({
             "tasks": tasks.iter().map(task).collect::<Vec<_>>(),
-            "failures": failures.iter().map(failure).collect::<Vec<_>>(),
+            "failures": failures,
         }),
         Response::TaskProtection { protected_tasks, failures } => json!({
             "protectedTasks": protected_tasks.iter().map(protection).collect::<Vec<_>>(),
-            "failures": failures.iter().map(failure).collect::<Vec<_>>(),
+            "failures": failures,
         }),
         Response::Task(stopped) => json!({ "task": task(stopped) }),
         Response::Services { services, failures } => json!({
             "services": services.iter().map(service).collect::<Vec<_>>(),
-            "failures": failures.iter().map(failure).collect::<Vec<_>>(),
+            "failures": failures,
         }),
         Response::Attributes(attributes) => json!({
             "attributes": attributes.iter().map(attribute).collect::<Vec<_>>(),
@@ -168,14 +168,5 @@ fn protection(task: &ProtectedTask) -> Value {
 }
 
 fn attribute(attribute: &Attribute) -> Value {
-    present(json!({
-        "name": attribute.name,
-        "value": attribute.value,
-        "targetType": attribute.target_type,
-        "targetId": attribute.target_id,
-    }))
-}
-
-fn failure(failure: &Failure) -> Value {
-    json!({ "arn": failure.arn, "reason": failure.reason })
+    present(json!(attribute))
 }

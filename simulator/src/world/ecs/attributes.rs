@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    super::{ApiError, Attribute, ContainerInstance, Response, World},
-    bare, described,
-};
+use super::{Ecs, container_instance::ContainerInstance, ids::bare};
+use crate::world::terms::{ApiError, Attribute, Response};
 
 // ECS API reference, PutAttributes: "You can specify up to 10 custom attributes for each resource. You can specify up to 10 attributes in a single call."
 const MAX_IN_A_CALL: usize = 10;
@@ -18,15 +16,15 @@ const MAX_LENGTH: usize = 128;
 const BUILT_IN: [(&str, &str); 3] =
     [("ecs.os-type", "linux"), ("ecs.cpu-architecture", "arm64"), ("ecs.instance-type", "m7g.large")];
 
-impl World {
+impl Ecs {
     /// The agent's own attributes of a container instance, and the custom ones.
-    pub(in super::super) fn attributes(&self, instance: &ContainerInstance) -> Vec<Attribute> {
+    pub(crate) fn attributes(&self, instance: &ContainerInstance) -> Vec<Attribute> {
         let built_in = BUILT_IN.map(|(name, value)| described(name, Some(value)));
         let custom = instance.attributes.iter();
         (built_in.into_iter()).chain(custom.map(|(name, value)| described(name, value.as_deref()))).collect()
     }
 
-    pub(super) fn put_attributes(&mut self, cluster: &str, attributes: &[Attribute]) -> Result<Response, ApiError> {
+    pub(crate) fn put_attributes(&mut self, cluster: &str, attributes: &[Attribute]) -> Result<Response, ApiError> {
         check_count(attributes)?;
         let mut after = BTreeMap::new();
         for attribute in attributes {
@@ -54,7 +52,7 @@ impl World {
         Ok(Response::Attributes(attributes.to_vec()))
     }
 
-    pub(super) fn delete_attributes(&mut self, cluster: &str, attributes: &[Attribute]) -> Result<Response, ApiError> {
+    pub(crate) fn delete_attributes(&mut self, cluster: &str, attributes: &[Attribute]) -> Result<Response, ApiError> {
         check_count(attributes)?;
         let targets = (attributes.iter())
             .map(|attribute| Ok(self.target(cluster, attribute)?.id.clone()))
@@ -114,4 +112,8 @@ fn check_value(value: &str) -> Result<(), ApiError> {
 
 fn in_names(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/' | '\\' | '.')
+}
+
+fn described(name: &str, value: Option<&str>) -> Attribute {
+    Attribute { name: name.to_owned(), value: value.map(str::to_owned), target_type: None, target_id: None }
 }

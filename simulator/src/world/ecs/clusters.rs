@@ -1,22 +1,21 @@
 //! Clusters and capacity providers, described.
 
 use super::{
-    super::{
-        ApiError, CapacityProviderDescription, ClusterDescription, Failure, LastStatus, Response, World,
-        capacity_providers::CapacityProvider,
-        pages::{Cut, cut},
-        scheduler::Cluster,
-    },
-    DEFAULT_CLUSTER, MAX_DESCRIBED,
+    Ecs,
+    cluster::{CapacityProvider, Cluster, ProviderKind},
+    ids::{DEFAULT_CLUSTER, MAX_DESCRIBED, check_most, missing},
+};
+use crate::world::terms::{
+    ApiError, CapacityProviderDescription, ClusterDescription, Cut, LastStatus, Present, Response, cut,
 };
 
 // ECS API reference, DescribeCapacityProviders: maxResults "can be between 1 and 10. If this parameter is not used, then
 // DescribeCapacityProviders returns up to 10 results".
 const MAX_PROVIDERS: usize = 10;
 
-impl World {
-    pub(super) fn describe_clusters(&self, named: &[String]) -> Result<Response, ApiError> {
-        check_most(named, "Clusters")?;
+impl Ecs {
+    pub(crate) fn describe_clusters(&self, present: &Present, named: &[String]) -> Result<Response, ApiError> {
+        check_most(named, MAX_DESCRIBED, "Clusters")?;
         // ECS API reference, DescribeClusters: "If you do not specify a cluster, the default cluster is assumed."
         let default = [DEFAULT_CLUSTER.to_owned()];
         let named = if named.is_empty() { &default } else { named };
@@ -24,7 +23,7 @@ impl World {
         for named in named {
             match (self.clusters.iter()).find(|(name, cluster)| *name == named || cluster.arn == *named) {
                 Some((name, cluster)) => clusters.push(self.described_cluster(name, cluster)),
-                None => failures.push(self.missing_one("cluster", named)),
+                None => failures.push(missing(present, "cluster", named)),
             }
         }
         Ok(Response::Clusters { clusters, failures })
@@ -50,13 +49,14 @@ impl World {
         }
     }
 
-    pub(super) fn describe_capacity_providers(
+    pub(crate) fn describe_capacity_providers(
         &self,
+        present: &Present,
         named: &[String],
         max_results: Option<i32>,
         token: Option<&str>,
     ) -> Result<Response, ApiError> {
-        check_most(named, "Capacity providers")?;
+        check_most(named, MAX_DESCRIBED, "Capacity providers")?;
         let size = match max_results {
             None => MAX_PROVIDERS,
             Some(max) => {
@@ -69,7 +69,7 @@ impl World {
         let is = |provider: &CapacityProvider, named: &String| provider.name == *named || provider.arn == *named;
         let failures = (named.iter())
             .filter(|named| !self.capacity_providers.values().any(|provider| is(provider, named)))
-            .map(|named| self.missing_one("capacity-provider", named))
+            .map(|named| missing(present, "capacity-provider", named))
             .collect();
         let found = (self.capacity_providers.values())
             .filter(|provider| named.is_empty() || named.iter().any(|named| is(provider, named)))
@@ -78,28 +78,18 @@ impl World {
         let page = cut(found, wanted).ok_or_else(|| ApiError::invalid_parameter("Invalid token"))?;
         Ok(Response::CapacityProviders { capacity_providers: page.items, failures, next_token: page.next_token })
     }
-
-    // ECS developer guide, "API failure reasons".
-    fn missing_one(&self, kind: &str, named: &str) -> Failure {
-        let arn =
-            if named.starts_with("arn:") { named.to_owned() } else { self.arn("ecs", &format!("{kind}/{named}")) };
-        Failure { arn, reason: "MISSING".to_owned() }
-    }
 }
 
 fn described_provider(provider: &CapacityProvider) -> CapacityProviderDescription {
+    let (auto_scaling_group_arn, managed_draining, managed_instances) = match &provider.of {
+        ProviderKind::Group { arn, managed_draining } => (arn.clone(), *managed_draining, None),
+        ProviderKind::ManagedInstances(option) => (String::new(), false, Some(*option)),
+    };
     CapacityProviderDescription {
         capacity_provider_arn: provider.arn.clone(),
         name: provider.name.clone(),
-        auto_scaling_group_arn: provider.group_arn.clone(),
-        managed_draining: if provider.managed_draining { "ENABLED" } else { "DISABLED" },
-        managed_instances: provider.managed_instances,
+        auto_scaling_group_arn,
+        managed_draining: if managed_draining { "ENABLED" } else { "DISABLED" },
+        managed_instances,
     }
-}
-
-fn check_most(named: &[String], what: &str) -> Result<(), ApiError> {
-    if named.len() > MAX_DESCRIBED {
-        return Err(ApiError::invalid_parameter(format!("{what} can have at most {MAX_DESCRIBED} items.")));
-    }
-    Ok(())
 }

@@ -13,7 +13,8 @@ fn page(
     next_token: Option<String>,
 ) -> (Vec<ScalingActivity>, Option<String>) {
     let group = Some(GROUP.to_owned());
-    let request = Request::DescribeScalingActivities { group, start_time_lower_bound, max_records, next_token };
+    let request =
+        AutoScalingRequest::DescribeScalingActivities { group, start_time_lower_bound, max_records, next_token };
     match ask(world, request) {
         Ok(Response::ScalingActivities { activities, next_token }) => (activities, next_token),
         other => panic!("not activities: {other:?}"),
@@ -142,12 +143,13 @@ fn a_page_holds_a_hundred_and_six_weeks_are_kept() {
 #[test]
 fn records_tokens_and_groups_are_checked() {
     let mut world = world();
-    let asked = |group: &str, max_records: Option<i32>, token: Option<&str>| Request::DescribeScalingActivities {
-        group: Some(group.to_owned()),
-        start_time_lower_bound: None,
-        max_records,
-        next_token: token.map(str::to_owned),
-    };
+    let asked =
+        |group: &str, max_records: Option<i32>, token: Option<&str>| AutoScalingRequest::DescribeScalingActivities {
+            group: Some(group.to_owned()),
+            start_time_lower_bound: None,
+            max_records,
+            next_token: token.map(str::to_owned),
+        };
     for max_records in [0, 101] {
         assert_eq!(refusal(&mut world, asked(GROUP, Some(max_records), None)).code, "ValidationError");
     }
@@ -167,7 +169,7 @@ fn without_a_group_all_groups_are_told_of_but_those_deleted() {
         world.scale_in(id, START).unwrap();
     }
     let groups = |world: &mut World| -> Vec<String> {
-        let request = Request::DescribeScalingActivities {
+        let request = AutoScalingRequest::DescribeScalingActivities {
             group: None,
             start_time_lower_bound: None,
             max_records: None,

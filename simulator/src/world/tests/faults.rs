@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn list() -> Request {
-    Request::ListClusters { max_results: None, next_token: None }
+fn list() -> EcsRequest {
+    EcsRequest::ListClusters { max_results: None, next_token: None }
 }
 
-fn draining(world: &World) -> Request {
-    Request::UpdateContainerInstancesState {
+fn draining(world: &World) -> EcsRequest {
+    EcsRequest::UpdateContainerInstancesState {
         cluster: named(CLUSTER),
         container_instances: vec![registration(world, "i-1").id],
         status: "DRAINING".to_owned(),
@@ -47,7 +47,8 @@ fn refusals_have_the_codes_of_their_service_and_no_effect() {
         assert_eq!((error.code.as_str(), error.status), (code, status));
         assert_eq!(registration(&world, "i-1").status, "ACTIVE");
     }
-    let groups = Request::DescribeAutoScalingGroups { names: Vec::new(), max_records: None, next_token: None };
+    let groups =
+        AutoScalingRequest::DescribeAutoScalingGroups { names: Vec::new(), max_records: None, next_token: None };
     for (kind, code, status) in [
         (FaultKind::Throttle, "Throttling", 400),
         (FaultKind::ServerError, "InternalFailure", 500),
@@ -61,15 +62,6 @@ fn refusals_have_the_codes_of_their_service_and_no_effect() {
 }
 
 #[test]
-fn a_slow_answer_has_its_effect_at_once() {
-    let mut world = with_fault(FaultKind::Slow(seconds(7)));
-    let request = draining(&world);
-    let reply = world.request(START, "test", request);
-    assert_eq!(reply.delay, seconds(7));
-    assert_eq!(registration(&world, "i-1").status, "DRAINING");
-}
-
-#[test]
 fn latency_is_drawn_from_its_range() {
     let settings = Settings { latency: Duration::from_millis(20)..Duration::from_millis(80), ..Settings::default() };
     let range = settings.latency.clone();
@@ -80,47 +72,11 @@ fn latency_is_drawn_from_its_range() {
 }
 
 #[test]
-fn a_quota_throttles_and_refills_with_the_clock() {
-    let mut world = world();
-    for _ in 0..50 {
-        ask(&mut world, list()).unwrap();
-    }
-    let error = refusal(&mut world, list());
-    assert_eq!(error.message, "Rate exceeded");
-    world.advance(at(1));
-    ask(&mut world, list()).unwrap();
-    assert_eq!(world.count(Operation::ListClusters), 52);
-}
-
-#[test]
-fn every_request_is_recorded_with_who_asked() {
-    let mut world = world();
-    let unknown = Request::ListTasks {
-        cluster: None,
-        container_instance: None,
-        desired_status: None,
-        max_results: None,
-        next_token: None,
-    };
-    world.request(at(1), "reconcile", unknown.clone());
-    world.request(at(2), "operator", list());
-    let [first, second] = world.requests() else {
-        panic!("two requests");
-    };
-    assert_eq!((first.at, first.client.as_str()), (at(1), "reconcile"));
-    assert_eq!(first.request, unknown);
-    let refused = Outcome::Refused("ClusterNotFoundException".to_owned());
-    assert_eq!(first.outcome, refused);
-    assert_eq!(second.outcome, Outcome::Answered);
-    assert_eq!(world.requests_since(1).len(), 1);
-}
-
-#[test]
 fn a_part_of_all_requests_fails_at_random() {
     let mut world = world_with(Settings { failing: 0.25, ..Settings::default() }, Vec::new());
     let failed = (0..400).filter(|n| {
         world.advance(at(*n));
-        ask(&mut world, Request::ListClusters { max_results: None, next_token: None }).is_err()
+        ask(&mut world, EcsRequest::ListClusters { max_results: None, next_token: None }).is_err()
     });
     let failed = failed.count();
     assert!((60..140).contains(&failed), "{failed} of 400");

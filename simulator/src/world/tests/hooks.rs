@@ -103,12 +103,6 @@ fn a_heartbeat_restarts_the_timeout_but_not_beyond_the_global_limit() {
 }
 
 #[test]
-fn the_global_limit_is_at_most_48_hours() {
-    assert_eq!(actions::global_timeout(seconds(30)), seconds(3000));
-    assert_eq!(actions::global_timeout(seconds(7200)), seconds(172_800));
-}
-
-#[test]
 fn what_is_over_or_unknown_is_refused() {
     let mut world = two_hooks();
     let none = "No active Lifecycle Action found with instance ID i-1";
@@ -118,12 +112,14 @@ fn what_is_over_or_unknown_is_refused() {
     ask(&mut world, complete("ours", "i-1", "CONTINUE")).unwrap();
     let again = refusal(&mut world, complete("ours", "i-1", "CONTINUE"));
     assert_eq!(again.message, none);
-    let unknown_hook = refusal(&mut world, complete("nobody's", "i-1", "CONTINUE"));
+    let unknown_hook = refusal(&mut world, complete("unknown", "i-1", "CONTINUE"));
     assert_eq!(unknown_hook.message, none);
     let unknown_result = refusal(&mut world, complete("theirs", "i-1", "PROCEED"));
     assert_eq!(unknown_result.code, "ValidationError");
-    let unknown_group =
-        refusal(&mut world, Request::DescribeLifecycleHooks { group: "lost".to_owned(), hook_names: Vec::new() });
+    let unknown_group = refusal(
+        &mut world,
+        AutoScalingRequest::DescribeLifecycleHooks { group: "lost".to_owned(), hook_names: Vec::new() },
+    );
     assert!(unknown_group.message.contains("'lost' not found"));
     assert_eq!(world.releases().len(), 1);
 }
@@ -133,7 +129,7 @@ fn an_action_is_found_by_its_token_and_not_by_a_wrong_one() {
     let mut world = two_hooks();
     let events = world.scale_in("i-1", START).unwrap();
     let token = events[0]["detail"]["LifecycleActionToken"].as_str();
-    let with = |token: Option<&str>| Request::CompleteLifecycleAction {
+    let with = |token: Option<&str>| AutoScalingRequest::CompleteLifecycleAction {
         group: GROUP.to_owned(),
         hook: "ours".to_owned(),
         instance_id: None,

@@ -46,7 +46,7 @@ fn metadata_that_is_a_json_object_is_one_in_an_event_and_text_elsewhere() {
         let mut world = world_that_says(metadata);
         let events = world.scale_in("i-1", START).unwrap();
         assert_eq!(detail(&events)["NotificationMetadata"], expected);
-        let request = Request::DescribeLifecycleHooks { group: GROUP.to_owned(), hook_names: Vec::new() };
+        let request = AutoScalingRequest::DescribeLifecycleHooks { group: GROUP.to_owned(), hook_names: Vec::new() };
         let Ok(Response::LifecycleHooks(hooks)) = ask(&mut world, request) else { panic!("not hooks") };
         assert!(hooks.iter().all(|hook| hook.notification_metadata.as_deref() == Some(metadata)));
     }

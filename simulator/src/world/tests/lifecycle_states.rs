@@ -87,7 +87,7 @@ fn a_deleted_group_has_no_actions_and_its_instances_are_terminated() {
         assert_eq!((error.code.as_str(), error.status), ("ValidationError", 400));
         assert_eq!(error.message, "No active Lifecycle Action found with instance ID i-1");
     }
-    let hooks = Request::DescribeLifecycleHooks { group: GROUP.to_owned(), hook_names: Vec::new() };
+    let hooks = AutoScalingRequest::DescribeLifecycleHooks { group: GROUP.to_owned(), hook_names: Vec::new() };
     assert!(refusal(&mut world, hooks).message.starts_with("AutoScalingGroup name not found"));
     assert_eq!(states_until(&mut world, "i-1", at(7)), ["Terminating:Proceed", "-"]);
     assert_eq!(world.lifecycle_state("i-2"), None);

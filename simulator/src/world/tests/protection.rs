@@ -8,7 +8,7 @@ fn protected(name: &str, desired: usize, seconds_long: u64) -> ServiceSpec {
 
 fn protection(world: &mut World, tasks: &[&str]) -> (Vec<ProtectedTask>, Vec<Failure>) {
     let tasks = tasks.iter().copied().map(str::to_owned).collect();
-    match ask(world, Request::GetTaskProtection { cluster: named(CLUSTER), tasks }) {
+    match ask(world, EcsRequest::GetTaskProtection { cluster: named(CLUSTER), tasks }) {
         Ok(Response::TaskProtection { protected_tasks, failures }) => (protected_tasks, failures),
         other => panic!("not protection: {other:?}"),
     }
@@ -48,33 +48,11 @@ fn without_tasks_every_protected_one_of_the_cluster_is_told() {
     world.add_cluster("another").unwrap();
     let told = protection(&mut world, &[]).0.into_iter().map(|task| task.task_arn).collect::<BTreeSet<_>>();
     assert_eq!(told, tasks.iter().map(|task| world.task(task).unwrap().arn.clone()).collect());
-    let elsewhere = Request::GetTaskProtection { cluster: named("another"), tasks: Vec::new() };
+    let elsewhere = EcsRequest::GetTaskProtection { cluster: named("another"), tasks: Vec::new() };
     let nothing = Response::TaskProtection { protected_tasks: Vec::new(), failures: Vec::new() };
     assert_eq!(ask(&mut world, elsewhere), Ok(nothing));
     world.advance(at(60));
     assert_eq!(protection(&mut world, &[]).0, []);
-}
-
-#[test]
-fn what_is_missing_or_no_services_is_a_failure() {
-    let mut world = world();
-    host(&mut world, "i-1");
-    let task = world.run_task(job("i-1")).unwrap();
-    let (told, failures) = protection(&mut world, &["0", &task]);
-    assert_eq!(told, []);
-    let reasons: Vec<_> = failures.iter().map(|it| (it.arn.as_str(), it.reason.as_str())).collect();
-    let missing = "arn:aws:ecs:us-west-2:123456789012:task/prod/0";
-    assert_eq!(reasons, [(missing, "MISSING"), (&world.task(&task).unwrap().arn, "TASK_NOT_VALID")]);
-}
-
-#[test]
-fn a_cluster_and_at_most_a_hundred_tasks_are_named() {
-    let mut world = world();
-    let request = |cluster, count| Request::GetTaskProtection { cluster, tasks: vec!["0".to_owned(); count] };
-    assert!(ask(&mut world, request(named(CLUSTER), 100)).is_ok());
-    assert_eq!(refusal(&mut world, request(named(CLUSTER), 101)).code, "InvalidParameterException");
-    assert_eq!(refusal(&mut world, request(None, 1)).code, "InvalidParameterException");
-    assert_eq!(refusal(&mut world, request(named("none"), 1)).code, "ClusterNotFoundException");
 }
 
 #[test]
@@ -101,7 +79,7 @@ fn scale_in_waits_until_protection_expires() {
     world.place_task(CLUSTER, "i-1", "web").unwrap();
     world.advance(at(59));
     assert_eq!(counts(&world, "i-1"), (3, 0));
-    let told = |world: &World| world.describe_service(CLUSTER, "web").unwrap().events.len();
+    let told = |world: &World| world.ecs.describe_service(&world.present, CLUSTER, "web").unwrap().events.len();
     assert_eq!(told(&world), 0, "one too many is not steady");
     world.advance(at(60));
     assert_eq!(counts(&world, "i-1"), (2, 0));

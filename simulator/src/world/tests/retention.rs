@@ -96,7 +96,8 @@ fn a_way_into_the_warm_pool_is_retained_there() {
 #[test]
 fn a_group_says_whether_it_retains() {
     for (mut world, says) in [(retaining(ActionResult::Continue), "retain"), (world(), "terminate")] {
-        let request = Request::DescribeAutoScalingGroups { names: Vec::new(), max_records: None, next_token: None };
+        let request =
+            AutoScalingRequest::DescribeAutoScalingGroups { names: Vec::new(), max_records: None, next_token: None };
         let Ok(Response::AutoScalingGroups { groups, .. }) = ask(&mut world, request) else { panic!("not groups") };
         assert_eq!(groups[0].terminate_hook_abandon, says);
     }

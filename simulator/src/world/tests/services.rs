@@ -16,7 +16,7 @@ fn events(world: &mut World, service: &str) -> Vec<(Timestamp, String)> {
 }
 
 fn all_events(world: &mut World, service: &str) -> Vec<(Timestamp, String)> {
-    let request = Request::DescribeServices { cluster: named(CLUSTER), services: vec![service.to_owned()] };
+    let request = EcsRequest::DescribeServices { cluster: named(CLUSTER), services: vec![service.to_owned()] };
     let Ok(Response::Services { services, .. }) = ask(world, request) else { panic!("services") };
     let brief = |message: &str| {
         let said = message.strip_prefix(&format!("(service {service}) ")).unwrap();
@@ -120,7 +120,7 @@ fn pending_service_tasks_on_a_draining_host_stop_at_once() {
 }
 
 #[test]
-fn a_task_that_somebody_stops_is_replaced() {
+fn a_task_that_a_user_stops_is_replaced() {
     let mut world = draining(2, 100, 100);
     for task in world.tasks_on("i-1").into_iter().cloned().collect::<Vec<_>>() {
         stop(&mut world, &task.id);
@@ -192,26 +192,6 @@ fn draining_leaves_standalone_tasks_alone() {
     drain(&mut world, "i-1");
     world.advance(at(86_400));
     assert_eq!(statuses(&world, "i-1"), [LastStatus::Running]);
-}
-
-#[test]
-fn a_service_tells_its_scheduling_strategy_and_what_runs_of_it() {
-    let mut world = draining(2, 100, 200);
-    let daemon = ServiceSpec { kind: ServiceKind::Daemon, ..service("log-agent", 0) };
-    world.add_service(daemon).unwrap();
-    world.advance(at(5));
-    let services = ["web", "log-agent", "none"].map(str::to_owned).to_vec();
-    let request = Request::DescribeServices { cluster: named(CLUSTER), services };
-    let Ok(Response::Services { services, failures }) = ask(&mut world, request) else { panic!("services") };
-    let told: Vec<_> = services
-        .iter()
-        .map(|it| (it.service_name.as_str(), it.scheduling_strategy, it.desired_count, it.running_count))
-        .collect();
-    assert_eq!(told, [("web", "REPLICA", 2, 2), ("log-agent", "DAEMON", 1, 1)]);
-    assert_eq!(services[0].pending_count, 2, "the replacements");
-    assert_eq!(failures.iter().map(|it| it.reason.as_str()).collect::<Vec<_>>(), ["MISSING"]);
-    let too_many = Request::DescribeServices { cluster: named(CLUSTER), services: vec!["web".to_owned(); 11] };
-    assert_eq!(refusal(&mut world, too_many).code, "InvalidParameterException");
 }
 
 #[test]
@@ -291,7 +271,7 @@ fn a_service_tells_that_no_host_has_room_and_which_is_closest() {
 }
 
 #[test]
-fn a_service_that_may_not_start_more_tells_of_no_room_to_nobody() {
+fn a_service_that_may_not_start_more_does_not_tell_of_no_room() {
     let mut world = world();
     host(&mut world, "i-1");
     world.add_service_with_tasks_on(ServiceSpec { maximum_percent: 100, ..service("web", 1) }, "i-1").unwrap();
@@ -317,7 +297,7 @@ fn the_newest_hundred_events_are_kept_and_have_ids_of_their_own() {
     assert_eq!(events.len(), 100);
     assert_eq!([&*events[0].1, &*events[1].1], [STEADY, NO_HOSTS]);
     assert!(events.is_sorted_by(|newer, older| newer.0 > older.0));
-    let description = world.describe_service(CLUSTER, "web").unwrap();
+    let description = world.ecs.describe_service(&world.present, CLUSTER, "web").unwrap();
     let ids: BTreeSet<_> = description.events.iter().map(|event| &event.id).collect();
     assert_eq!(ids.len(), 100);
 }

@@ -63,7 +63,6 @@ Resources:
 ";
 
 const STACK: &str = "drainer";
-const TASK: &str = "arn:aws:ecs:us-west-2:123456789012:task/prod/1";
 
 fn deploy(world: &mut World, template: &str, parameters: &[(&str, &str)]) -> Result<(), DeployError> {
     let template = Template::parse(template).unwrap();
@@ -78,76 +77,17 @@ fn deployed() -> World {
 }
 
 fn stacks(world: &mut World, named: Option<&str>) -> Vec<StackDescription> {
-    match ask(world, Request::DescribeStacks { stack_name: named.map(str::to_owned) }) {
+    match ask(world, CloudFormationRequest::DescribeStacks { stack_name: named.map(str::to_owned) }) {
         Ok(Response::Stacks(stacks)) => stacks,
         other => panic!("no stacks: {other:?}"),
     }
 }
 
 fn list(world: &mut World, stack: &str, next_token: Option<String>) -> (Vec<StackResource>, Option<String>) {
-    match ask(world, Request::ListStackResources { stack_name: stack.to_owned(), next_token }) {
+    match ask(world, CloudFormationRequest::ListStackResources { stack_name: stack.to_owned(), next_token }) {
         Ok(Response::StackResources { resources, next_token }) => (resources, next_token),
         other => panic!("no resources: {other:?}"),
     }
-}
-
-fn rule(world: &mut World, name: &str, bus: Option<&str>) -> Result<RuleDescription, ApiError> {
-    let request = Request::DescribeRule { name: name.to_owned(), event_bus_name: bus.map(str::to_owned) };
-    match ask(world, request) {
-        Ok(Response::Rule(rule)) => Ok(*rule),
-        Err(RequestError::Api(error)) => Err(error),
-        other => panic!("no rule: {other:?}"),
-    }
-}
-
-fn targets(world: &mut World, name: &str) -> Vec<RuleTarget> {
-    match ask(world, Request::ListTargetsByRule { rule: name.to_owned(), event_bus_name: None }) {
-        Ok(Response::Targets(targets)) => targets,
-        other => panic!("no targets: {other:?}"),
-    }
-}
-
-fn simulation(source: &str, actions: &[&str], resources: &[&str], context: &[(&str, &str)]) -> Request {
-    let texts = |texts: &[&str]| texts.iter().copied().map(str::to_owned).collect();
-    Request::SimulatePrincipalPolicy {
-        policy_source_arn: source.to_owned(),
-        action_names: texts(actions),
-        resource_arns: texts(resources),
-        context: context.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-    }
-}
-
-fn simulate(world: &mut World, request: Request) -> Vec<EvaluationResult> {
-    match ask(world, request) {
-        Ok(Response::Evaluations(results)) => results,
-        other => panic!("not simulated: {other:?}"),
-    }
-}
-
-fn role(world: &World) -> String {
-    format!("arn:aws:iam::123456789012:role/{}", world.physical_id(STACK, "Role").unwrap())
-}
-
-#[test]
-fn a_stack_is_described_by_name_and_by_id() {
-    let mut world = deployed();
-    let [described] = stacks(&mut world, Some(STACK)).try_into().unwrap();
-    assert!(described.stack_id.starts_with("arn:aws:cloudformation:us-west-2:123456789012:stack/drainer/"));
-    assert_eq!(described.creation_time, START);
-    let parameters: Vec<_> = described.parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    assert_eq!(parameters, [("Attempts", "185"), ("Group", ""), ("Names", "a,b")]);
-    for named in [Some(described.stack_id.as_str()), None] {
-        assert_eq!(stacks(&mut world, named), std::slice::from_ref(&described));
-    }
-    for request in [
-        Request::DescribeStacks { stack_name: Some("lost".to_owned()) },
-        Request::ListStackResources { stack_name: "lost".to_owned(), next_token: None },
-    ] {
-        let error = refusal(&mut world, request);
-        assert_eq!((error.code.as_str(), error.status), ("ValidationError", 400));
-        assert_eq!(error.message, "Stack with id lost does not exist");
-    }
-    assert_eq!(deploy(&mut world, TEMPLATE, &[]), Err(exists("stack", STACK).into()));
 }
 
 #[test]
@@ -200,8 +140,10 @@ fn resources_come_in_pages() {
     let (second, token) = list(&mut world, STACK, token);
     let (third, token) = list(&mut world, STACK, token);
     assert_eq!((first.len(), second.len(), third.len(), token), (4, 4, 2, None));
-    let nonsense =
-        Request::ListStackResources { stack_name: STACK.to_owned(), next_token: Some("nonsense".to_owned()) };
+    let nonsense = CloudFormationRequest::ListStackResources {
+        stack_name: STACK.to_owned(),
+        next_token: Some("nonsense".to_owned()),
+    };
     assert_eq!(refusal(&mut world, nonsense).code, "ValidationError");
 }
 
@@ -212,117 +154,9 @@ fn a_hook_of_the_stack_is_put_and_a_group_that_is_not_there_is_an_error() {
     assert!(error.to_string().starts_with("Hook cannot be made: ValidationError: AutoScalingGroup name not found"));
     assert!(stacks(&mut world, None).is_empty());
     deploy(&mut world, TEMPLATE, &[("Group", GROUP)]).unwrap();
-    let hook = &world.groups[GROUP].hooks["drainer"];
+    let hook = world.hook(GROUP, "drainer").unwrap();
     assert_eq!((hook.heartbeat_timeout, hook.default_result), (seconds(900), ActionResult::Continue));
     assert_eq!(world.physical_id(STACK, "Hook"), Some("drainer"));
-}
-
-#[test]
-fn a_rule_tells_its_pattern_or_schedule_and_its_targets() {
-    let mut world = deployed();
-    let name = world.physical_id(STACK, "Rule").unwrap().to_owned();
-    let described = rule(&mut world, &name, None).unwrap();
-    assert_eq!(described.arn, format!("arn:aws:events:us-west-2:123456789012:rule/{name}"));
-    let pattern: serde_json::Value = serde_json::from_str(described.event_pattern.as_deref().unwrap()).unwrap();
-    assert_eq!(pattern["detail"]["LifecycleHookName"], serde_json::json!(["a", "b"]));
-    assert_eq!((described.state, described.description.as_deref()), ("ENABLED", Some("What goes.")));
-    assert_eq!((described.schedule_expression, described.event_bus_name.as_str()), (None, "default"));
-    let queue = world.physical_id(STACK, "Queue").unwrap().rsplit('/').next().unwrap();
-    let arn = format!("arn:aws:sqs:us-west-2:123456789012:{queue}");
-    let retry_policy = RetryPolicy { maximum_retry_attempts: Some(185), maximum_event_age_in_seconds: Some(3600) };
-    let expected = RuleTarget {
-        id: "queue".to_owned(),
-        arn: arn.clone(),
-        dead_letter_arn: Some(arn),
-        retry_policy: Some(retry_policy),
-    };
-    assert_eq!(targets(&mut world, &name), [expected]);
-
-    let schedule = world.physical_id(STACK, "FunctionEveryMinute").unwrap().to_owned();
-    let described = rule(&mut world, &schedule, Some("default")).unwrap();
-    assert_eq!((described.event_pattern, described.schedule_expression.as_deref()), (None, Some("rate(1 minute)")));
-    let [target] = targets(&mut world, &schedule).try_into().unwrap();
-    let function = world.physical_id(STACK, "Function").unwrap();
-    assert_eq!(target.arn, format!("arn:aws:lambda:us-west-2:123456789012:function:{function}"));
-    assert_eq!((target.id.as_str(), target.dead_letter_arn), ("FunctionEveryMinuteLambdaTarget", None));
-}
-
-#[test]
-fn a_rule_that_is_not_there_is_not_found() {
-    let mut world = deployed();
-    let name = world.physical_id(STACK, "Rule").unwrap().to_owned();
-    let by_arn = "arn:aws:events:us-west-2:123456789012:event-bus/default";
-    assert!(rule(&mut world, &name, Some(by_arn)).is_ok());
-    for (name, bus, message) in [
-        ("Rule", None, "Rule Rule does not exist on EventBus default."),
-        (name.as_str(), Some("other"), "Event bus other does not exist."),
-    ] {
-        let error = rule(&mut world, name, bus).unwrap_err();
-        assert_eq!((error.code.as_str(), error.message.as_str()), ("ResourceNotFoundException", message));
-    }
-}
-
-#[test]
-fn a_rule_may_be_disabled_and_lose_its_targets() {
-    let mut world = deployed();
-    let name = world.physical_id(STACK, "Rule").unwrap().to_owned();
-    world.disable_rule(&name).unwrap();
-    world.remove_targets("Rule").unwrap();
-    assert_eq!(rule(&mut world, &name, None).unwrap().state, "DISABLED");
-    assert!(targets(&mut world, &name).is_empty());
-    assert_eq!(world.disable_rule("lost"), Err(unknown("rule", "lost")));
-    assert_eq!(world.remove_targets("lost"), Err(unknown("rule", "lost")));
-}
-
-#[test]
-fn a_role_is_simulated_by_action_and_resource() {
-    let mut world = deployed();
-    let role = role(&world);
-    let prod = [("ecs:cluster", "arn:aws:ecs:us-west-2:123456789012:cluster/prod")];
-    let queue = world.physical_id(STACK, "Queue").unwrap().rsplit('/').next().unwrap();
-    let queue = format!("arn:aws:sqs:us-west-2:123456789012:{queue}");
-    let actions = ["ecs:StopTask", "sqs:ReceiveMessage"];
-    let request = simulation(&role, &actions, &[TASK, &queue], &prod);
-    let results = simulate(&mut world, request);
-    let told: Vec<Vec<bool>> = results.iter().map(|it| it.resources.iter().map(|it| it.allowed).collect()).collect();
-    assert_eq!(told, [[true, false], [false, true]]);
-    assert!(results.iter().all(|it| !it.allowed), "not to every resource");
-    let [only] = simulate(&mut world, simulation(&role, &["ecs:StopTask"], &[TASK], &prod)).try_into().unwrap();
-    assert!(only.allowed && only.resources[0].resource == TASK);
-    let [without_context] =
-        simulate(&mut world, simulation(&role, &["ecs:StopTask"], &[TASK], &[])).try_into().unwrap();
-    assert!(!without_context.allowed);
-    for everything in [&[][..], &["*"]] {
-        let actions = ["ecs:ListClusters", "ecs:StopTask"];
-        let told = simulate(&mut world, simulation(&role, &actions, everything, &prod));
-        assert_eq!(told.iter().map(|it| it.allowed).collect::<Vec<_>>(), [true, false]);
-        assert!(told.iter().all(|it| it.resources.is_empty()));
-    }
-}
-
-#[test]
-fn a_permission_may_be_taken_away() {
-    let mut world = deployed();
-    let role = role(&world);
-    let request = simulation(&role, &["ecs:ListClusters"], &[], &[]);
-    assert!(simulate(&mut world, request.clone())[0].allowed);
-    world.forget_permission("Role", "ecs:ListClusters").unwrap();
-    assert!(!simulate(&mut world, request)[0].allowed);
-    world.forget_permission(&role, "ecs:StopTask").unwrap();
-    assert_eq!(world.forget_permission("lost", "ecs:StopTask"), Err(unknown("role", "lost")));
-}
-
-#[test]
-fn what_cannot_be_simulated_is_refused() {
-    let mut world = deployed();
-    let role = role(&world);
-    let lost = "arn:aws:iam::123456789012:role/lost";
-    let error = refusal(&mut world, simulation(lost, &["ecs:StopTask"], &[], &[]));
-    assert_eq!((error.code.as_str(), error.status), ("NoSuchEntity", 404));
-    let many = vec!["ecs:StopTask"; 101];
-    for actions in [&["StopTask"][..], &[], &many] {
-        assert_eq!(refusal(&mut world, simulation(&role, actions, &[], &[])).code, "InvalidInput");
-    }
 }
 
 #[test]
@@ -349,26 +183,4 @@ fn what_is_not_modelled_of_a_template_is_an_error() {
         }
     }
     assert!(stacks(&mut world, None).is_empty());
-}
-
-#[test]
-fn the_drainers_own_template_can_be_deployed() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml");
-    let mut world = world();
-    let parameters = [("AutoScalingGroupName", GROUP), ("RebalanceRecommendations", "drain")];
-    deploy(&mut world, &std::fs::read_to_string(path).unwrap(), &parameters).unwrap();
-    for logical in [
-        "InstanceTerminatingFunctionTerminations",
-        "ReconcileFunctionEveryMinute",
-        "ReconcileFunctionEveryMinutePermission",
-        "ReconcileFunctionEventInvokeConfig",
-        "RebalanceRecommendationRule",
-    ] {
-        assert!(world.physical_id(STACK, logical).is_some(), "{logical}");
-    }
-    assert_eq!(world.groups[GROUP].hooks["ecs-drainer"].heartbeat_timeout, seconds(900));
-    for role in ["InstanceTerminatingRole", "SpotInterruptionRole", "ReconcileRole"] {
-        let arn = format!("arn:aws:iam::123456789012:role/{}", world.physical_id(STACK, role).unwrap());
-        assert!(simulate(&mut world, simulation(&arn, &["ecs:ListClusters"], &[], &[]))[0].allowed, "{role}");
-    }
 }

@@ -226,7 +226,8 @@ fn what_has_ended_already_is_not_waited_for_when_it_is_told_to_stop() {
 fn a_second_stop_task_is_answered_and_keeps_the_first_reason() {
     let (mut world, task) = with_job(slow(), job("i-1"));
     let told = |world: &mut World, reason: &str| {
-        let stop = Request::StopTask { cluster: Some(CLUSTER.into()), task: task.clone(), reason: Some(reason.into()) };
+        let stop =
+            EcsRequest::StopTask { cluster: Some(CLUSTER.into()), task: task.clone(), reason: Some(reason.into()) };
         match ask(world, stop) {
             Ok(Response::Task(task)) => (task.stopped_reason.unwrap(), task.version),
             other => panic!("{other:?}"),

@@ -12,20 +12,22 @@ fn pool(state: WarmPoolState) -> World {
 }
 
 fn groups(world: &mut World) -> AutoScalingGroup {
-    let request = Request::DescribeAutoScalingGroups { names: Vec::new(), max_records: None, next_token: None };
+    let request =
+        AutoScalingRequest::DescribeAutoScalingGroups { names: Vec::new(), max_records: None, next_token: None };
     let Ok(Response::AutoScalingGroups { groups, .. }) = ask(world, request) else { panic!("not groups") };
     groups[0].clone()
 }
 
 fn by_id(world: &mut World, instance_id: &str) -> Vec<AutoScalingInstance> {
     let instance_ids = vec![instance_id.to_owned()];
-    let request = Request::DescribeAutoScalingInstances { instance_ids, max_records: None, next_token: None };
+    let request =
+        AutoScalingRequest::DescribeAutoScalingInstances { instance_ids, max_records: None, next_token: None };
     let Ok(Response::AutoScalingInstances { instances, .. }) = ask(world, request) else { panic!("not instances") };
     instances
 }
 
 fn described(world: &mut World, max_records: Option<i32>, token: Option<String>) -> (Vec<String>, Option<String>) {
-    let request = Request::DescribeWarmPool { group: GROUP.to_owned(), max_records, next_token: token };
+    let request = AutoScalingRequest::DescribeWarmPool { group: GROUP.to_owned(), max_records, next_token: token };
     let Ok(Response::WarmPool { instances, configuration, next_token }) = ask(world, request) else {
         panic!("not a pool")
     };
@@ -174,8 +176,11 @@ fn an_instance_of_the_pool_is_found_by_its_id_and_in_the_pool_but_not_in_its_gro
     let ids: Vec<_> = group.instances.iter().map(|instance| instance.instance_id.as_str()).collect();
     assert_eq!((ids.as_slice(), group.warm_pool_size), (["i-2"].as_slice(), Some(1)));
     assert_eq!(by_id(&mut world, "i-1")[0].lifecycle_state, "Warmed:Pending:Wait");
-    let request =
-        Request::DescribeAutoScalingInstances { instance_ids: Vec::new(), max_records: None, next_token: None };
+    let request = AutoScalingRequest::DescribeAutoScalingInstances {
+        instance_ids: Vec::new(),
+        max_records: None,
+        next_token: None,
+    };
     let Ok(Response::AutoScalingInstances { instances, .. }) = ask(&mut world, request) else {
         panic!("not instances")
     };
@@ -193,11 +198,15 @@ fn a_pool_is_told_of_in_pages() {
     let (second, last) = described(&mut world, Some(2), token);
     assert_eq!((first.len(), second.len(), last), (2, 1, None));
     for max_records in [0, 51] {
-        let request =
-            Request::DescribeWarmPool { group: GROUP.to_owned(), max_records: Some(max_records), next_token: None };
+        let request = AutoScalingRequest::DescribeWarmPool {
+            group: GROUP.to_owned(),
+            max_records: Some(max_records),
+            next_token: None,
+        };
         assert_eq!(refusal(&mut world, request).code, "ValidationError");
     }
-    let unknown = Request::DescribeWarmPool { group: "lost".to_owned(), max_records: None, next_token: None };
+    let unknown =
+        AutoScalingRequest::DescribeWarmPool { group: "lost".to_owned(), max_records: None, next_token: None };
     assert!(refusal(&mut world, unknown).message.contains("'lost' not found"));
 }
 
@@ -207,7 +216,7 @@ fn a_group_without_a_pool_takes_none_back_and_says_nothing_of_one() {
     host(&mut world, "i-1");
     assert_eq!(world.return_to_warm_pool("i-1", START), Err(unknown("warm pool of group", GROUP)));
     assert_eq!(groups(&mut world).warm_pool_size, None);
-    let request = Request::DescribeWarmPool { group: GROUP.to_owned(), max_records: None, next_token: None };
+    let request = AutoScalingRequest::DescribeWarmPool { group: GROUP.to_owned(), max_records: None, next_token: None };
     let Ok(Response::WarmPool { instances, configuration, .. }) = ask(&mut world, request) else {
         panic!("not a pool")
     };

@@ -1,0 +1,64 @@
+//! What stands before every operation: credentials, permissions, planned faults and quotas.
+
+pub(crate) mod access;
+pub(crate) mod fault;
+pub(crate) mod quota;
+pub(crate) mod refusal;
+
+use std::collections::BTreeMap;
+
+use crate::iam::{Access, Permissions};
+use crate::world::terms::{ApiError, Operation, Present, Request};
+use fault::{Fault, FaultKind};
+use quota::Meters;
+use refusal::{CredentialsFault, credentials_refused, throttled};
+
+/// Who may do what, what goes wrong, and how often clients may ask.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gate {
+    permissions: BTreeMap<String, Permissions>,
+    refused_credentials: BTreeMap<String, CredentialsFault>,
+    faults: Vec<Fault>,
+    meters: Meters,
+}
+
+impl Gate {
+    pub(crate) fn restrict(&mut self, client: &str, permissions: Permissions) {
+        self.permissions.insert(client.to_owned(), permissions);
+    }
+
+    pub(crate) fn refuse_credentials(&mut self, client: &str, fault: CredentialsFault) {
+        self.refused_credentials.insert(client.to_owned(), fault);
+    }
+
+    pub(crate) fn plan(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    pub(crate) fn forget_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// Why a client's credentials are not taken.
+    pub(crate) fn check_credentials(&self, client: &str, operation: Operation) -> Result<(), ApiError> {
+        let fault = self.refused_credentials.get(client);
+        fault.map_or(Ok(()), |fault| Err(credentials_refused(*fault, operation)))
+    }
+
+    /// The first thing that a request asks for and its client may not do.
+    pub(crate) fn forbidden(&self, client: &str, accesses: impl FnOnce() -> Vec<Access>) -> Option<Access> {
+        let permissions = self.permissions.get(client)?;
+        accesses().into_iter().find(|access| !permissions.allow(access))
+    }
+
+    /// The planned fault that hits a request.
+    pub(crate) fn strike(&mut self, request: &Request) -> Option<FaultKind> {
+        fault::strike(&mut self.faults, request)
+    }
+
+    /// Takes a request's token out of its bucket.
+    pub(crate) fn take_token(&mut self, present: &Present, operation: Operation) -> Result<(), ApiError> {
+        let left = self.meters.take(&present.settings.quotas, operation, present.now);
+        left.then_some(()).ok_or_else(|| throttled(operation))
+    }
+}

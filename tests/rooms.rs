@@ -52,7 +52,7 @@ fn a_room_imports_only_from_those_before_it() {
 #[test]
 fn no_two_files_import_from_each_other() {
     let mut circles = Vec::new();
-    for folder in ["shared/src", "cli/src", "simulator/src", "functions"] {
+    for folder in ["shared/src", "cli/src", "simulator/src", "tests", "cli/tests"] {
         let imports = imports(folder);
         for module in imports.keys() {
             let (mut reached, mut open) = (BTreeSet::new(), vec![module]);
@@ -68,28 +68,39 @@ fn no_two_files_import_from_each_other() {
     assert!(circles.is_empty(), "each of these imports from itself by way of others: {circles:#?}");
 }
 
-/// The modules of a crate, by their paths, each with those that it imports from. Tests are left out.
+/// The modules of a crate, by their paths, each with those that it imports from; of its root the path is empty. Unit tests
+/// are left out: they stand below what they test, and import from it.
 fn imports(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let is_code = |path: &&String| path.starts_with(folder) && !path.split(['/', '.']).any(|part| part == "tests");
+    let is_code = |path: &str| {
+        let path = Path::new(path).strip_prefix(folder).ok();
+        path.is_some_and(|path| !path.with_extension("").iter().any(|part| part == "tests"))
+    };
     let sources = sources();
     let files = sources.iter().filter(|(path, _)| is_code(path));
     let files: BTreeMap<_, _> = files.map(|(path, source)| (module_of(Path::new(path), folder), source)).collect();
     let imports = files.iter().map(|(module, source)| {
-        let code = source.split("#[cfg(test)]\nmod ").next().unwrap();
+        let code = source.split("#[cfg(test)]\nmod tests").next().unwrap();
         let paths = code.split("use ").skip(1).filter_map(|use_| use_.split_once(';')).map(|(path, _)| path);
-        let items: Vec<_> = paths.flat_map(expanded).collect();
+        let is_path = |c: char| c.is_alphanumeric() || "_:".contains(c);
+        let inline = code.split("crate::").skip(1).filter_map(|rest| rest.split(|c| !is_path(c)).next());
+        let inline = inline.map(|rest| format!("crate::{rest}"));
+        let items: Vec<_> = paths.flat_map(expanded).chain(inline).collect();
         let from = items.iter().filter_map(|item| {
-            let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
-            let absolute = match item.split_once("::")? {
-                ("crate", rest) => rest.to_owned(),
-                ("super", rest) => [parent, rest].join("::"),
-                ("self", rest) => [module, rest].join("::"),
-                (other, rest) => format!("{module}::{other}::{rest}"),
+            let (mut from, mut path) = (module.as_str(), item.as_str());
+            while let Some(rest) = path.strip_prefix("super::") {
+                (from, path) = (from.rsplit_once("::").map_or("", |(parent, _)| parent), rest);
+            }
+            let absolute = match path.strip_prefix("crate::") {
+                Some(rest) => rest.to_owned(),
+                None => [from, path.strip_prefix("self::").unwrap_or(path)].join("::"),
             };
             let absolute = absolute.trim_start_matches("::").to_owned();
             let mut longest = absolute.as_str();
             while !files.contains_key(longest) {
-                longest = longest.rsplit_once("::")?.0;
+                longest = longest.rsplit_once("::").map_or("", |(parent, _)| parent);
+                if longest.is_empty() && !item.starts_with("crate::") {
+                    return None;
+                }
             }
             (longest != module).then(|| longest.to_owned())
         });
@@ -100,7 +111,9 @@ fn imports(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
 
 fn module_of(path: &Path, folder: &str) -> String {
     let path = path.strip_prefix(folder).unwrap().with_extension("");
-    path.iter().map(|part| part.to_str().unwrap()).collect::<Vec<_>>().join("::")
+    let path = path.iter().map(|part| part.to_str().unwrap()).collect::<Vec<_>>().join("::");
+    let path = path.strip_suffix("::mod").unwrap_or(&path);
+    if ["lib", "main"].contains(&path) { String::new() } else { path.to_owned() }
 }
 
 /// `a::{b, c::d}` as `a::b` and `a::c::d`.

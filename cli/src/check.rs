@@ -9,8 +9,8 @@ use console::style;
 use serde::Serialize;
 use shared::ids::ClusterName;
 
-use crate::End;
 use crate::account::Account;
+use crate::end::End;
 use crate::failure::Failure;
 use crate::screen::{self, Screen};
 use crate::settings::Settings;

@@ -25,9 +25,9 @@ use shared::ids::{ClusterName, InstanceId};
 
 use self::pursuit::{How, pursue};
 use self::words::{Last, end, left_alone, promise};
-use crate::End;
 use crate::account::Account;
 use crate::arguments;
+use crate::end::End;
 use crate::failure::Failure;
 use crate::interrupt::or_interrupted;
 use crate::plan::{self, HostPlan};

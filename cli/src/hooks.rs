@@ -8,10 +8,10 @@ use shared::drain::facts::lifecycle::{Meaning, meaning};
 use shared::drain::rules::deadlines::action_limit;
 use shared::ids::{GroupName, HookName};
 
-use crate::End;
 use crate::account::Account;
 use crate::account::asked::{Group, Hook};
 use crate::arguments::{Enroll, Unenroll};
+use crate::end::End;
 use crate::failure::{Failure, listed};
 use crate::interrupt::or_interrupted;
 use crate::screen::{self, Screen};

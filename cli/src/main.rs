@@ -4,6 +4,7 @@ mod account;
 mod arguments;
 mod check;
 mod drain;
+mod end;
 mod failure;
 mod hooks;
 mod interrupt;
@@ -25,20 +26,12 @@ use tracing::level_filters::LevelFilter;
 
 use crate::account::Account;
 use crate::arguments::{Arguments, Command};
+use crate::end::End;
 use crate::failure::Failure;
 use crate::interrupt::or_interrupted;
 
 /// As shells have it for a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
-
-/// How the command ended, where nothing kept it from its work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    Done,
-    /// Something is not as it should be, or was not wanted in the end.
-    NotDone,
-    Interrupted,
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -13,8 +13,8 @@ use shared::drain::{Budget, Context};
 use shared::ids::ClusterName;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::End;
 use crate::account::Account;
+use crate::end::End;
 use crate::failure::Failure;
 use crate::inventory::{Inventory, inventory};
 use crate::screen::{self, Screen};

@@ -11,9 +11,9 @@ use shared::drain::remembered::Remembered;
 use shared::drain::{Budget, Context};
 use shared::ids::{ClusterName, ContainerInstanceArn, InstanceId};
 
-use crate::End;
 use crate::account::{Account, attributes};
 use crate::drain::found;
+use crate::end::End;
 use crate::failure::Failure;
 use crate::plan::leaves;
 use crate::screen::{self, Screen};

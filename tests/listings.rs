@@ -47,12 +47,16 @@ fn job(world: &mut World, instance_id: &str) {
     world.run_task(spec).unwrap();
 }
 
-/// One invocation that stops standalone tasks and waits for them.
+/// One invocation that stops standalone tasks and waits for them, for bare events or for a batch.
 async fn drained(model: &Model, ids: &[String]) -> Vec<Drain> {
+    let now = model.clock().now();
+    drained_within(model, ids, Budget::within(now + secs(600.0), secs(590.0), now)).await
+}
+
+async fn drained_within(model: &Model, ids: &[String], budget: Budget) -> Vec<Drain> {
     let config = Config::read(|name| (name == "STANDALONE_TASKS").then(|| "stop".to_owned())).unwrap();
     let remembered = Remembered::default();
     let now = model.clock().now();
-    let budget = Budget::within(now + secs(600.0), secs(590.0), now);
     let context = Context { calls: model, config: &config, remembered: &remembered, clock: model.clock(), budget };
     let known = |id: &String| {
         let instance = InstanceId::parse(id).unwrap();
@@ -91,6 +95,22 @@ async fn hosts_of_a_cluster_are_listed_together() {
     let (of_cluster, of_hosts) = lists(&model);
     assert_eq!(of_hosts, 0, "each by itself would take 30 requests, and again 30");
     assert!((4..=10).contains(&of_cluster), "{of_cluster}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_lists_or_descriptions_of_tasks_are_throttled_a_batch_is_left_to_reconcile() {
+    for operation in [Operation::ListTasks, Operation::DescribeTasks] {
+        let (model, ids) = leaving(2, 0, Settings::default());
+        model.world(|world| world.plan(Fault::times(operation, u32::MAX, FaultKind::Throttle)));
+        let now = model.clock().now();
+        let budget = Budget::within(now + secs(60.0), secs(50.0), now);
+
+        let drains = drained_within(&model, &ids, budget.of_a_batch()).await;
+
+        let took = model.clock().now().duration_since(now).as_secs();
+        let left = |drain: &Drain| drain.outcome == Outcome::HandedOver && drain.detail.contains("reconcile waits");
+        assert!(took < 10 && drains.iter().all(left), "{operation} after {took} s: {drains:#?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use shared::config::OnDrainTimeout;
 use shared::drain::facts::departure::Destination;
 use simulator::world::{
-    AutoScalingRequest, EcsRequest, Killed, LastStatus, Outcome, Owner, Reply, Request, RequestError, Task, World,
+    AutoScalingRequest, ContainerInstance, EcsRequest, Killed, LastStatus, Outcome, Owner, Reply, Request,
+    RequestError, Task, World,
 };
 
 use super::plan::{GroupPlan, HostPlan, Plan};
@@ -203,11 +204,14 @@ impl Judge {
         }
     }
 
-    /// Promise 4: a completion has proof. ECS has listed the host's tasks, or every cluster has answered the search.
+    /// Promise 4: a completion has proof. ECS has listed the tasks of every live registration, or every cluster has answered
+    /// the search.
     fn unknown_is_not_empty(&mut self, world: &World, instance_id: &str) {
         let Some(truth) = self.hosts.get(instance_id) else { return };
         let since = truth.leaves_at;
-        let listed = world.registrations(instance_id).any(|known| self.answers.have_tasks_of(known, since));
+        let is_listed = |known: &&ContainerInstance| self.answers.have_tasks_of(known, since);
+        let mut live = world.registrations(instance_id).filter(|it| it.status != "INACTIVE" && it.agent_connected);
+        let listed = world.registrations(instance_id).any(|it| is_listed(&it)) && live.all(|it| is_listed(&it));
         let registered = world.registrations(instance_id).any(|known| known.status != "INACTIVE");
         let mut clusters = (0..self.plan.world.clusters).map(|index| cluster(&self.plan, index));
         let searched = clusters.all(|cluster| self.answers.have_search(&cluster, instance_id, since));

@@ -150,4 +150,26 @@ mod tests {
         assert!(!patience.ready(Request::Tasks, now) && !patience.has_failed(Request::Tasks));
         assert!(patience.ready(Request::Tasks, clock::after(now, pace.min)));
     }
+
+    #[test]
+    fn what_failed_and_is_held_back_waits_for_the_later_and_a_success_forgets_both() {
+        let (mut patience, mut rng) = (Patience::default(), fastrand::Rng::with_seed(1));
+        let now = Timestamp::UNIX_EPOCH;
+        let at = |seconds| clock::after(now, Duration::from_secs(seconds));
+        let pace = Pace { min: Duration::from_secs(2), max: Duration::from_secs(2) };
+        let refused = || Rc::new(CallError::Incomplete { operation: "Op", what: "half".into() });
+        patience.failed(Request::Tasks, refused(), now, pace, &mut rng);
+        patience.hold_back(Request::Tasks, at(10));
+        assert!(!patience.ready(Request::Tasks, at(9)) && patience.ready(Request::Tasks, at(10)));
+        assert!(patience.again_at(Request::Tasks).is_some_and(|again_at| again_at <= at(2)));
+        assert_eq!((patience.times(Request::Tasks), patience.times(Request::Hold)), (1, 0));
+        assert_eq!(patience.not_before().count(), 2);
+        assert_eq!(patience.told(), ["Op was answered incompletely: half"]);
+        patience.succeeded(Request::Tasks);
+        assert!(patience.ready(Request::Tasks, now) && patience.not_before().next().is_none());
+        assert!(patience.errors().next().is_none() && patience.again_at(Request::Tasks).is_none());
+        patience.failed(Request::Hold, refused(), now, pace, &mut rng);
+        patience.hold_back(Request::Hold, now);
+        assert!(!patience.ready(Request::Hold, now), "the failure is the later");
+    }
 }

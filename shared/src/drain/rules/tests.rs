@@ -13,7 +13,7 @@ use super::terms::{Budget, Terms};
 use crate::aws::{InstanceStatus, LifecycleActionResult, Task};
 use crate::clock::after;
 use crate::config::{OnDrainTimeout, Overrides, Policy, StandaloneTasks};
-use crate::drain::facts::departure::{Cause, Hints, NoticedBy};
+use crate::drain::facts::departure::{Cause, Destination, Hints, NoticedBy};
 use crate::drain::facts::hold::{HeldBy, Hold, Ours};
 use crate::drain::facts::known::{Known, Place, Start};
 use crate::drain::facts::patience::{Patience, Request};

@@ -17,6 +17,26 @@ fn its_group_is_auto_scalings_word_or_else_the_events() {
 }
 
 #[test]
+fn what_an_event_told_is_kept_and_its_time_counts_unless_it_is_old() {
+    let told = |noticed_at: u64, cause| {
+        let hints = Hints { group: Some("web".into()), noticed_at: Some(at(noticed_at)), ..Hints::default() };
+        let known = Known::told(Departure { cause, ..met(termination()).departure }, hints.clone(), at(100));
+        assert_eq!(known.hints, hints);
+        known.started()
+    };
+    assert_eq!(told(40, termination()), at(40));
+    assert_eq!(told(39, termination()), at(100), "it may be of an earlier termination");
+    assert_eq!(told(120, termination()), at(100), "no clock is ahead of ours");
+    let spot = Cause::SpotInterruption { noticed_at: at(39) };
+    assert_eq!(told(39, spot), at(39), "a notice is of one interruption");
+}
+
+#[test]
+fn a_first_look_takes_a_heartbeat_of_the_last_minute_for_due() {
+    assert_eq!(Known::new(met(termination()).departure, at(100)).heartbeat_at, at(40));
+}
+
+#[test]
 fn its_cluster_is_where_it_was_found_watched_or_not() {
     let known = met(termination());
     assert_eq!(known.cluster(), None);

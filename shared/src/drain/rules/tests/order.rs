@@ -89,8 +89,15 @@ fn in_no_cluster_beside_anothers_hook_a_scan_asks_for_the_start_before_it_releas
     assert_eq!(step(&known, 0), Step::Ask(Ask::Start), "it may have been released before");
     fail(&mut known, Request::Start, 0);
     assert_eq!(outcome(&step(&known, 0)), Some(Outcome::NotInEcs));
+    known.patience = Patience::default();
     known.departure.noticed_by = NoticedBy::Event;
     assert_eq!(outcome(&step(&known, 0)), Some(Outcome::NotInEcs));
+    known.departure.noticed_by = NoticedBy::Scan;
+    known.is_released = true;
+    assert_eq!(outcome(&step(&known, 0)), Some(Outcome::AlreadyReleased), "it was: that is known");
+    let alone = Hold { read_at: at(0), by: HeldBy::Ours(ours()) };
+    let alone = Known { hold: Some(alone), is_released: false, ..known };
+    assert_eq!(outcome(&step(&alone, 0)), Some(Outcome::NotInEcs), "no other hook can hold it");
 }
 
 #[test]

@@ -109,6 +109,32 @@ fn proceed_and_abandon_release_at_the_deadline_and_wait_never_does() {
 }
 
 #[test]
+fn a_release_with_abandon_says_what_becomes_of_the_instance() {
+    let detail = |to, retains| {
+        let mut known = at_deadline(OnDrainTimeout::Abandon);
+        known.departure.cause = Cause::Termination { to };
+        if let Some(Hold { by: HeldBy::Ours(ours), .. }) = &mut known.hold {
+            ours.retains = retains;
+        }
+        match step(&known, 100) {
+            Step::Ask(Ask::Complete { settled, .. }) => settled.detail,
+            other => panic!("{other:?}"),
+        }
+    };
+    let abandoned = "its deadline passed; the policy is abandon";
+    assert_eq!(detail(Destination::Ec2, Some(false)), abandoned);
+    assert_eq!(detail(Destination::Ec2, Some(true)), format!("{abandoned}; its group retains it, and it runs on"));
+    let unknown = format!("{abandoned}, which terminates it unless its group retains such instances");
+    assert_eq!(detail(Destination::Ec2, None), unknown);
+    let pool = format!("{abandoned}; it goes to its warm pool and runs on");
+    assert_eq!(detail(Destination::WarmPool, None), pool);
+    let Step::Ask(Ask::Complete { settled, .. }) = step(&at_deadline(OnDrainTimeout::Proceed), 100) else {
+        panic!("not released");
+    };
+    assert_eq!(settled.detail, "its deadline passed; the policy is proceed");
+}
+
+#[test]
 fn tasks_never_read_are_read_once_before_the_deadline_releases() {
     let mut known = at_deadline(OnDrainTimeout::Proceed);
     known.registrations[0].tasks = None;

@@ -192,7 +192,7 @@ async fn reads_of_one(seed: u64) -> usize {
     let model = Model::of(world);
     let clock = model.clock();
     let config = Config::read(|_| None).unwrap();
-    let budget = Budget::within(after(clock.now(), secs(60.0)), secs(POLLS_FOR), clock.now());
+    let budget = Budget::within(after(clock.now(), secs(60.0)), secs(POLLS_FOR), clock.now()).of_a_batch();
     let context = Context { calls: &model, config: &config, remembered: &Remembered::default(), clock, budget };
     let departure = Departure::of_termination(InstanceId::parse(LEAVING).unwrap(), NoticedBy::Event);
     let known = vec![Known::new(departure, clock.now())];

@@ -210,7 +210,10 @@ impl Judge {
         let Some(truth) = self.hosts.get(instance_id) else { return };
         let since = truth.leaves_at;
         let is_listed = |known: &&ContainerInstance| self.answers.have_tasks_of(known, since);
-        let mut live = world.registrations(instance_id).filter(|it| it.status != "INACTIVE" && it.agent_connected);
+        // One that came later may be of a new root volume, after the release.
+        let is_live =
+            |it: &&ContainerInstance| it.status != "INACTIVE" && it.agent_connected && it.registered_at <= since;
+        let mut live = world.registrations(instance_id).filter(is_live);
         let listed = world.registrations(instance_id).any(|it| is_listed(&it)) && live.all(|it| is_listed(&it));
         let registered = world.registrations(instance_id).any(|known| known.status != "INACTIVE");
         let mut clusters = (0..self.plan.world.clusters).map(|index| cluster(&self.plan, index));

@@ -33,3 +33,14 @@ pub(crate) use log_drain;
 pub(crate) fn log_failure(doing: &str, error: &CallError) {
     warn!(error = chain(error), class = ?error.class(), "{doing} failed");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_told_to_a_tenth() {
+        let told = |milliseconds| tenths(Duration::from_millis(milliseconds)).to_string();
+        assert_eq!([told(0), told(1_249), told(1_250), told(61_000)], ["0", "1.2", "1.3", "61"]);
+    }
+}

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::deadlines::{STOP_GRACE, deadlines};
+use super::decide::decide;
 use super::decision::{Ask, Outcome, Step};
 use super::ours::LOOK_AGAIN_AFTER;
 use super::terms::{Budget, Terms};
@@ -72,6 +73,21 @@ fn a_young_event_that_is_ahead_of_the_state_is_looked_at_again_for_some_seconds_
         known.departure.noticed_by = NoticedBy::Scan;
         assert!(matches!(step(&known, 1), Step::Settled(_)), "{state}: a scan saw it waiting, so that is over");
     }
+}
+
+#[test]
+fn an_event_whose_time_is_not_told_is_young_unless_it_comes_again() {
+    let untimed = |comes_again| {
+        let mut known = in_state("Terminating", 0);
+        known.hints = Hints { comes_again, ..Hints::default() };
+        step(&known, 0)
+    };
+    assert!(matches!(untimed(false), Step::WaitUntil(_)));
+    assert!(matches!(untimed(true), Step::Settled(_)));
+    let mut due = in_state("Terminating", 0);
+    due.hold = due.hold.map(|hold| Hold { read_at: after(at(1), LOOK_AGAIN_AFTER), ..hold });
+    let now = after(after(at(1), LOOK_AGAIN_AFTER), LOOK_AGAIN_AFTER);
+    assert_eq!(decide(&due, &terms(&due), now).step, Step::Ask(Ask::Hold), "at that time, and not after it");
 }
 
 // When it began.

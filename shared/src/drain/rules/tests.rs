@@ -378,6 +378,9 @@ fn a_scan_leaves_what_it_released_to_the_other_hook_unless_it_takes_tasks_again(
     let released = |status: &str| Known { is_released: true, ..found(&container_instance(status, 0), 0) };
     assert_eq!(outcome(&step(&released("DRAINING"), 0)), Some(Outcome::AlreadyReleased));
     assert_eq!(step(&released("ACTIVE"), 0), Step::Ask(Ask::Drain));
+    let mut again = released("ACTIVE");
+    look(&mut again, &container_instance("DRAINING", 0), 1);
+    assert_eq!(step(&again, 1), Step::Ask(Ask::Tasks), "it took tasks between");
     let mut nowhere = Known { is_released: true, ..held(HeldBy::Ours(ours())) };
     nowhere.learn_place(Place::Nowhere, vec![], at(0));
     assert_eq!(outcome(&step(&nowhere, 0)), Some(Outcome::AlreadyReleased));

@@ -12,7 +12,10 @@ use shared::drain::requests::scan::{self, ScanError};
 use shared::drain::rules::decision::Outcome;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
-use simulator::world::{Fault, FaultKind, Operation, Quotas, Settings, TaskSpec, World};
+use simulator::world::{
+    Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Quotas, Settings, TaskSpec, WarmPoolSpec,
+    WarmPoolState, World,
+};
 
 use crate::support::model::Model;
 use crate::support::{
@@ -198,6 +201,25 @@ async fn a_scan_tries_again_what_fails_and_no_group_holds_up_the_others() {
 
     assert_eq!(found.iter().map(|known| known.departure.instance.as_str()).collect::<Vec<_>>(), [LEAVING]);
     assert!(model.clock().now().duration_since(started).as_secs() < 30, "half of its minute is left for the drains");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scan_tries_again_what_tells_a_return_to_the_warm_pool_from_a_launch() {
+    let mut world = bare_world(Settings::default());
+    let warm_pool = Some(WarmPoolSpec { state: WarmPoolState::Running, reuse_on_scale_in: true });
+    let hooks = vec![HookSpec::terminating(HOOK, secs(300.0))];
+    world.add_group(GroupSpec { name: "pooled".into(), hooks, warm_pool, ..GroupSpec::default() }).unwrap();
+    let instance_id = Some(LEAVING.into());
+    let (cluster, group) = (Some(CLUSTER.into()), Some("pooled".into()));
+    world.add_host(HostSpec { instance_id, cluster, group, ..HostSpec::default() }).unwrap();
+    let now = world.now();
+    world.return_to_warm_pool(LEAVING, now).unwrap();
+    world.advance(now + secs(0.5));
+    world.plan(Fault::times(Operation::DescribeScalingActivities, 2, FaultKind::Throttle));
+
+    let found = scan(&Model::of(world), &config(&[])).await.unwrap();
+
+    assert_eq!(found.len(), 1, "the next scan is a minute away");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,5 @@
 //! Finding every departure in AWS's own state: what `reconcile` works from, whether or not an event ever came.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -141,22 +140,24 @@ async fn waiting_in<C: Calls>(
     }
     in_pool.retain(|known| known.ours().is_some());
     if !in_pool.is_empty() {
-        waiting.extend(returning(context, name, in_pool).await);
+        waiting.extend(returning(context, name, in_pool, until, rng).await);
     }
     Ok(waiting)
 }
 
 /// Of those that wait in a warm pool, the ones that return to it: a launch waits there, too, and only a scaling activity
 /// tells which. What cannot be told is left to its event.
-async fn returning<C: Calls>(context: &Context<'_, C>, group: &GroupName, in_pool: Vec<Known>) -> Vec<Known> {
+async fn returning<C: Calls>(
+    context: &Context<'_, C>,
+    group: &GroupName,
+    in_pool: Vec<Known>,
+    until: Timestamp,
+    rng: &mut fastrand::Rng,
+) -> Vec<Known> {
     let ids: Vec<_> = in_pool.iter().map(|known| known.departure.instance.clone()).collect();
-    let starts = match starts(context, group, &ids).await {
-        Ok(starts) => starts,
-        Err(error) => {
-            log_failure("reading the scaling activities", &error);
-            BTreeMap::new()
-        }
-    };
+    let read = async || starts(context, group, &ids).await;
+    // Logged where it failed.
+    let starts = patiently(context, until, rng, "reading the scaling activities", read).await.unwrap_or_default();
     let (return_of, now) = (|known: &Known| starts.get(&known.departure.instance), context.clock.now());
     let (returning, others): (Vec<_>, Vec<_>) = in_pool.into_iter().partition(|known| return_of(known).is_some());
     for known in &others {

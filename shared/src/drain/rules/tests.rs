@@ -122,6 +122,8 @@ fn where_looks_are_throttled_what_an_event_told_of_is_left_to_reconcile() {
         known.departure.noticed_by = noticed_by;
         outcome(&step_within(&known, &Budget::endless().of_a_batch(), 1))
     };
+    let in_a_batch = Budget::endless().of_a_batch();
+    assert_eq!(outcome(&step_within(&draining(2), &in_a_batch, 1)), None, "its looks are answered");
     assert_eq!(throttled(NoticedBy::Event), Some(Outcome::HandedOver));
     assert_eq!(throttled(NoticedBy::Scan), None, "it is reconcile itself");
 }
@@ -234,6 +236,10 @@ fn an_empty_registration_beside_one_that_is_not_is_read_once_and_again_when_both
     known.learn_tasks(&second, Default::default(), read);
     known.learn_instance(&left_behind.arn, Some(&left_behind), at(5));
     assert!(matches!(step(&known, 5), Step::WaitUntil(_)), "the other one runs a task");
+    let mut stopping = known.clone();
+    let stops = task("old", "STOPPING", "STOPPED");
+    stopping.learn_tasks(&second, [(stops.arn.clone(), stops)].into(), read);
+    assert_eq!(step(&stopping, 5), Step::Ask(Ask::Stragglers), "one that is not empty is asked about");
     read_tasks(&mut known, &[task("web", "STOPPED", "STOPPED")], 6);
     let emptied = container_instance("DRAINING", 0);
     known.learn_instance(&emptied.arn, Some(&emptied), at(7));

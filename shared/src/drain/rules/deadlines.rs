@@ -126,6 +126,7 @@ mod tests {
     use crate::config::{Config, Overrides};
     use crate::drain::facts::departure::{Departure, NoticedBy};
     use crate::drain::facts::hold::{HeldBy, Hold, Ours};
+    use crate::drain::fixtures::{draining, terms};
     use crate::drain::rules::terms::Budget;
     use crate::ids::InstanceId;
 
@@ -173,6 +174,20 @@ mod tests {
             tenths[usize::try_from(wait.as_millis() / 10_001).unwrap()] += 1;
         }
         assert!(tenths.iter().all(|count| (50..=200).contains(count)), "{tenths:?}");
+    }
+
+    #[test]
+    fn no_heartbeat_is_due_at_the_end_nor_for_a_hook_without_a_timeout() {
+        let mut known = draining(1);
+        let far = deadlines(&known, &terms(&known));
+        let due = next_heartbeat(&known, far).unwrap();
+        let ends_at = |give_up_at| Deadlines { give_up_at: Some(give_up_at), then: OnDrainTimeout::StopTasks, ..far };
+        assert_eq!(next_heartbeat(&known, ends_at(due)), None);
+        assert_eq!(next_heartbeat(&known, ends_at(after(due, Duration::from_nanos(1)))), Some(due));
+        if let Some(Hold { by: HeldBy::Ours(ours), .. }) = &mut known.hold {
+            ours.heartbeat_timeout = Some(Duration::from_nanos(1));
+        }
+        assert_eq!(next_heartbeat(&known, far), None);
     }
 
     #[test]

@@ -68,12 +68,8 @@ fn step(says: Says, case: &Case<'_>) -> Option<Step> {
         Says::Settled(settled) => Some(Step::Settled(settled)),
         Says::Wants(ask) | Says::Needs(ask) if case.may(ask.request()) => Some(Step::Ask(ask)),
         Says::Wants(_) => None,
-        Says::Needs(_) => {
-            let times = case.known.patience.not_before().filter(|time| *time > case.now);
-            Some(Step::WaitUntil(times.min().unwrap_or_else(|| earliest(case))))
-        }
         Says::WaitsUntil(time) => Some(Step::WaitUntil(time)),
-        Says::Rests => Some(Step::WaitUntil(earliest(case))),
+        Says::Needs(_) | Says::Rests => Some(Step::WaitUntil(earliest(case))),
     }
 }
 

@@ -130,4 +130,11 @@ mod tests {
         assert_eq!(budget(1, 120), (Duration::ZERO, Duration::from_millis(500)));
         assert_eq!(budget(0, 120), (Duration::ZERO, Duration::ZERO));
     }
+
+    #[test]
+    fn what_is_handed_over_is_looked_at_again_when_that_is_said() {
+        let again = Timestamp::UNIX_EPOCH;
+        assert_eq!(Budget::endless().resumed_at(again).resumed_at, Some(again));
+        assert_eq!(Budget::endless().resumed_at, None);
+    }
 }

@@ -137,6 +137,13 @@ fn what_is_known_is_stopped_before_anything_is_read() {
 }
 
 #[test]
+fn a_dry_run_of_a_notice_tells_that_it_would_wait() {
+    let dry = Policy { dry_run: true, ..policy() };
+    let step = step_under(&interrupted(1, &[standalone("job")], 1), dry, 2);
+    assert!(matches!(&step, Step::Settled(it) if it.detail == "would wait for its tasks to stop"), "{step:?}");
+}
+
+#[test]
 fn where_standalone_tasks_go_first_the_others_are_read_ahead_all_the_same() {
     let stop = Policy { standalone_tasks: StandaloneTasks::Stop, ..policy() };
     let mut known = interrupted(1, &[of_service("app", "unheard-of")], STOP_AT - 10);
@@ -187,6 +194,7 @@ fn what_would_fall_into_a_pause_is_stopped_before_it() {
         deadlines(&known, &Terms { unattended, ..terms(&known) }).stop_at
     };
     assert_eq!(with(40, Some(60)), at(STOP_AT), "the next invocation is there again");
+    assert_eq!(with(40, Some(STOP_AT)), at(STOP_AT), "just in time");
     assert_eq!(with(90, Some(110)), at(STOP_AT), "this invocation is still there");
     assert_eq!(with(70, Some(90)), at(65));
     assert_eq!(with(78, Some(90)), at(73), "with some time to do it");

@@ -202,7 +202,9 @@ async fn start(name: &str, tls: &Tls, over_tls: bool, cgroup: Option<&Cgroup>) -
 
 /// A cluster with one host, on which nothing runs and which is about to go, and the event that says so.
 fn idle_host(function: &str) -> Result<(World, Value), Failure> {
-    let mut world = World::new(wall_now(), Settings::default());
+    // The host waits at once: what Auto Scaling takes for that is no part of a start.
+    let settings = Settings { wait_begins_after: Duration::ZERO, ..Settings::default() };
+    let mut world = World::new(wall_now(), settings);
     world.add_cluster("prod")?;
     let hooks = vec![HookSpec::terminating("ecs-drainer", Duration::from_secs(900))];
     world.add_group(GroupSpec { name: "my-asg".to_owned(), hooks, ..GroupSpec::default() })?;

@@ -1,5 +1,7 @@
 //! The promises, asserted from the world's side at the moment it sees a request.
 
+mod verdict;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -25,27 +27,12 @@ const TOLERANCE: Duration = Duration::from_millis(1_002);
 /// An operator may set a host ACTIVE again between the last look and the completion, and another invocation may have set it
 /// DRAINING again before the next look: a look is at most 30 s old then, and the lists are at most 60 s.
 const RACE: Duration = Duration::from_secs(80);
-/// What each failed request may cost: the longest pause before the next try, and a slow answer.
-const FAULT_COSTS: Duration = Duration::from_secs(20);
 /// An agent must be seen disconnected for so long by one invocation.
 const AGENT_LOST_SEEN_FOR: Duration = Duration::from_secs(45);
 /// Spot's two minutes: the documented number.
 const SPOT_NOTICE: Duration = Duration::from_secs(120);
 /// How much earlier, because a slice ends and the next is not sure to look in time.
 const SPOT_STOP_EARLIER: Duration = Duration::from_secs(20);
-/// From a notice's arrival until the last straggler was told, where they are due at once and nothing is in the way.
-const FINDING_AND_TELLING_TAKES: Duration = Duration::from_secs(8);
-/// From the time when stragglers are due, where the notice came early enough to have read them by then.
-const TELLING_TAKES: Duration = Duration::from_secs(2);
-/// That is so long before.
-const READ_AHEAD: Duration = Duration::from_secs(25);
-/// What each request costs that was harmed while a notice was served: the longest pause before the next try of a drain that
-/// has no time, and a slow answer.
-const SPOT_FAULT_COSTS: Duration = Duration::from_secs(10);
-/// What an invocation that dies costs a notice: its visibility timeout, and the next receive.
-const SLICE_COSTS: Duration = Duration::from_secs(33);
-/// What a drain may cost in requests, each minute and host, far above what it does and far below a hot loop.
-const REQUESTS_A_MINUTE: usize = 90;
 
 /// The truth about a host, whatever the drainer knows.
 #[derive(Debug, Clone)]
@@ -365,150 +352,6 @@ impl Witness for Judge {
         if drains && reply.answer.is_err() && self.hosts.len() > 10 {
             self.seen.insert("partial chunks");
         }
-    }
-}
-
-impl Judge {
-    /// What shows only at the end of a history.
-    pub(crate) fn verdict(&self, world: &World) -> Result<BTreeSet<&'static str>, String> {
-        if let Some(violation) = self.violations.first() {
-            return Err(violation.clone());
-        }
-        self.never_stuck_in_a_hot_loop(world)?;
-        let mut seen = self.seen.clone();
-        for (id, truth) in &self.hosts {
-            if self.never_lost_a_task_that_spot_lets_stop(world, id, truth)? {
-                seen.insert("saved from Spot");
-            }
-            if truth.is_ours() {
-                seen.extend(truth.kinds());
-                self.never_lost(world, id, truth)?;
-                self.never_stuck(world, id, truth)?;
-            }
-        }
-        Ok(seen)
-    }
-
-    /// Promise 5: the requests of a history are in proportion to its hosts and minutes.
-    fn never_stuck_in_a_hot_loop(&self, world: &World) -> Result<(), String> {
-        let minutes = usize::try_from(world.now().duration_since(self.start()).as_secs() / 60).unwrap() + 1;
-        // Lists in small pages take so many more.
-        let pages = 1 + 40 / self.plan.world.page_size;
-        let most = 200 + REQUESTS_A_MINUTE * pages * minutes * self.hosts.len();
-        if world.requests().len() > most {
-            let mut counts: BTreeMap<_, usize> = BTreeMap::new();
-            world.requests().iter().for_each(|it| *counts.entry(it.request.operation().name()).or_default() += 1);
-            return Err(format!("never stuck: {} requests in {minutes} minutes: {counts:?}", world.requests().len()));
-        }
-        Ok(())
-    }
-
-    /// Promise 3, for a Spot interruption: the power kills no task that a StopTask could have saved. Answers whether
-    /// the drainer saved one.
-    fn never_lost_a_task_that_spot_lets_stop(&self, world: &World, id: &str, truth: &Truth) -> Result<bool, String> {
-        let (Some(noticed_at), Some(told_at)) = (truth.noticed_at(), truth.told_at()) else { return Ok(false) };
-        if !truth.is_plain() || self.plan.outage.is_some() {
-            return Ok(false);
-        }
-        let power_goes = noticed_at + SPOT_NOTICE;
-        let due = self.due_to_stop(id, told_at, power_goes);
-        let savable = |task: &&Task| due + task.stopping_takes() <= power_goes;
-        let killed = world.killed().iter().filter(|killed| killed.instance_id == id && killed.at >= power_goes);
-        for killed in killed {
-            let task = world.tasks().find(|task| task.arn == killed.task).unwrap();
-            // A task that ECS had told to stop before takes as long as ECS gives it.
-            let told_late = task.stopping_at.is_none_or(|stopping_at| stopping_at > due);
-            if told_late && savable(&task) {
-                let (task, at, was) = (&killed.task, killed.at, killed.last_status);
-                return Err(format!(
-                    "never lost: {task} was killed at {at} while {was}, though told by {due} it would have stopped"
-                ));
-            }
-        }
-        let by_us = |task: &&Task| task.stop_code.as_deref() == Some("UserInitiated");
-        Ok(world.tasks_on(id).iter().filter(|task| by_us(task)).any(savable))
-    }
-
-    /// Promise 3: the drainer has released every host that it may release, and no task was killed.
-    fn never_lost(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
-        let may_wait = self.policy_of(truth).1 == OnDrainTimeout::Wait;
-        let all_stopped = world.tasks_on(id).iter().all(|task| task.last_status == LastStatus::Stopped);
-        let dead = truth.dead().is_some_and(|(_, back)| back == Timestamp::MAX);
-        if still_held(world, id) && (!may_wait || all_stopped || dead) {
-            return Err(format!("never lost: {id} still waits at the end, {:?}", world.lifecycle_state(id)));
-        }
-        if self.plan.outage.is_some() || !truth.is_plain() {
-            return Ok(());
-        }
-        let by_spot = truth.noticed_at().map(|noticed_at| noticed_at + SPOT_NOTICE);
-        let by_release = |killed: &&Killed| killed.instance_id == id && Some(killed.at) != by_spot;
-        if let Some(killed) = world.killed().iter().find(by_release).filter(|_| !truth.given_up) {
-            return Err(format!("never lost: {} was killed at {}", killed.task, killed.at));
-        }
-        Ok(())
-    }
-
-    /// Promise 5: no hook of ours timed out, and the release came soon after it was safe.
-    fn never_stuck(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
-        if self.plan.outage.is_some() {
-            return Ok(());
-        }
-        if let Some(timeout) = world.hook_timeouts().iter().find(|t| t.instance_id == id && is_ours(&t.hook)) {
-            return Err(format!("never stuck: our hook on {id} timed out at {}", timeout.at));
-        }
-        let release = world.releases().iter().find(|r| r.instance_id == id && is_ours(&r.hook));
-        let Some(release) = release.filter(|_| truth.is_plain()) else { return Ok(()) };
-        let due = self.due(world, id, truth);
-        if release.at > due {
-            return Err(format!("never stuck: {id} was released at {}, and could have been at {due}", release.at));
-        }
-        Ok(())
-    }
-
-    /// When the last straggler must have been told, given what was in the way.
-    fn due_to_stop(&self, id: &str, told_at: Timestamp, power_goes: Timestamp) -> Timestamp {
-        let received_at = told_at + Duration::from_millis(self.plan.received_after_ms);
-        let stop_at = power_goes - self.lead();
-        let early = received_at + READ_AHEAD <= stop_at;
-        let takes = if early { TELLING_TAKES } else { FINDING_AND_TELLING_TAKES };
-        let while_served = |at: &Timestamp| (told_at..power_goes).contains(at);
-        let harmed = self.harmed.iter().filter(|at| while_served(at)).count();
-        let died =
-            self.died.iter().filter(|(at, hosts)| while_served(at) && hosts.iter().any(|host| host == id)).count();
-        let in_the_way = SPOT_FAULT_COSTS * u32::try_from(harmed).unwrap() + SLICE_COSTS * u32::try_from(died).unwrap();
-        received_at.max(stop_at) + takes + in_the_way
-    }
-
-    fn lead(&self) -> Duration {
-        Duration::from_secs(self.plan.policy.spot_stop_lead_s)
-    }
-
-    fn faults(&self) -> u32 {
-        self.plan.faults.iter().map(|fault| fault.times).sum()
-    }
-
-    fn start(&self) -> Timestamp {
-        self.hosts.values().map(|truth| truth.start).min().unwrap_or_default()
-    }
-
-    /// The latest time for a release: when all had stopped, or the deadline's grace was over, plus two minutes for the next
-    /// invocation and its looks, plus what the history put in the way.
-    fn due(&self, world: &World, id: &str, truth: &Truth) -> Timestamp {
-        let in_the_way =
-            FAULT_COSTS * self.faults() + Duration::from_secs(60) * u32::try_from(self.hindrances()).unwrap();
-        let slack = Duration::from_secs(120) + in_the_way;
-        let stopped = truth.stopped_at.or(world.last_stopped_at(id)).unwrap_or(truth.leaves_at).max(truth.leaves_at);
-        let given_up = self.stop_at(truth) + GRACE;
-        let natural = match self.policy_of(truth).1 {
-            OnDrainTimeout::Wait => stopped,
-            _ if truth.given_up => given_up,
-            _ => stopped.min(given_up),
-        };
-        natural + slack
-    }
-
-    fn hindrances(&self) -> usize {
-        self.plan.kills.len() + self.plan.reconcile.skipped.len()
     }
 }
 

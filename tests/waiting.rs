@@ -25,7 +25,8 @@ const QUEUE: QueueSpec = EVENTS;
 /// How long a batch that is not full polls, and how long it takes to set a full one DRAINING and leave it to `reconcile`.
 const POLLS_FOR: f64 = 15.0;
 const FULL_TAKES: f64 = 1.5;
-/// The reads of an invocation that polls for one host: to find it, to list its tasks, and to look at it every two seconds.
+/// The reads of an invocation that polls for one host: to find it, and to look at it every two seconds.
+/// With some to spare, for a list of its tasks.
 const READS_WHILE_IT_POLLS: f64 = 12.0;
 /// ECS API reference, "Request throttling": reads of container instances and tasks.
 const READS_A_SECOND: f64 = 20.0;

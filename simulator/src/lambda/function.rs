@@ -123,7 +123,7 @@ impl Function {
             },
             status = environment.exited() => Outcome::Exited(status),
             () = tokio::time::sleep(self.spec.timeout) => {
-                // Lambda developer guide, "Timeout": the environment is ended, whatever it does.
+                // Lambda developer guide, "Timeout": Lambda ends the environment, whatever it does.
                 self.note_memory(environment);
                 environment.kill();
                 environment.exited().await;

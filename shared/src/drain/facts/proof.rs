@@ -65,7 +65,7 @@ impl Proof {
     }
 
     /// After a look. The row begins anew where the host was open to new tasks, or where ECS counts more tasks than the
-    /// lists had, `listed` of which should run: there is one that no list had.
+    /// `listed` ones that should run: then no list had one of them.
     #[must_use]
     pub fn looked(self, seen: Seen, listed: usize) -> Self {
         let is_complete = usize::try_from(seen.counted).is_ok_and(|counted| counted <= listed);

@@ -173,6 +173,8 @@ pub struct ContainerInstance {
     pub arn: ContainerInstanceArn,
     /// The host; none for what is not an EC2 instance.
     pub instance: Option<InstanceId>,
+    /// Rises with each of its changes, so that of two descriptions the higher one is newer, whichever came first.
+    pub version: i64,
     /// Whether it takes tasks.
     pub status: InstanceStatus,
     /// Whether its agent is in touch with ECS.
@@ -245,6 +247,8 @@ impl DesiredStatus {
 pub struct Task {
     /// Its ARN.
     pub arn: TaskArn,
+    /// Rises with each of its changes, likewise.
+    pub version: i64,
     /// Where it runs.
     pub container_instance: Option<ContainerInstanceArn>,
     /// Where it really is in its life.

@@ -368,6 +368,7 @@ fn container_instances_of(response: Response) -> Found<ContainerInstance> {
     let item = |found: ContainerInstanceDescription| ContainerInstance {
         arn: found.container_instance_arn.into(),
         instance: InstanceId::parse(&found.ec2_instance_id),
+        version: found.version,
         status: InstanceStatus::from(found.status.as_str()),
         agent_connected: found.agent_connected,
         running_tasks: u32::try_from(found.running_tasks_count).unwrap(),
@@ -383,6 +384,7 @@ fn container_instances_of(response: Response) -> Found<ContainerInstance> {
 fn task(found: TaskDescription) -> Task {
     Task {
         arn: found.task_arn.into(),
+        version: found.version,
         container_instance: Some(found.container_instance_arn.into()),
         last_status: found.last_status.to_string(),
         desired_status: found.desired_status.to_string(),

@@ -61,6 +61,7 @@ pub(crate) fn container_instance(status: &str, counted: u32) -> ContainerInstanc
     ContainerInstance {
         arn: "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/1".into(),
         instance: InstanceId::parse("i-1234567890abcdef0"),
+        version: 1,
         status: status.into(),
         agent_connected: true,
         running_tasks: counted,
@@ -89,6 +90,7 @@ pub(crate) fn draining(counted: u32) -> Known {
 pub(crate) fn task(name: &str, last_status: &str, desired_status: &str) -> Task {
     Task {
         arn: format!("arn:aws:ecs:us-west-2:123456789012:task/prod/{name}").into(),
+        version: 1,
         container_instance: None,
         last_status: last_status.into(),
         desired_status: desired_status.into(),

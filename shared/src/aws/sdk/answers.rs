@@ -53,6 +53,7 @@ pub(super) fn container_instance(instance: model::ContainerInstance) -> Option<C
     Some(ContainerInstance {
         arn: instance.container_instance_arn?.into(),
         instance: instance.ec2_instance_id.as_deref().and_then(InstanceId::parse),
+        version: instance.version,
         status: InstanceStatus::from(instance.status?.as_str()),
         agent_connected: instance.agent_connected,
         running_tasks: u32::try_from(instance.running_tasks_count).ok()?,
@@ -68,6 +69,7 @@ pub(super) fn timestamp(time: ecs::primitives::DateTime) -> Option<Timestamp> {
 pub(super) fn task(task: model::Task) -> Option<Task> {
     Some(Task {
         arn: task.task_arn?.into(),
+        version: task.version,
         container_instance: task.container_instance_arn.map(Into::into),
         last_status: task.last_status?,
         desired_status: task.desired_status?,

@@ -100,6 +100,7 @@ mod tests {
         let found = ContainerInstance {
             arn: "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/1".into(),
             instance: None,
+            version: 1,
             status: "ACTIVE".into(),
             agent_connected,
             running_tasks: 1,
@@ -112,6 +113,7 @@ mod tests {
     fn task(group: &str, desired_status: &str) -> Task {
         Task {
             arn: "arn:1".into(),
+            version: 1,
             container_instance: None,
             last_status: "RUNNING".into(),
             desired_status: desired_status.into(),

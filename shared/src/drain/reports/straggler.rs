@@ -172,6 +172,7 @@ mod tests {
         let found = ContainerInstance {
             arn: "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/1".into(),
             instance: None,
+            version: 1,
             status: "DRAINING".into(),
             agent_connected,
             running_tasks: 1,
@@ -184,6 +185,7 @@ mod tests {
     fn task(last_status: &str, desired_status: &str, group: &str) -> Task {
         Task {
             arn: "arn:1".into(),
+            version: 1,
             container_instance: None,
             last_status: last_status.into(),
             desired_status: desired_status.into(),

@@ -45,6 +45,7 @@ fn registered(mut known: Known, status: &str, counted: u32, attributes: &[(&str,
     let found = ContainerInstance {
         arn: "arn:1".into(),
         instance: None,
+        version: 1,
         status: status.into(),
         agent_connected: true,
         running_tasks: counted,
@@ -55,6 +56,7 @@ fn registered(mut known: Known, status: &str, counted: u32, attributes: &[(&str,
     known.learn_place(Place::Registered, vec![registration], at(NOW));
     let task = |n: u32| Task {
         arn: format!("arn:{n}").into(),
+        version: 1,
         container_instance: None,
         last_status: "RUNNING".into(),
         desired_status: "RUNNING".into(),

@@ -19,6 +19,7 @@ mod events;
 mod faults;
 mod histories;
 mod input;
+mod lag;
 mod lifecycle_states;
 mod listings;
 mod logs;

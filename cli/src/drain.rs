@@ -210,7 +210,8 @@ pub(crate) async fn found(
     let departure = |instance| Departure { instance, cause: Cause::Maintenance, noticed_by: NoticedBy::Person };
     let known = instances.into_iter().map(|it| Known::new(departure(it), context.clock.now())).collect();
     let known = shared::drain::reports::look::locate(context, known, rng).await;
-    let nowhere: Vec<_> = known.iter().filter(|it| it.place == Place::Nowhere).map(instance_of).collect();
+    let nowhere: Vec<_> =
+        known.iter().filter(|it| matches!(it.place, Place::Nowhere { .. })).map(instance_of).collect();
     if !nowhere.is_empty() {
         return Err(Failure::NoInstance { instances: nowhere, region: account.region.clone() });
     }

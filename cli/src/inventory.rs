@@ -7,8 +7,7 @@ use shared::aws::batch::{draining_in, few_at_once};
 use shared::aws::sdk::SdkCalls;
 use shared::drain::Context;
 use shared::drain::facts::departure::{Cause, Departure, NoticedBy};
-use shared::drain::facts::known::{Known, Place};
-use shared::drain::facts::registration::Registration;
+use shared::drain::facts::known::{FoundIn, Known, Place};
 use shared::drain::reports::Explanations;
 use shared::drain::reports::look::{is_incomplete, look};
 use shared::drain::reports::standing::{Standing, standing};
@@ -43,9 +42,10 @@ pub(crate) async fn inventory(
     let clusters = add_draining(account, context, only, &mut found).await?;
     let (mut known, explanations) = look(context, found.into_values().collect(), rng).await;
     // Only other hooks hold these hosts, and they are in no cluster.
-    known.retain(|known| known.ours().is_some() || known.place != Place::Nowhere);
+    known.retain(|known| known.ours().is_some() || !matches!(known.place, Place::Nowhere { .. }));
     // The one cluster that was asked for has answered that it is not there.
-    let elsewhere = |known: &Known, only| known.place == Place::Nowhere || known.searched.contains(only);
+    let elsewhere =
+        |known: &Known, only| matches!(known.place, Place::Nowhere { .. }) || known.searched.contains_key(only);
     known.retain(|known| only.is_none_or(|only| known.cluster() == Some(only) || !elsewhere(known, only)));
     let unread = known.iter().filter(|known| is_incomplete(known));
     if let Some(denied) = unread.flat_map(|known| known.patience.errors()).find_map(Failure::of_denial) {
@@ -107,9 +107,7 @@ async fn add_draining(
             let known = found.entry(instance.clone()).or_insert_with(|| {
                 Known::new(Departure { instance, cause: Cause::Maintenance, noticed_by: NoticedBy::Scan }, now)
             });
-            let mut registrations = std::mem::take(&mut known.registrations);
-            registrations.push(Registration::new(cluster.clone(), &it, now));
-            known.learn_place(Place::Registered, registrations, now);
+            known.learn_place(FoundIn::Clusters(vec![(cluster.clone(), it)]), now, now);
         }
     }
     Ok(looked_at)

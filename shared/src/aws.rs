@@ -27,11 +27,12 @@ pub trait Calls {
     /// ECS `ListClusters`: a page of up to 100 names.
     async fn list_clusters(&self, token: Option<String>) -> Result<Page<ClusterName>, CallError>;
 
-    /// ECS `ListContainerInstances`: a page of up to 100 ARNs that match a cluster query language `filter`, in any state but INACTIVE.
+    /// ECS `ListContainerInstances`: a page of up to 100 ARNs in any state but INACTIVE, of those that match a `filter` in the
+    /// cluster query language, or of all.
     async fn list_container_instances(
         &self,
         cluster: &ClusterName,
-        filter: &str,
+        filter: Option<&str>,
         token: Option<String>,
     ) -> Result<Page<ContainerInstanceArn>, CallError>;
 

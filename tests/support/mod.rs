@@ -1,6 +1,7 @@
 //! A stage for the real binaries: a simulated world, a function in it, and what to ask of both.
 
 pub(crate) mod delivery;
+pub(crate) mod engine;
 pub(crate) mod model;
 pub(crate) mod sources;
 pub(crate) mod template;

@@ -28,17 +28,26 @@ pub(crate) struct Model {
     world: RefCell<World>,
     clock: Clock,
     witness: Option<Rc<RefCell<dyn Witness>>>,
+    twist: Option<Box<Twist>>,
 }
+
+/// What becomes of an answer on its way.
+type Twist = dyn Fn(&mut Response, Timestamp);
 
 impl Model {
     /// Its clock starts now, at the world's time.
     pub(crate) fn of(world: World) -> Self {
         let clock = Clock::starting_at(world.now());
-        Self { world: RefCell::new(world), clock, witness: None }
+        Self { world: RefCell::new(world), clock, witness: None, twist: None }
     }
 
     pub(crate) fn watched_by(self, witness: Rc<RefCell<dyn Witness>>) -> Self {
         Self { witness: Some(witness), ..self }
+    }
+
+    /// Answers reach the drainer as `twist` leaves them, given the time.
+    pub(crate) fn twisted_by(self, twist: impl Fn(&mut Response, Timestamp) + 'static) -> Self {
+        Self { twist: Some(Box::new(twist)), ..self }
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -55,7 +64,7 @@ impl Model {
     async fn ask(&self, request: impl Into<Request>) -> Result<Response, CallError> {
         let request = request.into();
         let operation = request.operation().name();
-        let reply = self.world(|world| {
+        let mut reply = self.world(|world| {
             if let Some(witness) = &self.witness {
                 witness.borrow_mut().before(world, &request);
             }
@@ -65,6 +74,9 @@ impl Model {
             }
             reply
         });
+        if let (Some(twist), Ok(response)) = (&self.twist, &mut reply.answer) {
+            twist(response, self.clock.now());
+        }
         tokio::time::sleep(reply.delay).await;
         reply.answer.map_err(|error| match error {
             RequestError::Api(error) => CallError::Refused { operation, code: error.code, message: error.message },
@@ -116,12 +128,12 @@ impl Calls for Model {
     async fn list_container_instances(
         &self,
         cluster: &ClusterName,
-        filter: &str,
+        filter: Option<&str>,
         token: Option<String>,
     ) -> Result<Page<ContainerInstanceArn>, CallError> {
         self.container_instances(EcsRequest::ListContainerInstances {
             cluster: Some(cluster.to_string()),
-            filter: Some(filter.into()),
+            filter: filter.map(Into::into),
             status: None,
             max_results: None,
             next_token: token,

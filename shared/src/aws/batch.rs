@@ -118,12 +118,43 @@ pub async fn registered_in(
     instances: &[InstanceId],
 ) -> Result<Vec<ContainerInstance>, CallError> {
     let filter = ec2_instance_id_in(instances);
-    let page = |token| calls.list_container_instances(cluster, &filter, token);
-    let arns = match every_page("ListContainerInstances", page).await {
-        Ok(arns) => arns,
-        Err(error) if error.class() == ErrorClass::Absent => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
+    let page = |token| calls.list_container_instances(cluster, Some(&filter), token);
+    let listed = every_page("ListContainerInstances", page).await;
+    let found = described(calls, cluster, if_absent(listed, Vec::new())?).await?;
+    // The filter is AWS's; the match is ours.
+    let ours = |found: &ContainerInstance| found.instance.as_ref().is_some_and(|id| instances.contains(id));
+    Ok(found.into_iter().filter(ours).collect())
+}
+
+/// Every container instance of a cluster, INACTIVE ones apart; none where one page does not hold them.
+///
+/// # Errors
+/// As [`registered_in`].
+pub async fn registered_in_small(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+) -> Result<Option<Vec<ContainerInstance>>, CallError> {
+    let empty = Page { items: Vec::new(), next_token: None };
+    let page = if_absent(calls.list_container_instances(cluster, None, None).await, empty)?;
+    if page.next_token.is_some_and(|token| !token.is_empty()) {
+        return Ok(None);
+    }
+    described(calls, cluster, page.items).await.map(Some)
+}
+
+fn if_absent<T>(answer: Result<T, CallError>, absent: T) -> Result<T, CallError> {
+    match answer {
+        Err(error) if error.class() == ErrorClass::Absent => Ok(absent),
+        answer => answer,
+    }
+}
+
+/// What was listed, described, INACTIVE registrations apart.
+async fn described(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    arns: Vec<ContainerInstanceArn>,
+) -> Result<Vec<ContainerInstance>, CallError> {
     let mut answers = container_instances(calls, cluster, &arns).await;
     for _ in 0..DESCRIPTIONS_TRIED_AGAIN {
         if !answers.unknown.iter().any(|unknown| unknown.error.class() == ErrorClass::Throttled) {
@@ -135,9 +166,7 @@ pub async fn registered_in(
     if let Some(unknown) = answers.unknown.pop() {
         return Err(unknown.error);
     }
-    // The filter is AWS's; the match is ours.
-    let ours = |found: &ContainerInstance| found.instance.as_ref().is_some_and(|id| instances.contains(id));
-    Ok(answers.found.into_iter().filter(|found| ours(found) && found.status != InstanceStatus::Inactive).collect())
+    Ok(answers.found.into_iter().filter(|found| found.status != InstanceStatus::Inactive).collect())
 }
 
 /// `instances` as a filter of the cluster query language; an [`InstanceId`] holds nothing that needs quoting.

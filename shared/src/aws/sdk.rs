@@ -193,11 +193,11 @@ impl Calls for SdkCalls {
     async fn list_container_instances(
         &self,
         cluster: &ClusterName,
-        filter: &str,
+        filter: Option<&str>,
         token: Option<String>,
     ) -> Result<Page<ContainerInstanceArn>, CallError> {
-        self.container_instances(self.ecs.list_container_instances().cluster(cluster.as_str()).filter(filter), token)
-            .await
+        let request = self.ecs.list_container_instances().cluster(cluster.as_str());
+        self.container_instances(request.set_filter(filter.map(ToOwned::to_owned)), token).await
     }
 
     async fn list_draining_container_instances(

@@ -10,16 +10,13 @@ use crate::clock::after;
 use crate::config::{Config, Overrides, Pace, Policy};
 use crate::drain::facts::departure::{Cause, Departure, Destination, Hints, NoticedBy};
 use crate::drain::facts::hold::{HeldBy, Hold, Ours};
-use crate::drain::facts::known::{Known, Place};
+use crate::drain::facts::known::{FoundIn, Known};
 use crate::drain::facts::patience::Request;
 use crate::drain::facts::proof::WholeRead;
-use crate::drain::facts::registration::Registration;
 use crate::drain::rules::decide::decide;
 use crate::drain::rules::decision::{Ask, Decision, Outcome, Step};
 use crate::drain::rules::terms::{Budget, Terms};
 use crate::ids::{ClusterName, InstanceId};
-
-pub(crate) const POLL_MIN: u64 = 2;
 
 /// The time: seconds since some start.
 pub(crate) fn at(seconds: u64) -> Timestamp {
@@ -79,8 +76,14 @@ pub(crate) fn found(instance: &ContainerInstance, seconds: u64) -> Known {
 
 pub(crate) fn place(known: &mut Known, instance: &ContainerInstance, seconds: u64) {
     let prod = ClusterName::parse("prod").unwrap();
-    known.learn_place(Place::Registered, vec![Registration::new(prod, instance, at(seconds))], at(seconds));
+    known.learn_place(FoundIn::Clusters(vec![(prod, instance.clone())]), at(seconds), at(seconds));
     known.next_look = at(seconds + 10);
+}
+
+/// No cluster had it, at 0 s and again at 10 s.
+pub(crate) fn in_no_cluster(known: &mut Known) {
+    known.learn_place(FoundIn::NoCluster, at(0), at(0));
+    known.learn_place(FoundIn::NoCluster, at(10), at(10));
 }
 
 pub(crate) fn draining(counted: u32) -> Known {

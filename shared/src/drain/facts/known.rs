@@ -1,5 +1,5 @@
 //! What was read of one instance. Each fact carries when it was read: of tasks, when the read began; of all else, when
-//! the answer came, so that a read of tasks at or after `draining_since` surely saw the host closed to new ones.
+//! the answer came, so that a read of tasks at or after `closed_since` surely saw the host closed to new ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,19 +9,16 @@ use jiff::Timestamp;
 use super::departure::{Cause, Departure, Destination, Hints, NoticedBy};
 use super::hold::{HeldBy, Hold, Ours};
 use super::patience::Patience;
-use super::proof::WholeRead;
+use super::proof::{SEEN_VALID_FOR, SETTLES, WholeRead};
 use super::registration::Registration;
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
-use crate::clock::{before, older_than};
+use crate::clock::{after, before, older_than};
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, TaskArn};
 
 /// How far back a first look takes a heartbeat for due: as often as `reconcile` runs.
 const FIRST_LOOK_BACK: Duration = Duration::from_secs(60);
 /// An event tells when a termination began, unless it is older than this when it comes: it may be of an earlier one.
 const EVENT_TELLS_FOR: Duration = Duration::from_secs(60);
-/// A description may lag behind a change for as long: what reads ACTIVE later, an operator has set so.
-const SETTLES_WITHIN: Duration = Duration::from_secs(10);
-
 /// All that is known of one departure.
 #[derive(Debug, Clone)]
 pub struct Known {
@@ -35,10 +32,10 @@ pub struct Known {
     pub hold: Option<Hold>,
     /// Where it is registered.
     pub place: Place,
-    /// When a search last told.
+    /// When the last search that told was begun.
     pub located_at: Timestamp,
-    /// The clusters that answered that it is not registered there, in the search under way.
-    pub searched: Vec<ClusterName>,
+    /// When clusters were asked, in the search under way, that answered that it is not registered there.
+    pub searched: BTreeMap<ClusterName, Timestamp>,
     /// Its registrations, when [`Place::Registered`].
     pub registrations: Vec<Registration>,
     /// When it began to leave, as far as Auto Scaling or an event tells.
@@ -74,6 +71,17 @@ pub struct Start {
     pub reason: Option<String>,
 }
 
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FoundIn {
+    /// Its registrations in watched clusters; never empty.
+    Clusters(Vec<(ClusterName, ContainerInstance)>),
+    /// One in this cluster, which is not watched, and none in those that are.
+    Unwatched(ClusterName),
+    /// None in any cluster, every one of which answered.
+    NoCluster,
+}
+
 /// Where an instance is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -83,8 +91,11 @@ pub enum Place {
     Registered,
     /// Only in this cluster, which is not watched.
     Unwatched(ClusterName),
-    /// In no cluster of account and region: every cluster answered.
-    Nowhere,
+    /// In no cluster of account and region: every cluster answered, first by this time.
+    Nowhere {
+        /// When.
+        since: Timestamp,
+    },
 }
 
 impl Known {
@@ -98,7 +109,7 @@ impl Known {
             hold: None,
             place: Place::Unknown,
             located_at: now,
-            searched: Vec::new(),
+            searched: BTreeMap::new(),
             registrations: Vec::new(),
             start: None,
             asked_start: false,
@@ -138,6 +149,12 @@ impl Known {
         self.departure.noticed_by == NoticedBy::Scan && self.ours().is_some_and(|ours| ours.others_hold_too)
     }
 
+    /// Whether an event told of it, and Auto Scaling holds it: then `reconcile` finds it, too.
+    #[must_use]
+    pub fn is_held_by_event(&self) -> bool {
+        self.departure.cause.is_held() && self.departure.noticed_by == NoticedBy::Event
+    }
+
     /// Its Auto Scaling group, by Auto Scaling's word or else the event's.
     #[must_use]
     pub fn group(&self) -> Option<&GroupName> {
@@ -162,7 +179,7 @@ impl Known {
     pub fn remaining_tasks(&self) -> Option<usize> {
         let remaining = |r: &Registration| {
             let unstopped = r.unstopped().count();
-            unstopped.max(usize::try_from(r.counted_tasks).unwrap_or(usize::MAX))
+            unstopped.max(usize::try_from(r.counted_tasks()).unwrap_or(usize::MAX))
         };
         (self.place == Place::Registered).then(|| self.registrations.iter().map(remaining).sum())
     }
@@ -213,13 +230,53 @@ impl Known {
         self.registrations.iter().flat_map(Registration::tasks)
     }
 
-    /// Takes in where a search found it. A search that some cluster did not answer leaves the place unknown.
-    pub fn learn_place(&mut self, place: Place, registrations: Vec<Registration>, now: Timestamp) {
-        self.place = place;
-        self.located_at = now;
-        self.registrations = registrations;
+    /// When a further read of its tasks may prove that it is empty; none where no row of reads has begun.
+    #[must_use]
+    pub fn settles_at(&self) -> Option<Timestamp> {
+        let each = self.registrations.iter().map(|it| it.tasks.as_ref()?.proof.settles_at(it.seen()));
+        each.collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// Whether it is in no cluster, as two whole searches far enough apart say, the second not long ago.
+    #[must_use]
+    pub fn is_in_no_cluster(&self, now: Timestamp) -> bool {
+        let twice = |since| after(since, SETTLES) <= self.located_at;
+        let lately = !older_than(self.located_at, SEEN_VALID_FOR, now);
+        matches!(self.place, Place::Nowhere { since } if twice(since) && lately)
+    }
+
+    /// The clusters that answered not long ago that it is not registered there.
+    #[must_use]
+    pub fn not_in(&self, now: Timestamp) -> BTreeMap<ClusterName, Timestamp> {
+        let lately = self.searched.iter().filter(|(_, asked_at)| !older_than(**asked_at, SEEN_VALID_FOR, now));
+        lately.map(|(cluster, asked_at)| (cluster.clone(), *asked_at)).collect()
+    }
+
+    /// Takes in where a search found it that began at `asked_at`. A search that some cluster did not answer leaves the place
+    /// as it was.
+    pub fn learn_place(&mut self, found: FoundIn, asked_at: Timestamp, now: Timestamp) {
+        match found {
+            FoundIn::Clusters(registrations) => {
+                self.place = Place::Registered;
+                for (cluster, found) in registrations {
+                    match self.registrations.iter_mut().find(|known| known.arn == found.arn) {
+                        Some(known) => known.learn(&found, now),
+                        None => self.registrations.push(Registration::new(cluster, &found, now)),
+                    }
+                }
+            }
+            FoundIn::Unwatched(cluster) => self.place = Place::Unwatched(cluster),
+            FoundIn::NoCluster => {
+                let since = match self.place {
+                    Place::Nowhere { since } => since,
+                    _ => now,
+                };
+                (self.place, self.registrations) = (Place::Nowhere { since }, Vec::new());
+            }
+        }
+        self.located_at = asked_at;
         self.searched.clear();
-        self.learn_draining();
+        self.learn_closed();
     }
 
     /// Takes in what a container instance is now; one that is absent or INACTIVE is no registration any more, and
@@ -235,7 +292,7 @@ impl Known {
                 if let Some(registration) = self.registrations.iter_mut().find(|r| r.arn == *arn) {
                     registration.learn(found, read_at);
                 }
-                self.learn_draining();
+                self.learn_closed();
             }
             None => self.registrations.retain(|registration| registration.arn != *arn),
         }
@@ -251,34 +308,39 @@ impl Known {
         }
     }
 
-    /// Takes in a read of those of a registration's tasks alone that had not stopped: what is absent has, long ago.
+    /// Takes in a read of those of a registration's tasks alone that had not stopped. Answers those of which ECS says what
+    /// cannot be.
     pub fn learn_stragglers(
         &mut self,
         arn: &ContainerInstanceArn,
         found: Vec<Task>,
         absent: &BTreeSet<TaskArn>,
         read_at: Timestamp,
-    ) {
-        if let Some(registration) = self.registrations.iter_mut().find(|r| r.arn == *arn) {
-            registration.learn_stragglers(found, absent, read_at);
+    ) -> Vec<TaskArn> {
+        let registration = self.registrations.iter_mut().find(|r| r.arn == *arn);
+        registration.map(|it| it.learn_stragglers(found, absent, read_at)).unwrap_or_default()
+    }
+
+    /// Takes in that ECS accepted that a registration be set DRAINING.
+    pub fn told_to_drain(&mut self, arn: &ContainerInstanceArn, now: Timestamp) {
+        self.registrations.iter_mut().filter(|r| r.arn == *arn).for_each(|r| r.told_to_drain(now));
+    }
+
+    /// Takes in that ECS accepted that a task be stopped, and what it then told of it.
+    pub fn told_to_stop(&mut self, task: &Task, now: Timestamp) {
+        self.registrations.iter_mut().for_each(|registration| registration.told_to_stop(task, now));
+    }
+
+    /// Takes in what its registrations are together. A host has one agent, so that beside a live registration any other is
+    /// what the agent left behind: no task of it runs any more, though ECS may go on to say so.
+    fn learn_closed(&mut self) {
+        if self.registrations.iter().any(Registration::is_live) {
+            self.registrations.retain(Registration::is_live);
         }
-    }
-
-    /// Takes in that a task is not known to ECS any more.
-    pub fn forget_task(&mut self, arn: &TaskArn, now: Timestamp) {
-        self.registrations.iter_mut().for_each(|registration| registration.forget_task(arn, now));
-    }
-
-    /// Takes in a task as the answer to StopTask tells it.
-    pub fn learn_task(&mut self, task: &Task, now: Timestamp) {
-        self.registrations.iter_mut().for_each(|registration| registration.learn_task(task, now));
-    }
-
-    fn learn_draining(&mut self) {
         let by_hand = self.departure.cause == Cause::Maintenance;
         let active = |r: &&Registration| r.status == InstanceStatus::Active;
         if let Some(read_at) = self.registrations.iter().filter(active).map(|r| r.read_at).max() {
-            let settled_since = |since| older_than(since, SETTLES_WITHIN, read_at);
+            let settled_since = |since| older_than(since, SETTLES, read_at);
             self.taken_back |= by_hand && self.draining_since.is_some_and(settled_since);
             self.draining_since = None;
             return;

@@ -1,17 +1,23 @@
 //! One registration of an instance as a container instance, and every task of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::proof::{Proof, Seen, WholeRead};
+use super::proof::{Closed, Proof, SETTLES, Seen, WholeRead};
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
+use crate::clock::{after, older_than};
 use crate::ids::{ClusterName, ContainerInstanceArn, ServiceName, TaskArn};
 
 /// Since when a person has been draining a host by hand: an attribute of its container instance.
 pub const MAINTENANCE_SINCE: &str = "ecs-drainer.maintenance-since";
 /// What begins the names of the drainer's own attributes.
 const OUR_ATTRIBUTES: &str = "ecs-drainer.";
+
+/// ECS describes a task for about an hour after it stopped (ECS API reference, DescribeTasks), so that one it calls missing
+/// sooner after it was seen has not stopped for all that is known.
+const STOPPED_TOLD_FOR: Duration = Duration::from_secs(3600);
 
 /// One registration of the instance as a container instance.
 #[derive(Debug, Clone)]
@@ -24,16 +30,24 @@ pub struct Registration {
     pub status: InstanceStatus,
     /// Whether it was seen ACTIVE since this invocation met it.
     pub was_active: bool,
-    /// Tasks with desired status RUNNING, on their way there included. Zero is no proof of anything.
-    pub counted_tasks: u32,
+    /// The version of the newest description: an older one is old news, whenever it comes.
+    version: i64,
+    /// Tasks with desired status RUNNING, as ECS counts them. Zero is no proof of anything.
+    pub running_tasks: u32,
+    /// Tasks on their way there. ECS may leave one counted for ever, so no rule asks for it.
+    pub pending_tasks: u32,
+    /// Since when ECS has counted as many running tasks, without a break.
+    pub counted_since: Timestamp,
     /// Since when its agent has been seen disconnected, without a break.
     pub agent_lost_at: Option<Timestamp>,
     /// Its attributes whose names begin with `ecs-drainer.`: the command's affair. No rule reads them.
     pub attributes: BTreeMap<String, String>,
     /// When all that was answered.
     pub read_at: Timestamp,
-    /// Since when it has been seen DRAINING, without a break.
-    pub draining_since: Option<Timestamp>,
+    /// Since when it has been seen to take no tasks, without a break.
+    pub closed_since: Option<Timestamp>,
+    /// When ECS accepted that it be set DRAINING.
+    pub told_to_drain_at: Option<Timestamp>,
     /// Its tasks, once they were read.
     pub tasks: Option<Tasks>,
     /// Whether each service that was asked about is a daemon.
@@ -45,6 +59,8 @@ pub struct Registration {
 pub struct Tasks {
     /// Each, as last seen.
     pub each: BTreeMap<TaskArn, Task>,
+    /// When ECS accepted that each of these be stopped.
+    pub told_to_stop_at: BTreeMap<TaskArn, Timestamp>,
     /// When anything of those that had not stopped was learnt last.
     pub seen_at: Timestamp,
     /// How far the whole reads of them prove that there are no others.
@@ -60,11 +76,15 @@ impl Registration {
             arn: found.arn.clone(),
             status: found.status.clone(),
             was_active: false,
-            counted_tasks: 0,
+            version: found.version,
+            running_tasks: found.running_tasks,
+            pending_tasks: 0,
+            counted_since: read_at,
             agent_lost_at: None,
             attributes: BTreeMap::new(),
             read_at,
-            draining_since: None,
+            closed_since: None,
+            told_to_drain_at: None,
             tasks: None,
             daemons: BTreeMap::new(),
         };
@@ -72,10 +92,35 @@ impl Registration {
         registration
     }
 
-    /// Whether it takes no new tasks.
+    /// Whether it is DRAINING.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.status == InstanceStatus::Draining
+    }
+
+    /// Whether it takes no new tasks: it is DRAINING, or in a state from which ECS does not let it be set so.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.status != InstanceStatus::Active
+    }
+
+    /// Whether its agent was in touch with ECS at the last look.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.agent_lost_at.is_none()
+    }
+
+    /// Whether it takes tasks, and ECS has not accepted since that it be set DRAINING. What was accepted may be told later.
+    #[must_use]
+    pub fn is_to_be_drained(&self) -> bool {
+        let told = |at: Timestamp| after(at, SETTLES) > self.read_at;
+        self.status == InstanceStatus::Active && !self.told_to_drain_at.is_some_and(told)
+    }
+
+    /// Tasks that should run, or are on their way there, as ECS counts them.
+    #[must_use]
+    pub fn counted_tasks(&self) -> u32 {
+        self.running_tasks.saturating_add(self.pending_tasks)
     }
 
     /// The tasks known of it.
@@ -83,9 +128,17 @@ impl Registration {
         self.tasks.iter().flat_map(|tasks| tasks.each.values())
     }
 
-    /// Tasks that were not told to stop yet.
+    /// Tasks that were not told to stop yet, as far as ECS tells.
     pub fn staying(&self) -> impl Iterator<Item = &Task> {
         self.tasks().filter(|task| !task.is_leaving())
+    }
+
+    /// Those among them that are to be told: ECS has not accepted it lately. What was accepted may be told later.
+    pub fn untold(&self) -> impl Iterator<Item = &Task> {
+        let told_lately = |tasks: &Tasks, task: &Task| {
+            tasks.told_to_stop_at.get(&task.arn).is_some_and(|told_at| after(*told_at, SETTLES) > tasks.seen_at)
+        };
+        self.staying().filter(move |task| !self.tasks.as_ref().is_some_and(|tasks| told_lately(tasks, task)))
     }
 
     /// Tasks known of it that are not STOPPED.
@@ -110,79 +163,109 @@ impl Registration {
     pub fn seen(&self) -> Seen {
         Seen {
             at: self.read_at,
-            is_draining: self.is_draining(),
-            counted: self.counted_tasks,
+            closed: match self.status {
+                InstanceStatus::Draining => Closed::Draining,
+                InstanceStatus::Active => Closed::Not,
+                InstanceStatus::Inactive | InstanceStatus::Other(_) => Closed::ForNow,
+            },
+            running: self.running_tasks,
             all_stopped: self.unstopped().next().is_none(),
         }
     }
 
-    /// Takes in what it is now.
+    /// Takes in what it is now, unless something newer is known.
     pub fn learn(&mut self, found: &ContainerInstance, read_at: Timestamp) {
+        if found.version < self.version {
+            return;
+        }
+        self.version = found.version;
         self.status = found.status.clone();
         self.was_active |= found.status == InstanceStatus::Active;
-        self.counted_tasks = found.running_tasks.saturating_add(found.pending_tasks);
+        if self.running_tasks != found.running_tasks {
+            self.counted_since = read_at;
+        }
+        (self.running_tasks, self.pending_tasks) = (found.running_tasks, found.pending_tasks);
         let ours = found.attributes.iter().filter(|(name, _)| name.starts_with(OUR_ATTRIBUTES));
         self.attributes = ours.map(|(name, value)| (name.clone(), value.clone())).collect();
         self.read_at = read_at;
         self.agent_lost_at = self.agent_lost_at.or(Some(read_at)).filter(|_| !found.agent_connected);
-        let draining = self.is_draining();
-        self.draining_since = self.draining_since.or(Some(read_at)).filter(|_| draining);
-        let (seen, listed) = (self.seen(), self.staying().count());
+        let is_closed = self.is_closed();
+        self.closed_since = self.closed_since.or(Some(read_at)).filter(|_| is_closed);
+        let seen = self.seen();
         if let Some(tasks) = &mut self.tasks {
-            tasks.proof = tasks.proof.looked(seen, listed);
+            tasks.proof = tasks.proof.looked(seen);
         }
     }
 
-    /// Takes in a whole read of its tasks.
+    /// Takes in that ECS accepted that it be set DRAINING.
+    pub fn told_to_drain(&mut self, at: Timestamp) {
+        self.told_to_drain_at = Some(at);
+    }
+
+    /// Takes in a whole read of its tasks. One that had not stopped when it was last seen is not forgotten because the read
+    /// lacks it.
     pub fn learn_tasks(&mut self, each: BTreeMap<TaskArn, Task>, read: WholeRead) {
         let before = self.tasks.take();
         let known = |arn: &TaskArn| before.as_ref().and_then(|before| before.each.get(arn));
         let names_another = each.keys().any(|task| known(task).is_none());
-        let each = each.into_iter().map(|(arn, task)| (arn.clone(), no_earlier(known(&arn), task))).collect();
+        let mut each: BTreeMap<_, _> =
+            each.into_iter().map(|(arn, task)| (arn.clone(), newer(known(&arn), task))).collect();
         let proof = match &before {
-            Some(before) => before.proof.followed_by(read, self.draining_since, names_another),
-            None => Proof::begun(read, self.draining_since),
+            Some(before) => before.proof.followed_by(read, self.closed_since, names_another),
+            None => Proof::begun(read, self.closed_since),
         };
-        self.tasks = Some(Tasks { each, seen_at: read.ended_at, proof });
+        let mut told_to_stop_at = BTreeMap::new();
+        if let Some(before) = before {
+            let may_run =
+                |task: &Task| !task.is_stopped() && !older_than(before.seen_at, STOPPED_TOLD_FOR, read.began_at);
+            for (arn, task) in before.each.iter().filter(|(_, task)| may_run(task)) {
+                each.entry(arn.clone()).or_insert_with(|| task.clone());
+            }
+            told_to_stop_at = before.told_to_stop_at;
+        }
+        self.tasks = Some(Tasks { each, told_to_stop_at, seen_at: read.ended_at, proof });
     }
 
-    /// Takes in a read of those tasks alone that had not stopped: what is absent has, long ago.
-    pub fn learn_stragglers(&mut self, found: Vec<Task>, absent: &BTreeSet<TaskArn>, read_at: Timestamp) {
-        let Some(tasks) = &mut self.tasks else { return };
-        tasks.seen_at = read_at;
-        tasks.each.retain(|task, _| !absent.contains(task));
+    /// Takes in a read of those tasks alone that had not stopped. Answers those that ECS knew shortly before, and calls
+    /// missing: two answers that disagree tell nothing.
+    pub fn learn_stragglers(
+        &mut self,
+        found: Vec<Task>,
+        absent: &BTreeSet<TaskArn>,
+        read_at: Timestamp,
+    ) -> Vec<TaskArn> {
+        let Some(tasks) = &mut self.tasks else { return Vec::new() };
+        let in_doubt = absent.iter().filter(|arn| tasks.each.contains_key(arn));
+        let in_doubt: Vec<_> =
+            in_doubt.filter(|_| !older_than(tasks.seen_at, STOPPED_TOLD_FOR, read_at)).cloned().collect();
+        tasks.each.retain(|task, _| !absent.contains(task) || in_doubt.contains(task));
+        if in_doubt.is_empty() {
+            tasks.seen_at = read_at;
+        }
         for task in found {
-            let task = no_earlier(tasks.each.get(&task.arn), task);
+            let task = newer(tasks.each.get(&task.arn), task);
             tasks.each.insert(task.arn.clone(), task);
         }
+        in_doubt
     }
 
-    /// Takes in a task as the answer to StopTask tells it.
-    pub fn learn_task(&mut self, task: &Task, now: Timestamp) {
+    /// Takes in that ECS accepted that a task be stopped, and what it then told of it.
+    pub fn told_to_stop(&mut self, task: &Task, now: Timestamp) {
         if let Some(tasks) = &mut self.tasks
             && let Some(known) = tasks.each.get_mut(&task.arn)
         {
-            *known = task.clone();
-            tasks.seen_at = now;
-        }
-    }
-
-    /// Takes in that a task is not known to ECS any more.
-    pub fn forget_task(&mut self, arn: &TaskArn, now: Timestamp) {
-        if let Some(tasks) = &mut self.tasks
-            && tasks.each.remove(arn).is_some()
-        {
+            *known = newer(Some(known), task.clone());
+            tasks.told_to_stop_at.insert(task.arn.clone(), now);
             tasks.seen_at = now;
         }
     }
 }
 
-/// What was read of a task, unless it lags behind what is known: one that was told to stop is never wanted to run again.
-fn no_earlier(known: Option<&Task>, read: Task) -> Task {
-    match known.filter(|known| known.is_leaving() && !read.is_leaving()) {
-        Some(known) => known.clone(),
-        None => read,
-    }
+/// The newer of what is known of a task and what was read of it now: the higher version, whichever came first; and what was
+/// told to stop is never wanted to run again.
+fn newer(known: Option<&Task>, read: Task) -> Task {
+    let is_old = |known: &&Task| read.version < known.version || known.is_leaving() && !read.is_leaving();
+    known.filter(is_old).cloned().unwrap_or(read)
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ fn unfinished<C>(context: &Context<'_, C>, known: &Known) -> Settled {
 fn what_it_waits_for(known: &Known) -> String {
     let waiting = match (&known.hold, &known.place) {
         (None, _) if known.departure.cause.is_held() => "who holds it is not known yet",
-        (_, Place::Nowhere) => "it may go, but could not be released",
+        (_, Place::Nowhere { .. }) => "it may go, but could not be released",
         (_, Place::Registered) => "waiting for its tasks to stop",
         _ => "where it is registered is not known yet",
     };

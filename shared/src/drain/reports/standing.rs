@@ -172,7 +172,7 @@ fn next(known: &Known, cause: Reason, deadlines: Option<Deadlines>, now: Timesta
     match &known.place {
         Place::Unknown => return Next::whenever("where it is registered is not known; it is searched again"),
         Place::Unwatched(_) => return Next::whenever("its cluster is not watched, so it is left alone"),
-        Place::Nowhere => return Next::whenever("it is in no cluster: released within a minute"),
+        Place::Nowhere { .. } => return Next::whenever("it is in no cluster: released within a minute"),
         Place::Registered => {}
     }
     let is = |status: &InstanceStatus| known.registrations.iter().any(|r| r.status == *status);

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::answer::{Answer, Finding, already_released, answers};
 use super::hosts::{by_cluster, take_container_instances};
 use crate::aws::batch::{self, few_at_once, until_throttled};
-use crate::aws::{CallError, Calls, ErrorClass, InstanceStatus, LifecycleActionResult};
+use crate::aws::{CallError, Calls, ErrorClass, LifecycleActionResult};
 use crate::drain::context::Context;
 use crate::drain::drainee::{Drainee, chosen};
 use crate::drain::facts::departure::Cause;
@@ -13,7 +13,7 @@ use crate::drain::facts::hold::Ours;
 use crate::drain::facts::known::Known;
 use crate::drain::facts::log::{log_drain, log_failure};
 use crate::drain::facts::patience::Request;
-use crate::drain::facts::registration::Tasks;
+use crate::drain::facts::registration::{Registration, Tasks};
 use crate::drain::rules::decision::{Ask, Settled};
 use crate::ids::{ClusterName, HookName, TaskArn};
 
@@ -27,7 +27,7 @@ pub(super) async fn set_draining<C: Calls>(
     indexes: &[usize],
 ) -> Vec<Answer> {
     let mut answers = answers(indexes, Request::Drain);
-    let clusters = by_cluster(drainees, indexes, |r| r.status == InstanceStatus::Active);
+    let clusters = by_cluster(drainees, indexes, Registration::is_to_be_drained);
     let requests = clusters.iter().map(|(cluster, (arns, _))| batch::set_draining(context.calls, cluster, arns));
     for ((_, owners), told) in clusters.values().zip(few_at_once(requests).await) {
         for drained in &told.found {
@@ -35,7 +35,15 @@ pub(super) async fn set_draining<C: Calls>(
                 log_drain!(info, known, context.clock.now(), "set DRAINING", container_instance = %drained.arn);
             }
         }
+        let accepted: Vec<_> = told.found.iter().map(|drained| drained.arn.clone()).collect();
         take_container_instances(&mut answers, owners, told);
+        for arn in accepted {
+            for index in owners.get(&arn).into_iter().flatten() {
+                if let Some(answer) = answers.get_mut(index) {
+                    answer.findings.push(Finding::ToldToDrain(arn.clone()));
+                }
+            }
+        }
     }
     answers.into_values().collect()
 }
@@ -65,10 +73,7 @@ pub(super) async fn stop_tasks<C: Calls>(
             Some(Ok(task)) => {
                 let (owner, now) = (task.group.as_str(), context.clock.now());
                 log_drain!(info, known, now, "told a task to stop", task = %arn, task_group = owner);
-                answer.findings.push(Finding::Stopping(task));
-            }
-            Some(Err(error)) if error.class() == ErrorClass::Absent => {
-                answer.findings.push(Finding::Forgotten(arn.clone()));
+                answer.findings.push(Finding::ToldToStop(task));
             }
             Some(Err(error)) => {
                 log_failure("stopping a task", &error);

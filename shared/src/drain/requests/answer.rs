@@ -13,16 +13,20 @@ use crate::clock::after;
 use crate::drain::context::Context;
 use crate::drain::drainee::Drainee;
 use crate::drain::facts::hold::{HeldBy, Hold};
-use crate::drain::facts::known::{Known, Place, Start};
+use crate::drain::facts::known::{FoundIn, Known, Place, Start};
 use crate::drain::facts::log::log_drain;
 use crate::drain::facts::patience::{Request, scattered};
-use crate::drain::facts::proof::WholeRead;
+use crate::drain::facts::proof::{SETTLES, WholeRead};
+use crate::drain::facts::registration::Registration;
 use crate::drain::rules::deadlines::{HEARTBEAT_TIMEOUT_SHORTEST, next_look};
 use crate::drain::rules::decision::{Outcome, Settled};
 use crate::ids::{ContainerInstanceArn, ServiceName, TaskArn};
 
 /// What a throttled round leaves untried is tried again after this, less up to half of it: a bucket has refilled a little.
 const THROTTLE_PAUSE: Duration = Duration::from_secs(3);
+/// A change that was accepted, and a state that may change by itself, are looked at again so soon, or sooner where the pace is
+/// faster: they are a second's matter.
+const LOOK_SOON: Duration = Duration::from_secs(2);
 
 /// What was asked for one host, what it told, and what of it failed.
 #[derive(Debug)]
@@ -61,10 +65,10 @@ pub(crate) enum Finding {
     },
     /// Whether services that own tasks of a container instance are daemons.
     Services(ContainerInstanceArn, BTreeMap<ServiceName, bool>),
-    /// A task that was told to stop.
-    Stopping(Task),
-    /// A task that ECS knows no more.
-    Forgotten(TaskArn),
+    /// ECS accepted that a container instance be set DRAINING.
+    ToldToDrain(ContainerInstanceArn),
+    /// ECS accepted that a task be stopped.
+    ToldToStop(Task),
     Heartbeat,
     /// It ended like this.
     Ended(Settled),
@@ -108,7 +112,7 @@ pub(crate) fn take_in<C>(
         let silent = learn(context, drainee, std::mem::take(&mut answer.findings), now);
         let known = &mut drainee.known;
         let pace = context.terms(known).policy.pace;
-        let reads = matches!(answer.request, Request::Instance | Request::Tasks);
+        let reads = matches!(answer.request, Request::Location | Request::Instance | Request::Tasks);
         known.reads_are_throttled |= reads && throttled;
         if answer.held_back {
             known.patience.hold_back(answer.request, resume_at);
@@ -123,19 +127,30 @@ pub(crate) fn take_in<C>(
             None if answer.held_back => {}
             None => {
                 known.patience.succeeded(answer.request);
+                let paced = next_look(known.started(), now, pace, rng);
+                let soon = after(now, pace.min.min(LOOK_SOON));
                 match answer.request {
-                    Request::Location | Request::Instance => {
-                        known.next_look = next_look(known.started(), now, pace, rng)
+                    Request::Location | Request::Instance => known.next_look = until_proof(known, now).unwrap_or(paced),
+                    // What proves it comes as soon as it may.
+                    Request::Tasks if all_stopped(known) => known.next_look = until_proof(known, now).unwrap_or(soon),
+                    Request::Drain => {
+                        known.began = true;
+                        if known.registrations.iter().any(|it| !it.is_closed()) {
+                            known.next_look = soon;
+                        }
                     }
-                    // The second look that proves it comes as soon as it may.
-                    Request::Tasks if all_stopped(known) => known.next_look = after(now, pace.min),
-                    Request::Drain => known.began = true,
                     Request::Start => known.asked_start = true,
                     _ => {}
                 }
             }
         }
     }
+}
+
+/// When the host may be proved empty, where that is near: no look before that tells more.
+fn until_proof(known: &Known, now: Timestamp) -> Option<Timestamp> {
+    let settles_at = known.settles_at().filter(|_| all_stopped(known))?;
+    (now < settles_at && settles_at <= after(now, SETTLES)).then_some(settles_at)
 }
 
 /// Takes in what answers told for people, whom no rule asked for: what may be tried, and when, stays as it was.
@@ -186,21 +201,29 @@ fn learn_one<C>(
             known.is_released = known.is_by_scan_beside_others()
                 && context.remembered.is_released(&known.departure.instance, known.started(), now);
         }
-        Finding::Located(Located::At(place, registrations)) => known.learn_place(place, registrations, now),
+        Finding::Located(Located::In(FoundIn::NoCluster, _)) if !known.registrations.is_empty() => {
+            let what = "no cluster lists it, and it was described just before".to_owned();
+            return Some(Rc::new(CallError::Incomplete { operation: "ListContainerInstances", what }));
+        }
+        Finding::Located(Located::In(found, asked_at)) => known.learn_place(found, asked_at, now),
         Finding::Located(Located::SomeSilent { answered, error }) => {
             known.searched = answered;
             return Some(error);
         }
         Finding::Instance(arn, found) => known.learn_instance(&arn, found.as_ref(), now),
         Finding::Tasks { arn, each, began_at } => known.learn_tasks(&arn, each, WholeRead { began_at, ended_at: now }),
-        Finding::Stragglers { arn, found, absent, read_at } => known.learn_stragglers(&arn, found, &absent, read_at),
+        Finding::Stragglers { arn, found, absent, read_at } => {
+            let in_doubt = known.learn_stragglers(&arn, found, &absent, read_at);
+            let what = format!("{} was seen just before, and is missing now", in_doubt.first()?);
+            return Some(Rc::new(CallError::Incomplete { operation: "DescribeTasks", what }));
+        }
         Finding::Services(arn, daemons) => {
             if let Some(registration) = known.registrations.iter_mut().find(|r| r.arn == arn) {
                 registration.daemons.extend(daemons);
             }
         }
-        Finding::Stopping(task) => known.learn_task(&task, now),
-        Finding::Forgotten(task) => known.forget_task(&task, now),
+        Finding::ToldToDrain(arn) => known.told_to_drain(&arn, now),
+        Finding::ToldToStop(task) => known.told_to_stop(&task, now),
         Finding::Heartbeat => {
             known.heartbeat_at = now;
             known.heartbeats = known.heartbeats.saturating_add(1);
@@ -215,7 +238,7 @@ fn all_stopped(known: &Known) -> bool {
 }
 
 fn counted_tasks(known: &Known) -> Option<u32> {
-    (known.place == Place::Registered).then(|| known.registrations.iter().map(|r| r.counted_tasks).sum())
+    (known.place == Place::Registered).then(|| known.registrations.iter().map(Registration::counted_tasks).sum())
 }
 
 fn log_progress(known: &Known, before: Option<u32>, now: Timestamp) {

@@ -134,7 +134,7 @@ pub(crate) async fn locations<C: Calls>(
     indexes: &[usize],
 ) -> Vec<Answer> {
     let (indexes, wanted): (Vec<_>, Vec<_>) = chosen(drainees, indexes).unzip();
-    let located = locate(context.calls, context.config, context.remembered, &context.clock, &wanted).await;
+    let located = locate(context, &wanted).await;
     let answer = |(index, located)| Answer {
         findings: vec![Finding::Located(located)],
         ..Answer::new(index, Request::Location)

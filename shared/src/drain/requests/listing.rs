@@ -72,7 +72,7 @@ pub(super) struct Unit<'a> {
 impl<'a> Unit<'a> {
     /// How many need the lists, now or soon.
     pub(super) fn served(&self) -> usize {
-        self.asked.len() + self.riders.iter().filter(|(_, registration)| registration.counted_tasks == 0).count()
+        self.asked.len() + self.riders.iter().filter(|(_, registration)| registration.running_tasks == 0).count()
     }
 
     pub(super) fn of_host(reader: Reader<'a>) -> Self {

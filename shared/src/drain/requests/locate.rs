@@ -3,23 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::aws::batch::{FILTER_MAX, all_clusters, few_at_once, registered_in};
-use crate::aws::{CallError, Calls, ErrorClass};
-use crate::clock::Clock;
+use jiff::Timestamp;
+
+use crate::aws::batch::{FILTER_MAX, all_clusters, registered_in, registered_in_small, until_throttled};
+use crate::aws::{CallError, Calls, ContainerInstance, ErrorClass};
 use crate::config::Config;
-use crate::drain::facts::known::{Known, Place};
+use crate::drain::context::Context;
+use crate::drain::facts::known::{FoundIn, Known};
 use crate::drain::facts::log::log_failure;
-use crate::drain::facts::registration::Registration;
 use crate::drain::remembered::Remembered;
 use crate::ids::{ClusterName, GroupName, InstanceId};
 
 /// What a search said of one instance.
 #[derive(Debug)]
 pub(crate) enum Located {
-    /// Where it is.
-    At(Place, Vec<Registration>),
-    /// Some cluster did not answer; these did, that it is not with them.
-    SomeSilent { answered: Vec<ClusterName>, error: Rc<CallError> },
+    /// Where it is, by answers that were asked for at this time or later.
+    In(FoundIn, Timestamp),
+    /// Some cluster did not answer; these did, that it is not with them, when asked at these times.
+    SomeSilent { answered: BTreeMap<ClusterName, Timestamp>, error: Rc<CallError> },
 }
 
 /// The search for one instance, as far as it has come.
@@ -27,8 +28,9 @@ struct Search<'a> {
     instance: &'a InstanceId,
     group: Option<&'a GroupName>,
     hint: Option<&'a ClusterName>,
-    answered: BTreeSet<ClusterName>,
-    found: Vec<Registration>,
+    began_at: Timestamp,
+    answered: BTreeMap<ClusterName, Timestamp>,
+    found: Vec<(ClusterName, ContainerInstance)>,
     silent: Option<Silent>,
 }
 
@@ -42,25 +44,23 @@ struct Silent {
     error: Rc<CallError>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Hinted,
     Watched,
     Every,
 }
 
+/// The clusters to be asked, each for these searches, by index.
+type Asked = BTreeMap<ClusterName, Vec<usize>>;
+
 /// Searches for every one of `wanted`; answers in their order.
-pub(super) async fn locate<C: Calls>(
-    calls: &C,
-    config: &Config,
-    remembered: &Remembered,
-    clock: &Clock,
-    wanted: &[&Known],
-) -> Vec<Located> {
-    let mut searches: Vec<_> = wanted.iter().map(|known| Search::of(known)).collect();
+pub(super) async fn locate<C: Calls>(context: &Context<'_, C>, wanted: &[&Known]) -> Vec<Located> {
+    let config = context.config;
+    let mut searches: Vec<_> = wanted.iter().map(|known| Search::of(known, context.clock.now())).collect();
     for stage in [Stage::Hinted, Stage::Watched, Stage::Every] {
         let every = match stage {
-            Stage::Every if searches.iter().any(|s| s.goes_on(config)) => all_clusters(calls).await,
+            Stage::Every if searches.iter().any(|s| s.goes_on(config)) => all_clusters(context.calls).await,
             _ => Ok(Vec::new()),
         };
         let every = match every {
@@ -72,46 +72,114 @@ pub(super) async fn locate<C: Calls>(
                 break;
             }
         };
-        let mut wanted: BTreeMap<ClusterName, BTreeSet<InstanceId>> = BTreeMap::new();
-        for search in searches.iter().filter(|s| s.goes_on(config)) {
-            for cluster in search.clusters(stage, config, remembered, &every) {
-                wanted.entry(cluster).or_default().insert(search.instance.clone());
+        let mut asked = Asked::new();
+        for (index, search) in searches.iter().enumerate().filter(|(_, s)| s.goes_on(config)) {
+            for cluster in search.clusters(stage, config, context.remembered, &every) {
+                asked.entry(cluster).or_default().push(index);
             }
         }
-        let wanted: Vec<(_, Vec<_>)> = wanted.into_iter().map(|(c, ids)| (c, ids.into_iter().collect())).collect();
-        let mut asked: Vec<(&ClusterName, &[InstanceId])> = Vec::new();
-        for (cluster, instances) in &wanted {
-            asked.extend(instances.chunks(FILTER_MAX).map(|chunk| (cluster, chunk)));
+        // Where a host is hinted at, it is. Elsewhere most are not, and a cluster of one page is listed in one request.
+        if stage != Stage::Hinted {
+            asked = ask_small_clusters(context, &mut searches, asked).await;
         }
-        let requests = asked.iter().map(|(cluster, instances)| registered_in(calls, cluster, instances));
-        for ((cluster, instances), answer) in asked.iter().zip(few_at_once(requests).await) {
-            let answer = answer.map_err(Rc::new);
-            if let Err(error) = &answer {
-                log_failure("searching a cluster", error);
-            }
-            for search in searches.iter_mut().filter(|s| instances.contains(s.instance)) {
-                match &answer {
-                    Ok(found) => {
-                        search.answered.insert((*cluster).clone());
-                        let here = found.iter().filter(|c| c.instance.as_ref() == Some(search.instance));
-                        search.found.extend(here.map(|c| Registration::new((*cluster).clone(), c, clock.now())));
-                    }
-                    Err(error) => search.unanswered(error, config.watches(cluster)),
-                }
-            }
+        ask_by_filter(context, &mut searches, &asked).await;
+    }
+    searches.into_iter().map(|search| search.concluded(config, context.remembered)).collect()
+}
+
+/// Lists clusters whole, of which more hosts are wanted than a filter takes; answers what is left to be asked.
+async fn ask_small_clusters<C: Calls>(
+    context: &Context<'_, C>,
+    searches: &mut [Search<'_>],
+    mut asked: Asked,
+) -> Asked {
+    let crowded: Vec<_> = asked.iter().filter(|(_, each)| each.len() > FILTER_MAX).map(|(c, _)| c.clone()).collect();
+    let requests = crowded.iter().map(|cluster| async move {
+        let asked_at = context.clock.now();
+        registered_in_small(context.calls, cluster).await.map(|found| found.map(|found| (asked_at, found)))
+    });
+    for (cluster, told) in crowded.iter().zip(told_or_throttled(requests).await) {
+        // One that has more than a page of hosts is left.
+        if let Some(told) = told.transpose() {
+            let each = asked.remove(cluster).unwrap_or_default();
+            take(context.config, searches, cluster, &each, &told);
         }
     }
-    searches.into_iter().map(|search| search.concluded(config, remembered)).collect()
+    asked
+}
+
+/// Asks each cluster for the hosts that are wanted of it, a hundred in a request, until AWS throttles.
+async fn ask_by_filter<C: Calls>(context: &Context<'_, C>, searches: &mut [Search<'_>], asked: &Asked) {
+    let chunks: Vec<_> =
+        asked.iter().flat_map(|(cluster, each)| each.chunks(FILTER_MAX).map(move |chunk| (cluster, chunk))).collect();
+    let named: Vec<_> = chunks.iter().map(|(cluster, chunk)| (*cluster, instances(searches, chunk))).collect();
+    let requests = named.iter().map(|(cluster, instances)| async move {
+        let asked_at = context.clock.now();
+        registered_in(context.calls, cluster, instances).await.map(|found| (asked_at, found))
+    });
+    for ((cluster, chunk), told) in chunks.into_iter().zip(told_or_throttled(requests).await) {
+        take(context.config, searches, cluster, chunk, &told);
+    }
+}
+
+/// What each request told. Once AWS throttles one, the rest is not asked, and is as silent as that.
+async fn told_or_throttled<T>(
+    requests: impl IntoIterator<Item = impl Future<Output = Result<T, CallError>>>,
+) -> Vec<Result<T, Rc<CallError>>> {
+    let is_throttled = |error: &CallError| error.class() == ErrorClass::Throttled;
+    let told = until_throttled(requests, |told| told.as_ref().is_err_and(is_throttled)).await;
+    let told: Vec<_> = told.into_iter().map(|told| told.map(|told| told.map_err(Rc::new))).collect();
+    let failed = || told.iter().flatten().filter_map(|told| told.as_ref().err());
+    failed().for_each(|error| log_failure("searching a cluster", error));
+    let throttled = failed().find(|error| is_throttled(error)).cloned();
+    told.into_iter().filter_map(|told| told.or_else(|| throttled.clone().map(Err))).collect()
+}
+
+fn instances(searches: &[Search<'_>], indexes: &[usize]) -> Vec<InstanceId> {
+    let named: BTreeSet<_> = indexes.iter().filter_map(|index| Some(searches.get(*index)?.instance)).collect();
+    named.into_iter().cloned().collect()
+}
+
+/// Gives each search its part of what a cluster answered, or did not.
+fn take(
+    config: &Config,
+    searches: &mut [Search<'_>],
+    cluster: &ClusterName,
+    each: &[usize],
+    told: &Result<(Timestamp, Vec<ContainerInstance>), Rc<CallError>>,
+) {
+    let (asked_at, found) = match told {
+        Ok((asked_at, found)) => (*asked_at, found),
+        Err(error) => {
+            for index in each {
+                if let Some(search) = searches.get_mut(*index) {
+                    search.unanswered(error, config.watches(cluster));
+                }
+            }
+            return;
+        }
+    };
+    let mut by_instance: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for found in found {
+        by_instance.entry(found.instance.as_ref()).or_default().push(found);
+    }
+    for index in each {
+        let Some(search) = searches.get_mut(*index) else { continue };
+        search.answered.insert(cluster.clone(), asked_at);
+        let here = by_instance.get(&Some(search.instance)).into_iter().flatten();
+        search.found.extend(here.map(|found| (cluster.clone(), (*found).clone())));
+    }
 }
 
 impl<'a> Search<'a> {
-    fn of(known: &'a Known) -> Self {
+    fn of(known: &'a Known, now: Timestamp) -> Self {
         let ours = known.ours();
         Self {
             instance: &known.departure.instance,
             group: ours.map(|ours| &ours.group).or(known.hints.group.as_ref()),
             hint: ours.and_then(|ours| ours.overrides.cluster.as_ref()).or(known.hints.cluster.as_ref()),
-            answered: known.searched.iter().cloned().collect(),
+            began_at: now,
+            answered: known.not_in(now),
             found: Vec::new(),
             silent: None,
         }
@@ -132,7 +200,7 @@ impl<'a> Search<'a> {
             Stage::Watched => config.clusters.clone(),
             Stage::Every => every.to_vec(),
         };
-        clusters.into_iter().filter(|cluster| !self.answered.contains(cluster)).collect()
+        clusters.into_iter().filter(|cluster| !self.answered.contains_key(cluster)).collect()
     }
 
     /// Whether the next stage is to be asked: not once it is found where we may act, nor when asking more would only
@@ -143,11 +211,12 @@ impl<'a> Search<'a> {
 
     /// Only a live registration ends a search: an agent that lost its state, or moved to another cluster, leaves one behind.
     fn is_found(&self, config: &Config) -> bool {
-        self.watched(config).any(|registration| registration.agent_lost_at.is_none())
+        self.live().is_some_and(|(cluster, _)| config.watches(cluster))
     }
 
-    fn watched(&self, config: &Config) -> impl Iterator<Item = &Registration> {
-        self.found.iter().filter(|registration| config.watches(&registration.cluster))
+    /// A host has one agent.
+    fn live(&self) -> Option<&(ClusterName, ContainerInstance)> {
+        self.found.iter().find(|(_, found)| found.agent_connected)
     }
 
     fn unanswered(&mut self, error: &Rc<CallError>, watched: bool) {
@@ -158,24 +227,28 @@ impl<'a> Search<'a> {
     }
 
     fn concluded(mut self, config: &Config, remembered: &Remembered) -> Located {
+        let asked_at = self.answered.values().min().copied().unwrap_or(self.began_at);
         let all_watched_told = self.silent.as_ref().is_none_or(|silent| !silent.watched);
-        if self.is_found(config) || (all_watched_told && self.watched(config).next().is_some()) {
-            self.found.retain(|registration| config.watches(&registration.cluster));
-            if let Some(live) = self.found.iter().find(|registration| registration.agent_lost_at.is_none()) {
-                remembered.remember_cluster_of(self.instance, self.group, &live.cluster);
+        let live = self.live().map(|(cluster, _)| cluster.clone());
+        let lives_elsewhere = live.as_ref().is_some_and(|cluster| !config.watches(cluster));
+        let in_watched = self.found.iter().any(|(cluster, _)| config.watches(cluster));
+        if self.is_found(config) || (all_watched_told && in_watched && !lives_elsewhere) {
+            self.found.retain(|(cluster, _)| config.watches(cluster));
+            if let Some(live) = live {
+                remembered.remember_cluster_of(self.instance, self.group, &live);
             }
-            return Located::At(Place::Registered, self.found);
+            return Located::In(FoundIn::Clusters(self.found), asked_at);
         }
+        let elsewhere = live.or(self.found.first().map(|(cluster, _)| cluster.clone()));
         // What is found elsewhere is not ours, unless a cluster that we watch may hold it, too.
-        match (self.silent, self.found.first()) {
-            (Some(silent), found) if silent.watched || found.is_none() => {
-                // What was found in an unwatched cluster must be found again.
-                let held: BTreeSet<_> = self.found.iter().map(|registration| &registration.cluster).collect();
-                let answered = self.answered.iter().filter(|cluster| !held.contains(cluster)).cloned().collect();
-                Located::SomeSilent { answered, error: silent.error }
+        match (self.silent, elsewhere) {
+            (Some(silent), elsewhere) if silent.watched || elsewhere.is_none() => {
+                // What was found in a cluster must be found again.
+                self.answered.retain(|cluster, _| !self.found.iter().any(|(found_in, _)| found_in == cluster));
+                Located::SomeSilent { answered: self.answered, error: silent.error }
             }
-            (_, Some(elsewhere)) => Located::At(Place::Unwatched(elsewhere.cluster.clone()), Vec::new()),
-            (_, None) => Located::At(Place::Nowhere, Vec::new()),
+            (_, Some(elsewhere)) => Located::In(FoundIn::Unwatched(elsewhere), asked_at),
+            (_, None) => Located::In(FoundIn::NoCluster, asked_at),
         }
     }
 }

@@ -13,15 +13,22 @@ use crate::drain::facts::known::Known;
 pub type Rule = fn(&Case<'_>) -> Option<Says>;
 
 /// Every rule, in the order in which they are tried, each with what it says.
-pub const RULES: [(&str, Rule); 24] = [
+pub const RULES: [(&str, Rule); 25] = [
     (
         "It waits on no hook of ours → left alone; its event is ahead of its state → ask again.",
         ours::waits_on_no_hook_of_ours,
     ),
     ("Its Spot notice is over → ignored, or given up where it was never located.", ours::notice_is_over),
+    (
+        "It is not located yet, many leave at once, and AWS throttles the search → left to reconcile.",
+        located::search_left_to_reconcile,
+    ),
     ("It is not located yet → search; a cluster that did not answer is asked again.", located::not_located),
     ("It is registered in unwatched clusters only → ignored.", located::unwatched),
-    ("It was in no cluster when that was last asked, long ago → ask again.", located::absence_is_old),
+    (
+        "It was in no cluster, and two searches far enough apart do not say so yet → ask again.",
+        located::absence_unproved,
+    ),
     (
         "It is in no cluster, and another's hook holds it, too → ask when its termination began.",
         located::absent_and_undated,
@@ -30,7 +37,7 @@ pub const RULES: [(&str, Rule); 24] = [
     ("An operator set it ACTIVE again, of a drain by hand → left alone.", ours::taken_back),
     ("Its tasks are those of ECS Managed Instances → ignored.", ours::managed_by_ecs),
     ("Our hook was completed before, and another's holds it → left alone.", ours::released),
-    ("It is ACTIVE → set it DRAINING.", ours::active),
+    ("It is ACTIVE, and ECS has not accepted yet that it drain → set it DRAINING.", ours::active),
     ("A heartbeat is due → send it.", ours::heartbeat_due),
     ("It hibernates, or a rebalance was recommended → no more than DRAINING.", ours::only_set_draining),
     (
@@ -39,8 +46,14 @@ pub const RULES: [(&str, Rule); 24] = [
     ),
     ("Many leave at once, and it is not DRAINING yet → look at it, and no more.", ours::burst_not_draining),
     ("It is not known when its termination began, and why → ask.", ours::undated),
-    ("Every task is STOPPED, and two whole reads prove it → release.", ending::every_task_stopped),
-    ("Its agent is lost, and Auto Scaling calls it unhealthy → release.", ending::host_is_gone),
+    (
+        "Every task is STOPPED, and two whole reads prove it → release; where its agent is lost, ask again where it is first.",
+        ending::every_task_stopped,
+    ),
+    (
+        "Its agent is lost, and Auto Scaling calls it unhealthy → release, when the clusters were asked once more.",
+        ending::host_is_gone,
+    ),
     (
         "Its deadline passed, and with stop-tasks the grace after it, and the policy is not to wait → release.",
         ending::deadline_passed,
@@ -104,6 +117,6 @@ fn instead(step: Step, case: &Case<'_>) -> Step {
 
 fn waits_for_tasks(known: &Known) -> bool {
     let may_drain = known.ours().is_some() || !known.departure.cause.is_held();
-    let counts_tasks = known.registrations.iter().any(|registration| registration.counted_tasks > 0);
+    let counts_tasks = known.registrations.iter().any(|registration| registration.counted_tasks() > 0);
     may_drain && (known.stragglers().next().is_some() || counts_tasks)
 }

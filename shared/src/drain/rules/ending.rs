@@ -11,7 +11,7 @@ use crate::config::OnDrainTimeout;
 use crate::drain::facts::departure::{Cause, Destination};
 use crate::drain::facts::known::Known;
 use crate::drain::facts::patience::Request;
-use crate::drain::facts::proof::SEEN_VALID_FOR;
+use crate::drain::facts::proof::{Proof, SEEN_VALID_FOR, SETTLES};
 use crate::drain::facts::registration::Registration;
 
 /// Auto Scaling's word on an instance's health is asked again when it is older than this and matters.
@@ -30,18 +30,34 @@ pub(super) fn release(known: &Known, result: LifecycleActionResult, outcome: Out
     }
 }
 
-/// The proof of each registration stands.
+/// The proof of each registration stands, and its agent is where it was.
 pub(super) fn every_task_stopped(case: &Case<'_>) -> Option<Says> {
-    let Case { known, terms, deadlines, now } = *case;
-    let is_proven_empty = |it: &Registration| {
-        it.tasks.as_ref().is_some_and(|tasks| tasks.proof.stands(it.seen(), terms.policy.pace.min, now))
-    };
-    known.registrations.iter().all(is_proven_empty).then(|| {
+    let Case { known, deadlines, now, .. } = *case;
+    let proof =
+        |it: &Registration| it.tasks.as_ref().map(|tasks| tasks.proof).filter(|it_is| it_is.stands(it.seen(), now));
+    let proofs = known.registrations.iter().map(proof).collect::<Option<Vec<_>>>()?;
+    let listed_at = proofs.into_iter().map(Proof::read_at).max()?;
+    Some(unless_it_moved(case, listed_at).unwrap_or_else(|| {
         let late =
             if known.departure.cause.is_held() && now >= deadlines.stop_at { ", after its deadline" } else { "" };
         let detail = format!("every task has stopped{late}");
         release(known, LifecycleActionResult::Continue, Outcome::Drained, detail)
-    })
+    }))
+}
+
+/// A host has one agent. Where it is connected no more, it may have joined another cluster since: the clusters are asked
+/// once more, at `since` or later, when a list may lag no more.
+fn unless_it_moved(case: &Case<'_>, since: Timestamp) -> Option<Says> {
+    let Case { known, now, .. } = *case;
+    if known.registrations.iter().any(Registration::is_live) {
+        return None;
+    }
+    let lost_at = known.registrations.iter().filter_map(|it| it.agent_lost_at).max()?;
+    let asks_from = after(lost_at, SETTLES).max(since);
+    if known.located_at >= asks_from && !older_than(known.located_at, SEEN_VALID_FOR, now) {
+        return None;
+    }
+    Some(if now < asks_from { Says::WaitsUntil(asks_from) } else { Says::Needs(Ask::Location) })
 }
 
 /// Nothing is remembered of earlier invocations, but that the host began to leave.
@@ -58,10 +74,13 @@ pub(super) fn host_is_gone(case: &Case<'_>) -> Option<Says> {
     if older_than(asked_at, HEALTH_VALID_FOR, now) {
         return Some(Says::Wants(Ask::Hold));
     }
-    known.ours().is_some_and(|ours| ours.unhealthy).then(|| {
+    if !known.ours().is_some_and(|ours| ours.unhealthy) {
+        return None;
+    }
+    Some(unless_it_moved(case, asked_at).unwrap_or_else(|| {
         let detail = "its agent is disconnected and Auto Scaling calls it unhealthy".to_owned();
         release(known, LifecycleActionResult::Continue, Outcome::HostGone, detail)
-    })
+    }))
 }
 
 /// From when on an agent that is disconnected counts as lost.

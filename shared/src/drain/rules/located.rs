@@ -4,19 +4,34 @@ use super::decision::{Ask, Case, Outcome, Says, settled};
 use super::ending::release;
 use super::ours::{is_to_be_dated, released_before};
 use crate::aws::LifecycleActionResult;
-use crate::clock::older_than;
+use crate::clock::after;
 use crate::config::why_unwatched;
-use crate::drain::facts::known::Place;
-use crate::drain::facts::proof::SEEN_VALID_FOR;
+use crate::drain::facts::known::{Known, Place};
+use crate::drain::facts::proof::SETTLES;
+
+/// Of a burst, `reconcile` searches for all together: a hundred invocations that each search every cluster for ten hosts
+/// would ask a hundred times as much, out of one quota.
+pub(super) fn search_left_to_reconcile(case: &Case<'_>) -> Option<Says> {
+    let Case { known, terms, .. } = case;
+    let left = is_unlocated(known) && terms.is_in_a_batch && known.reads_are_throttled && known.is_held_by_event();
+    left.then(|| {
+        let detail =
+            "not located yet; so many leave at once that reconcile searches for all of them together".to_owned();
+        settled(Outcome::HandedOver, detail)
+    })
+}
 
 /// Unknown is not empty; nor are no registrations at all, which would satisfy every "all of them" of the rules below.
 pub(super) fn not_located(case: &Case<'_>) -> Option<Says> {
-    let located = match case.known.place {
-        Place::Unknown => false,
-        Place::Registered => !case.known.registrations.is_empty(),
-        Place::Unwatched(_) | Place::Nowhere => true,
-    };
-    (!located).then_some(Says::Needs(Ask::Location))
+    is_unlocated(case.known).then_some(Says::Needs(Ask::Location))
+}
+
+fn is_unlocated(known: &Known) -> bool {
+    match known.place {
+        Place::Unknown => true,
+        Place::Registered => known.registrations.is_empty(),
+        Place::Unwatched(_) | Place::Nowhere { .. } => false,
+    }
 }
 
 pub(super) fn unwatched(case: &Case<'_>) -> Option<Says> {
@@ -24,9 +39,12 @@ pub(super) fn unwatched(case: &Case<'_>) -> Option<Says> {
     Some(settled(Outcome::Ignored, format!("registered in cluster {}", why_unwatched(cluster))))
 }
 
-pub(super) fn absence_is_old(case: &Case<'_>) -> Option<Says> {
-    let old = older_than(case.known.located_at, SEEN_VALID_FOR, case.now);
-    (is_in_no_cluster(case) && old).then_some(Says::Needs(Ask::Location))
+/// One search may miss what lags, and an old one what came since.
+pub(super) fn absence_unproved(case: &Case<'_>) -> Option<Says> {
+    let Place::Nowhere { since } = case.known.place else { return None };
+    let again_at = after(since, SETTLES);
+    let next = if case.now < again_at { Says::WaitsUntil(again_at) } else { Says::Needs(Ask::Location) };
+    (!case.known.is_released && !case.known.is_in_no_cluster(case.now)).then_some(next)
 }
 
 /// Where another's hook holds it, too, it may have been released before.
@@ -48,5 +66,5 @@ pub(super) fn in_no_cluster(case: &Case<'_>) -> Option<Says> {
 }
 
 fn is_in_no_cluster(case: &Case<'_>) -> bool {
-    case.known.place == Place::Nowhere
+    matches!(case.known.place, Place::Nowhere { .. })
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::deadlines::next_heartbeat;
 use super::decision::{Ask, Case, Outcome, Says, settled};
-use crate::aws::InstanceStatus;
 use crate::clock::{after, between, older_than};
 use crate::drain::facts::departure::{Cause, NoticedBy, SPOT_NOTICE};
 use crate::drain::facts::hold::HeldBy;
@@ -124,7 +123,7 @@ pub(super) fn released_before() -> Says {
 
 /// While it is ACTIVE, ECS places tasks on it.
 pub(super) fn active(case: &Case<'_>) -> Option<Says> {
-    let active = case.known.registrations.iter().any(|it| it.status == InstanceStatus::Active);
+    let active = case.known.registrations.iter().any(Registration::is_to_be_drained);
     active.then_some(Says::Wants(Ask::Drain))
 }
 
@@ -149,9 +148,8 @@ pub(super) fn only_set_draining(case: &Case<'_>) -> Option<Says> {
 /// much, out of one quota. Where AWS throttles the looks, others leave too, and have yet to be found and set DRAINING.
 pub(super) fn left_to_reconcile(case: &Case<'_>) -> Option<Says> {
     let Case { known, terms, .. } = case;
-    let by_event = known.departure.cause.is_held() && known.departure.noticed_by == NoticedBy::Event;
     let left = terms.is_in_a_burst || (terms.is_in_a_batch && known.reads_are_throttled);
-    (by_event && is_closed(known) && left).then(|| {
+    (known.is_held_by_event() && is_closed(known) && left).then(|| {
         let detail = "set DRAINING; so many leave at once that reconcile waits for all of them together".to_owned();
         settled(Outcome::HandedOver, detail)
     })
@@ -175,5 +173,5 @@ pub(super) fn is_to_be_dated(case: &Case<'_>) -> bool {
 }
 
 fn is_closed(known: &Known) -> bool {
-    known.registrations.iter().all(Registration::is_draining)
+    known.registrations.iter().all(Registration::is_closed)
 }

@@ -16,6 +16,8 @@ use crate::ids::TaskArn;
 
 /// How often tasks are listed only to see whether there is a new one to stop.
 const RELIST_TASKS_AFTER: Duration = Duration::from_secs(30);
+/// A count of running tasks that has not changed for so long is compared with the lists.
+const COUNT_STUCK_AFTER: Duration = Duration::from_secs(60);
 /// Tasks to be stopped at a time are read so long before it: the lists of a hundred hosts take ten seconds at the
 /// account's rate (20 reads a second, ECS API reference, Request throttling).
 const READ_AHEAD: Duration = Duration::from_secs(15);
@@ -41,7 +43,7 @@ pub(super) fn next_look(case: &Case<'_>) -> Option<Says> {
 /// Every task, or those alone that had not stopped.
 pub(super) fn tasks_to_read(case: &Case<'_>) -> Option<Says> {
     let (stops, goes) = (Stops::of(case), case.known.departure.cause.taken_at().is_some());
-    let seems_empty = |it: &Registration| it.counted_tasks == 0 && it.unstopped().next().is_none();
+    let seems_empty = |it: &Registration| it.running_tasks == 0 && it.unstopped().next().is_none();
     let all_seem_empty = case.known.registrations.iter().all(seems_empty);
     // Beside one that is not empty, what proves that this one is may wait.
     let wanted = case.known.registrations.iter().filter(|it| all_seem_empty || !seems_empty(it) || it.tasks.is_none());
@@ -138,8 +140,8 @@ fn is_late(case: &Case<'_>) -> bool {
 fn to_stop(known: &Known, stops: Stops) -> Vec<TaskArn> {
     // What has not been set DRAINING would only be started again; where the power goes, SIGTERM is worth it all the same.
     let goes = known.departure.cause.taken_at().is_some();
-    let closed = known.registrations.iter().filter(|r| goes || r.is_draining());
-    let due = closed.flat_map(|r| r.staying().map(move |task| (r, task)));
+    let closed = known.registrations.iter().filter(|r| goes || r.is_closed());
+    let due = closed.flat_map(|r| r.untold().map(move |task| (r, task)));
     let due: Vec<_> = due.filter(|(_, task)| stops.fits(task)).collect();
     let asked = known.patience.has_failed(Request::Services);
     let is_daemon = |r: &Registration, task: &Task| match task.service().map(|service| r.daemons.get(&service)) {
@@ -174,30 +176,34 @@ enum Reading {
 /// to be stopped: one read of the instance serves a hundred hosts, and so does one of known tasks; a list serves only one.
 fn read_of_tasks(registration: &Registration, stops: Stops, goes: bool, now: Timestamp) -> Option<Reading> {
     // One that cannot be set DRAINING is stopped all the same before its power goes.
-    let is_read = registration.is_draining() || goes && stops.needs_tasks();
+    let is_read = registration.is_closed() || goes && stops.needs_tasks();
     if !is_read {
         return None;
     }
+    let running = registration.running_tasks;
+    // A count that goes on and on may be ECS's mistake, which only the lists show.
+    let is_stuck = running > 0 && older_than(registration.counted_since, COUNT_STUCK_AFTER, now);
+    let is_old = |listed_at| older_than(listed_at, RELIST_TASKS_AFTER, now);
     let Some(tasks) = &registration.tasks else {
-        return (registration.counted_tasks == 0 || stops.needs_tasks()).then_some(Reading::Every);
+        return (running == 0 || is_stuck || stops.needs_tasks()).then_some(Reading::Every);
     };
     let looked_since = |at| at < registration.read_at;
     let listed_at = tasks.proof.read_at();
-    if registration.counted_tasks == 0 {
-        return if registration.unstopped().next().is_none() {
-            looked_since(listed_at).then_some(Reading::Every)
-        } else {
+    let unstopped = registration.unstopped().next().is_some();
+    if running == 0 || is_stuck && registration.staying().next().is_none() {
+        return if unstopped {
             looked_since(tasks.seen_at).then_some(Reading::Unstopped)
+        } else {
+            (looked_since(listed_at) && (running == 0 || is_old(listed_at))).then_some(Reading::Every)
         };
     }
     if !stops.needs_tasks() {
         return None;
     }
-    let counted = usize::try_from(registration.counted_tasks).unwrap_or(usize::MAX);
+    let counted = usize::try_from(running).unwrap_or(usize::MAX);
     let staying = registration.staying().count();
     let (another, fewer) = (counted > staying, counted < staying);
-    let old = older_than(listed_at, RELIST_TASKS_AFTER, now);
-    if looked_since(tasks.seen_at) && another || looked_since(listed_at) && old {
+    if looked_since(tasks.seen_at) && another || looked_since(listed_at) && is_old(listed_at) {
         return Some(Reading::Every);
     }
     (fewer && looked_since(tasks.seen_at)).then_some(Reading::Unstopped)

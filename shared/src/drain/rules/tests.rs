@@ -11,15 +11,14 @@ use super::decide::decide;
 use super::decision::{Ask, Outcome, Step};
 use super::ours::LOOK_AGAIN_AFTER;
 use super::terms::{Budget, Terms};
-use crate::aws::{InstanceStatus, LifecycleActionResult, Task};
+use crate::aws::{ContainerInstance, InstanceStatus, LifecycleActionResult, Task};
 use crate::clock::after;
-use crate::config::{OnDrainTimeout, Overrides, Policy, StandaloneTasks};
+use crate::config::{OnDrainTimeout, Overrides, Pace, Policy, StandaloneTasks};
 use crate::drain::facts::departure::{Cause, Destination, Hints, NoticedBy};
 use crate::drain::facts::hold::{HeldBy, Hold, Ours};
-use crate::drain::facts::known::{Known, Place, Start};
+use crate::drain::facts::known::{FoundIn, Known, Place, Start};
 use crate::drain::facts::patience::{Patience, Request};
 use crate::drain::facts::proof::WholeRead;
-use crate::drain::facts::registration::Registration;
 use crate::drain::fixtures::*;
 use crate::ids::{ClusterName, TaskArn};
 
@@ -30,7 +29,7 @@ fn first_it_asks_who_holds_the_termination_and_where_it_is_if_an_event_told_of_i
     let mut known = met(termination());
     assert_eq!(step(&known, 0), Step::Ask(Ask::HoldAndLocation));
     let mut found = known.clone();
-    found.learn_place(Place::Nowhere, vec![], at(0));
+    in_no_cluster(&mut found);
     assert_eq!(step(&found, 0), Step::Ask(Ask::Hold), "where it is proves nothing of who holds it");
     fail(&mut known, Request::Location, 0);
     assert_eq!(step(&known, 0), Step::Ask(Ask::Hold), "a search that failed waits for its turn");
@@ -147,9 +146,12 @@ fn it_searches_until_every_cluster_answered_and_only_then_releases_what_is_in_no
     fail(&mut known, Request::Location, 1);
     assert!(matches!(step(&known, 1), Step::WaitUntil(until) if until > at(1)));
     assert_eq!(step(&known, 6), Step::Ask(Ask::Location));
-    known.learn_place(Place::Nowhere, vec![], at(0));
-    assert_eq!(outcome(&step(&known, 7)), Some(Outcome::NotInEcs));
-    assert_eq!(released(&step(&known, 7)), Some(LifecycleActionResult::Continue));
+    known.learn_place(FoundIn::NoCluster, at(6), at(6));
+    assert_eq!(step(&known, 7), Step::WaitUntil(at(16)), "one list may lag");
+    assert_eq!(step(&known, 16), Step::Ask(Ask::Location));
+    known.learn_place(FoundIn::NoCluster, at(16), at(17));
+    assert_eq!(outcome(&step(&known, 17)), Some(Outcome::NotInEcs));
+    assert_eq!(released(&step(&known, 17)), Some(LifecycleActionResult::Continue));
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn what_was_never_located_is_not_kept_alive() {
 #[test]
 fn what_is_only_in_an_unwatched_cluster_is_ignored() {
     let mut known = held(HeldBy::Ours(ours()));
-    known.learn_place(Place::Unwatched(ClusterName::parse("theirs").unwrap()), vec![], at(0));
+    known.learn_place(FoundIn::Unwatched(ClusterName::parse("theirs").unwrap()), at(0), at(0));
     assert!(
         matches!(step(&known, 0), Step::Settled(s) if s.outcome == Outcome::Ignored && s.detail.contains("theirs"))
     );
@@ -185,12 +187,19 @@ fn active_is_set_draining_even_with_no_task() {
 }
 
 #[test]
-fn a_status_in_between_is_looked_at_again() {
-    let mut known = found(&container_instance("DEREGISTERING", 0), 0);
-    read_tasks(&mut known, &[], 1);
-    read_tasks(&mut known, &[], 9);
-    assert_eq!(step(&known, 9), Step::WaitUntil(at(10)));
-    assert_eq!(step(&known, 10), Step::Ask(Ask::Instance));
+fn a_status_in_which_ecs_sets_nothing_draining_is_proved_empty_all_the_same() {
+    for status in ["REGISTERING", "REGISTRATION_FAILED", "DEREGISTERING"] {
+        let mut known = found(&container_instance(status, 0), 0);
+        assert_eq!(step(&known, 0), Step::Ask(Ask::Tasks), "{status}");
+        read_tasks(&mut known, &[], 1);
+        look(&mut known, &container_instance(status, 0), 11);
+        read_tasks(&mut known, &[], 12);
+        assert_eq!(step(&known, 12), Step::WaitUntil(at(21)), "{status}: it may have become ACTIVE since");
+        look(&mut known, &container_instance(status, 0), 13);
+        assert_eq!(outcome(&step(&known, 13)), Some(Outcome::Drained), "{status}");
+        read_tasks(&mut known, &[task("a", "RUNNING", "RUNNING")], 14);
+        assert_eq!(outcome(&step(&known, 14)), None, "{status}");
+    }
 }
 
 #[test]
@@ -208,9 +217,7 @@ fn all_registrations_count() {
     let mut known = draining(0);
     let mut second = container_instance("ACTIVE", 0);
     second.arn = "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/2".into();
-    let mut registrations = known.registrations.clone();
-    registrations.push(Registration::new(ClusterName::parse("prod").unwrap(), &second, at(0)));
-    known.learn_place(Place::Registered, registrations, at(0));
+    place(&mut known, &second, 0);
     assert_eq!(step(&known, 0), Step::Ask(Ask::Drain));
     second.status = InstanceStatus::Draining;
     look(&mut known, &second, 1);
@@ -224,9 +231,7 @@ fn an_empty_registration_beside_one_that_is_not_is_read_once_and_again_when_both
     let mut known = draining(1);
     let mut left_behind = container_instance("DRAINING", 0);
     left_behind.arn = "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/2".into();
-    let mut registrations = known.registrations.clone();
-    registrations.push(Registration::new(ClusterName::parse("prod").unwrap(), &left_behind, at(0)));
-    known.learn_place(Place::Registered, registrations, at(0));
+    place(&mut known, &left_behind, 0);
     known.next_look = at(100);
     assert_eq!(step(&known, 1), Step::Ask(Ask::Tasks), "once, for its own tasks are not known");
     let runs = task("web", "RUNNING", "RUNNING");
@@ -253,6 +258,7 @@ fn a_host_whose_agent_is_long_lost_goes_when_auto_scaling_calls_it_unhealthy() {
     let mut lost = container_instance("DRAINING", 2);
     lost.agent_connected = false;
     let mut known = found(&lost, 0);
+    read_tasks(&mut known, &[task("a", "RUNNING", "RUNNING"), task("b", "RUNNING", "RUNNING")], 1);
     assert!(matches!(step(&known, 5), Step::WaitUntil(_)));
     look(&mut known, &lost, 600);
     assert_eq!(step(&known, 600), Step::Ask(Ask::Hold), "health is asked anew");
@@ -263,6 +269,8 @@ fn a_host_whose_agent_is_long_lost_goes_when_auto_scaling_calls_it_unhealthy() {
     assert!(matches!(step(&known, 600), Step::WaitUntil(_)), "healthy: its network may be back");
     let unhealthy = Hold { read_at: at(600), by: HeldBy::Ours(Ours { unhealthy: true, ..ours() }) };
     known.hold = Some(unhealthy.clone());
+    assert_eq!(step(&known, 600), Step::Ask(Ask::Location), "its agent may have joined another cluster");
+    known.located_at = at(600);
     assert_eq!(outcome(&step(&known, 600)), Some(Outcome::HostGone));
     look(&mut known, &container_instance("DRAINING", 2), 601);
     assert!(matches!(step(&known, 601), Step::WaitUntil(_)), "the agent is back");
@@ -271,6 +279,7 @@ fn a_host_whose_agent_is_long_lost_goes_when_auto_scaling_calls_it_unhealthy() {
     look(&mut known, &lost, 646);
     assert_eq!(outcome(&step(&known, 646)), None, "lost for 44 s of this invocation");
     look(&mut known, &lost, 647);
+    known.located_at = at(647);
     assert_eq!(
         outcome(&step(&known, 647)),
         Some(Outcome::HostGone),
@@ -288,11 +297,34 @@ fn only_two_whole_reads_apart_prove_it_when_every_task_has_stopped() {
     assert_eq!(step(&known, 0), Step::Ask(Ask::Tasks), "a count of zero proves nothing");
     read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 1);
     assert_eq!(outcome(&step(&known, 1)), None, "once is not enough");
-    read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 2);
-    assert_eq!(outcome(&step(&known, 2)), None, "twice within POLL_MIN is not enough");
-    read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 1 + POLL_MIN);
-    assert_eq!(outcome(&step(&known, 3)), Some(Outcome::Drained));
-    assert_eq!(released(&step(&known, 3)), Some(LifecycleActionResult::Continue));
+    for pace in [1, 300_000] {
+        let pace = Pace { min: Duration::from_millis(pace), max: Duration::from_secs(300) };
+        let decided = |known: &Known, seconds| step_under(known, Policy { pace, ..policy() }, seconds);
+        let mut known = known.clone();
+        read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 10);
+        assert_eq!(outcome(&decided(&known, 10)), None, "twice within 10 s is not enough, whatever the pace");
+        read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 11);
+        assert_eq!(outcome(&decided(&known, 11)), Some(Outcome::Drained));
+        assert_eq!(released(&decided(&known, 11)), Some(LifecycleActionResult::Continue));
+    }
+}
+
+#[test]
+fn where_its_agent_is_lost_the_clusters_are_asked_once_more_before_a_release() {
+    let mut known = draining(0);
+    read_tasks(&mut known, &[], 1);
+    let lost = ContainerInstance { agent_connected: false, ..container_instance("DRAINING", 0) };
+    look(&mut known, &lost, 8);
+    read_tasks(&mut known, &[], 11);
+    assert_eq!(step(&known, 11), Step::WaitUntil(at(18)), "where it is now may not be listed yet");
+    assert_eq!(step(&known, 18), Step::Ask(Ask::Location));
+    let prod = ClusterName::parse("prod").unwrap();
+    known.learn_place(FoundIn::Clusters(vec![(prod.clone(), lost.clone())]), at(18), at(18));
+    assert_eq!(outcome(&step(&known, 18)), Some(Outcome::Drained), "it is nowhere else");
+    let mut live = ContainerInstance { agent_connected: true, ..container_instance("ACTIVE", 1) };
+    live.arn = "arn:aws:ecs:us-west-2:123456789012:container-instance/prod/2".into();
+    known.learn_place(FoundIn::Clusters(vec![(prod.clone(), lost), (prod, live)]), at(18), at(18));
+    assert_eq!(step(&known, 18), Step::Ask(Ask::Drain), "its agent registered it anew");
 }
 
 #[test]
@@ -307,28 +339,45 @@ fn what_is_known_to_stop_is_looked_at_without_a_list_and_one_list_then_is_enough
     assert_eq!(step(&known, 10), Step::WaitUntil(at(20)));
     known.learn_stragglers(&arn, vec![task("a", "STOPPED", "STOPPED")], &BTreeSet::new(), at(10));
     assert_eq!(step(&known, 10), Step::Ask(Ask::Tasks), "that it has stopped does not prove that it was all");
-    read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 10);
-    assert_eq!(outcome(&step(&known, 10)), Some(Outcome::Drained));
+    read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 11);
+    assert_eq!(outcome(&step(&known, 11)), Some(Outcome::Drained));
 }
 
 #[test]
 fn a_task_that_shows_up_between_the_reads_starts_the_proof_anew() {
     let mut known = draining(0);
     read_tasks(&mut known, &[], 1);
-    read_tasks(&mut known, &[task("late", "STOPPED", "STOPPED")], 4);
-    assert_eq!(outcome(&step(&known, 4)), None, "the first read had not all of them");
-    read_tasks(&mut known, &[task("late", "STOPPED", "STOPPED")], 7);
-    assert_eq!(outcome(&step(&known, 7)), Some(Outcome::Drained));
+    read_tasks(&mut known, &[task("late", "STOPPED", "STOPPED")], 11);
+    assert_eq!(outcome(&step(&known, 11)), None, "the first read had not all of them");
+    read_tasks(&mut known, &[task("late", "STOPPED", "STOPPED")], 21);
+    assert_eq!(outcome(&step(&known, 21)), Some(Outcome::Drained));
 }
 
 #[test]
-fn a_task_counted_between_the_reads_starts_the_proof_anew() {
-    let mut known = draining(0);
-    read_tasks(&mut known, &[], 1);
-    look(&mut known, &container_instance("DRAINING", 1), 3);
-    look(&mut known, &container_instance("DRAINING", 0), 5);
-    read_tasks(&mut known, &[], 5);
-    assert_eq!(outcome(&step(&known, 5)), None);
+fn a_count_that_is_never_taken_back_is_compared_with_the_lists_after_a_minute() {
+    let mut known = draining(1);
+    let counts = |known: &mut Known, seconds| {
+        look(known, &container_instance("DRAINING", 1), seconds);
+        known.next_look = at(10_000);
+    };
+    counts(&mut known, 60);
+    assert!(matches!(step(&known, 60), Step::WaitUntil(_)), "most tasks run for longer");
+    counts(&mut known, 61);
+    assert_eq!(step(&known, 61), Step::Ask(Ask::Tasks));
+    read_tasks(&mut known, &[], 61);
+    counts(&mut known, 90);
+    assert!(matches!(step(&known, 90), Step::WaitUntil(_)), "not at every look");
+    counts(&mut known, 361);
+    assert_eq!(step(&known, 361), Step::Ask(Ask::Tasks));
+    read_tasks(&mut known, &[], 361);
+    assert_eq!(outcome(&step(&known, 361)), Some(Outcome::Drained));
+    let mut pending = draining(0);
+    let waits = ContainerInstance { pending_tasks: 1, ..container_instance("DRAINING", 0) };
+    look(&mut pending, &waits, 1);
+    read_tasks(&mut pending, &[], 1);
+    look(&mut pending, &waits, 11);
+    read_tasks(&mut pending, &[], 11);
+    assert_eq!(outcome(&step(&pending, 11)), Some(Outcome::Drained), "what is on its way proves nothing");
 }
 
 #[test]
@@ -354,27 +403,28 @@ fn a_host_that_is_set_active_again_is_drained_and_proven_anew() {
 fn a_deleted_task_was_stopped() {
     let mut known = draining(0);
     read_tasks(&mut known, &[task("a", "DELETED", "STOPPED")], 1);
-    read_tasks(&mut known, &[task("a", "DELETED", "STOPPED")], 4);
-    assert_eq!(outcome(&step(&known, 4)), Some(Outcome::Drained));
+    read_tasks(&mut known, &[task("a", "DELETED", "STOPPED")], 11);
+    assert_eq!(outcome(&step(&known, 11)), Some(Outcome::Drained));
 }
 
 #[test]
 fn a_refused_completion_is_tried_again_later() {
     let mut known = draining(0);
     read_tasks(&mut known, &[], 1);
-    read_tasks(&mut known, &[], 4);
-    fail(&mut known, Request::Complete, 4);
-    assert!(matches!(step(&known, 4), Step::WaitUntil(_)));
-    assert_eq!(released(&step(&known, 9)), Some(LifecycleActionResult::Continue));
-    assert_eq!(step(&known, 35), Step::Ask(Ask::Instance), "its last look is too old by then");
-    look(&mut known, &container_instance("DRAINING", 0), 35);
-    assert_eq!(released(&step(&known, 35)), Some(LifecycleActionResult::Continue), "and its lists are not");
-    look(&mut known, &container_instance("DRAINING", 0), 65);
-    assert_eq!(step(&known, 65), Step::Ask(Ask::Tasks), "a minute later they are, too");
+    look(&mut known, &container_instance("DRAINING", 0), 11);
+    read_tasks(&mut known, &[], 11);
+    fail(&mut known, Request::Complete, 11);
+    assert!(matches!(step(&known, 11), Step::WaitUntil(_)));
+    assert_eq!(released(&step(&known, 16)), Some(LifecycleActionResult::Continue));
+    assert_eq!(step(&known, 42), Step::Ask(Ask::Instance), "its last look is too old by then");
+    look(&mut known, &container_instance("DRAINING", 0), 42);
+    assert_eq!(released(&step(&known, 42)), Some(LifecycleActionResult::Continue), "and its lists are not");
+    look(&mut known, &container_instance("DRAINING", 0), 72);
+    assert_eq!(step(&known, 72), Step::Ask(Ask::Tasks), "a minute later they are, too");
     let mut nowhere = held(HeldBy::Ours(ours()));
-    nowhere.learn_place(Place::Nowhere, vec![], at(0));
-    assert_eq!(released(&step(&nowhere, 30)), Some(LifecycleActionResult::Continue));
-    assert_eq!(step(&nowhere, 31), Step::Ask(Ask::Location));
+    in_no_cluster(&mut nowhere);
+    assert_eq!(released(&step(&nowhere, 40)), Some(LifecycleActionResult::Continue));
+    assert_eq!(step(&nowhere, 41), Step::Ask(Ask::Location));
 }
 
 // What a scan finds again.
@@ -388,7 +438,7 @@ fn a_scan_leaves_what_it_released_to_the_other_hook_unless_it_takes_tasks_again(
     look(&mut again, &container_instance("DRAINING", 0), 1);
     assert_eq!(step(&again, 1), Step::Ask(Ask::Tasks), "it took tasks between");
     let mut nowhere = Known { is_released: true, ..held(HeldBy::Ours(ours())) };
-    nowhere.learn_place(Place::Nowhere, vec![], at(0));
+    in_no_cluster(&mut nowhere);
     assert_eq!(outcome(&step(&nowhere, 0)), Some(Outcome::AlreadyReleased));
 }
 
@@ -410,9 +460,9 @@ fn a_dry_run_settles_instead_of_acting_or_waiting() {
     assert_eq!(decided(&empty, 2_000), Step::Ask(Ask::Instance), "it reads until it knows");
     read_tasks(&mut empty, &[], 1);
     assert_eq!(decided(&empty, 2), Step::WaitUntil(at(10)));
-    read_tasks(&mut empty, &[], 4);
-    assert_eq!(would(&empty, 4), "would release it, drained: every task has stopped");
+    read_tasks(&mut empty, &[], 11);
+    assert_eq!(would(&empty, 11), "would release it, drained: every task has stopped");
     let mut nowhere = held(HeldBy::Ours(ours()));
-    nowhere.learn_place(Place::Nowhere, vec![], at(0));
-    assert!(would(&nowhere, 0).starts_with("would release it, not-in-ecs"));
+    in_no_cluster(&mut nowhere);
+    assert!(would(&nowhere, 10).starts_with("would release it, not-in-ecs"));
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::aws::ContainerInstance;
 use crate::drain::facts::registration::Registration;
 use crate::drain::fixtures::{
     at, container_instance, draining, found, held, look, met, ours, place, read_tasks, task, termination,
@@ -120,7 +121,7 @@ fn it_is_draining_since_the_first_look_at_which_no_registration_was_active() {
 #[test]
 fn a_search_begins_anew_when_its_last_registration_is_gone() {
     let mut known = draining(1);
-    known.searched.push(ClusterName::parse("other").unwrap());
+    known.searched.insert(ClusterName::parse("other").unwrap(), at(0));
     place(&mut known, &container_instance("DRAINING", 1), 3);
     assert!(known.searched.is_empty() && known.located_at == at(3), "a search that told is over");
     let arn = known.registrations[0].arn.clone();
@@ -139,8 +140,51 @@ fn what_is_read_of_tasks_goes_to_their_own_registration() {
     assert!(known.registrations[0].tasks.is_none() && known.registrations[1].tasks().count() == 1);
     known.learn_stragglers(&second.arn, vec![task("a", "STOPPING", "STOPPED")], &BTreeSet::new(), at(3));
     assert!(known.registrations[1].staying().next().is_none());
-    known.learn_task(&task("a", "STOPPED", "STOPPED"), at(4));
+    known.told_to_stop(&task("a", "STOPPED", "STOPPED"), at(4));
     assert!(known.stragglers().next().is_none());
-    known.forget_task(&a.arn, at(5));
-    assert_eq!(known.tasks().count(), 0);
+}
+
+/// Another registration of the host, with this agent.
+fn another(agent_connected: bool) -> ContainerInstance {
+    let arn = "arn:aws:ecs:us-west-2:123456789012:container-instance/second/2".into();
+    ContainerInstance { arn, agent_connected, ..container_instance("ACTIVE", 2) }
+}
+
+#[test]
+fn beside_a_live_registration_one_without_agent_is_what_the_agent_left_behind() {
+    let second = ClusterName::parse("second").unwrap();
+    let clusters = |known: &Known| known.registrations.iter().map(|it| it.cluster.to_string()).collect::<Vec<_>>();
+    let mut known = draining(1);
+    known.learn_place(FoundIn::Clusters(vec![(second.clone(), another(false))]), at(1), at(1));
+    assert_eq!(clusters(&known), ["prod"]);
+    let mut moved = ContainerInstance { agent_connected: false, ..container_instance("DRAINING", 1) };
+    look(&mut known, &moved, 2);
+    read_tasks(&mut known, &[task("a", "RUNNING", "RUNNING")], 2);
+    known.learn_place(FoundIn::Clusters(vec![(second.clone(), another(false))]), at(3), at(3));
+    assert_eq!(clusters(&known), ["prod", "second"], "either may hold what runs");
+    assert_eq!(known.stragglers().count(), 1, "what is known of it is kept");
+    known.learn_place(FoundIn::Clusters(vec![(second, another(true))]), at(4), at(4));
+    assert_eq!((clusters(&known), known.stragglers().count()), (vec!["second".to_owned()], 0));
+    moved.agent_connected = true;
+    assert!(known.draining_since.is_none(), "it takes tasks there");
+}
+
+#[test]
+fn absence_is_two_searches_far_enough_apart_the_second_not_long_ago() {
+    let mut known = met(termination());
+    for asked_at in [0, 9] {
+        known.learn_place(FoundIn::NoCluster, at(asked_at), at(asked_at));
+        assert!(!known.is_in_no_cluster(at(asked_at)), "{asked_at}");
+    }
+    known.learn_place(FoundIn::NoCluster, at(10), at(11));
+    assert!(known.is_in_no_cluster(at(40)) && !known.is_in_no_cluster(at(41)));
+}
+
+#[test]
+fn the_answers_of_a_search_grow_old() {
+    let mut known = met(termination());
+    let [old, new] = ["old", "new"].map(|name| ClusterName::parse(name).unwrap());
+    known.searched = [(old, at(0)), (new.clone(), at(1))].into();
+    assert_eq!(known.not_in(at(30)).len(), 2);
+    assert_eq!(known.not_in(at(31)), [(new, at(1))].into());
 }

@@ -13,17 +13,17 @@ fn read(registration: &mut Registration, tasks: &[Task], seconds: u64) {
 #[test]
 fn it_counts_what_runs_and_what_is_on_its_way_and_keeps_since_when_it_drains_and_its_agent_is_lost() {
     let mut it = registration("ACTIVE");
-    assert!(it.was_active && it.draining_since.is_none() && it.agent_lost_at.is_none());
+    assert!(it.was_active && it.closed_since.is_none() && it.agent_lost_at.is_none());
     let mut now = container_instance("DRAINING", 2);
     (now.pending_tasks, now.agent_connected) = (1, false);
     it.learn(&now, at(5));
     it.learn(&now, at(9));
-    assert_eq!((it.counted_tasks, it.draining_since, it.agent_lost_at), (3, Some(at(5)), Some(at(5))));
+    assert_eq!((it.counted_tasks(), it.closed_since, it.agent_lost_at), (3, Some(at(5)), Some(at(5))));
     assert_eq!((it.read_at, it.was_active, it.is_draining()), (at(9), true, true));
     now.agent_connected = true;
     now.status = InstanceStatus::Active;
     it.learn(&now, at(12));
-    assert_eq!((it.draining_since, it.agent_lost_at), (None, None));
+    assert_eq!((it.closed_since, it.agent_lost_at), (None, None));
     assert!(!registration("DRAINING").was_active);
 }
 
@@ -39,12 +39,52 @@ fn only_the_commands_own_attributes_are_kept() {
 }
 
 #[test]
+fn an_older_description_is_old_news_whenever_it_comes() {
+    let mut it = registration("ACTIVE");
+    let draining = ContainerInstance { version: 16, ..container_instance("DRAINING", 1) };
+    it.learn(&draining, at(1));
+    it.learn(&ContainerInstance { version: 15, ..container_instance("ACTIVE", 2) }, at(3));
+    assert_eq!((it.is_draining(), it.running_tasks, it.read_at, it.closed_since), (true, 1, at(1), Some(at(1))));
+    it.learn(&draining, at(5));
+    assert_eq!((it.read_at, it.closed_since), (at(5), Some(at(1))), "the same one is news of its time");
+    let (old, new) = (
+        Task { version: 3, ..task("a", "RUNNING", "RUNNING") },
+        Task { version: 5, ..task("a", "RUNNING", "STOPPED") },
+    );
+    read(&mut it, std::slice::from_ref(&new), 6);
+    read(&mut it, std::slice::from_ref(&old), 8);
+    it.learn_stragglers(vec![Task { version: 4, ..new }], &BTreeSet::new(), at(9));
+    assert_eq!(it.tasks().map(|task| task.version).collect::<Vec<_>>(), [5]);
+}
+
+#[test]
+fn what_ecs_accepted_is_not_asked_again_before_it_can_be_seen() {
+    let mut it = registration("ACTIVE");
+    let active = container_instance("ACTIVE", 1);
+    assert!(it.is_to_be_drained());
+    it.told_to_drain(at(1));
+    it.learn(&active, at(1));
+    assert!(!it.is_to_be_drained(), "the answer itself may lag");
+    it.learn(&active, at(11));
+    assert!(it.is_to_be_drained(), "an operator set it ACTIVE again");
+    let runs = task("a", "RUNNING", "RUNNING");
+    read(&mut it, std::slice::from_ref(&runs), 12);
+    assert_eq!(it.untold().count(), 1);
+    it.told_to_stop(&runs, at(14));
+    assert_eq!((it.untold().count(), it.staying().count()), (0, 1));
+    it.learn_stragglers(vec![runs.clone()], &BTreeSet::new(), at(23));
+    assert_eq!(it.untold().count(), 0);
+    it.learn_stragglers(vec![runs], &BTreeSet::new(), at(24));
+    assert_eq!(it.untold().count(), 1);
+}
+
+#[test]
 fn a_task_that_was_told_to_stop_is_never_wanted_to_run_again_by_what_lags() {
     let mut it = registration("DRAINING");
     let (runs, stops) = (task("a", "RUNNING", "RUNNING"), task("a", "RUNNING", "STOPPED"));
     read(&mut it, &[runs.clone(), task("b", "STOPPED", "STOPPED")], 1);
     assert_eq!((it.staying().count(), it.unstopped().count(), it.tasks().count()), (1, 1, 2));
-    it.learn_task(&stops, at(3));
+    it.told_to_stop(&stops, at(3));
     read(&mut it, &[runs.clone(), task("b", "STOPPED", "STOPPED")], 4);
     assert_eq!((it.staying().count(), it.unstopped().count()), (0, 1));
     it.learn_stragglers(vec![runs], &BTreeSet::new(), at(6));
@@ -53,44 +93,45 @@ fn a_task_that_was_told_to_stop_is_never_wanted_to_run_again_by_what_lags() {
 }
 
 #[test]
-fn what_is_absent_or_forgotten_is_no_task_of_it_any_more() {
+fn a_task_that_had_not_stopped_is_not_forgotten_because_ecs_calls_it_missing() {
     let mut it = registration("DRAINING");
-    let (a, b) = (task("a", "RUNNING", "RUNNING"), task("b", "RUNNING", "RUNNING"));
+    let (a, b) = (task("a", "RUNNING", "RUNNING"), task("b", "RUNNING", "STOPPED"));
     it.learn_stragglers(vec![a.clone()], &BTreeSet::new(), at(1));
     assert!(it.tasks.is_none(), "a read of those that are known tells nothing where none is");
     read(&mut it, &[a.clone(), b.clone()], 2);
-    it.learn_stragglers(Vec::new(), &[a.arn.clone()].into(), at(5));
-    assert_eq!(it.tasks().map(|task| &task.arn).collect::<Vec<_>>(), [&b.arn]);
-    it.forget_task(&a.arn, at(7));
-    assert_eq!(it.tasks.as_ref().unwrap().seen_at, at(5), "it was none of its tasks");
-    it.learn_task(&a, at(7));
-    assert_eq!((it.tasks().count(), it.tasks.as_ref().unwrap().seen_at), (1, at(5)));
-    it.forget_task(&b.arn, at(8));
-    assert_eq!((it.tasks().count(), it.tasks.as_ref().unwrap().seen_at), (0, at(8)));
+    let missing = [b.arn.clone()].into();
+    assert_eq!(it.learn_stragglers(vec![a.clone()], &missing, at(5)), std::slice::from_ref(&b.arn));
+    assert_eq!((it.unstopped().count(), it.tasks.as_ref().unwrap().seen_at), (2, at(3)), "nothing was learnt of it");
+    read(&mut it, std::slice::from_ref(&a), 6);
+    assert_eq!(it.unstopped().count(), 2, "no list has it");
+    assert!(it.learn_stragglers(vec![a], &missing, at(4_000)).is_empty(), "an hour later it may have stopped long ago");
+    assert_eq!(it.unstopped().count(), 1);
 }
 
 #[test]
 fn never_early_proof_stands_only_while_what_was_seen_agrees_with_what_was_listed() {
-    let proven = |it: &Registration, now| {
-        it.tasks.as_ref().unwrap().proof.stands(it.seen(), std::time::Duration::from_secs(2), at(now))
-    };
+    let proven = |it: &Registration, now| it.tasks.as_ref().unwrap().proof.stands(it.seen(), at(now));
     let mut it = registration("DRAINING");
     let empty = container_instance("DRAINING", 0);
     it.learn(&empty, at(1));
     read(&mut it, &[task("a", "STOPPED", "STOPPED")], 1);
-    read(&mut it, &[task("a", "STOPPED", "STOPPED")], 4);
-    assert!(proven(&it, 5));
+    read(&mut it, &[task("a", "STOPPED", "STOPPED")], 11);
+    assert!(proven(&it, 12));
     let mut unlisted = it.clone();
-    unlisted.learn(&container_instance("DRAINING", 1), at(6));
-    unlisted.learn(&empty, at(7));
-    assert!(!proven(&unlisted, 7), "ECS counted a task that no list had");
+    unlisted.learn(&container_instance("DRAINING", 1), at(12));
+    assert!(!proven(&unlisted, 12), "ECS counts a task that no list has");
     let mut opened = it.clone();
-    opened.learn(&container_instance("ACTIVE", 0), at(6));
-    opened.learn(&empty, at(7));
-    assert!(!proven(&opened, 7), "it was open to new tasks between two reads");
+    opened.learn(&container_instance("ACTIVE", 0), at(12));
+    opened.learn(&empty, at(13));
+    assert!(!proven(&opened, 13), "it was open to new tasks between two reads");
     let mut another = it.clone();
-    read(&mut another, &[task("a", "STOPPED", "STOPPED"), task("b", "STOPPED", "STOPPED")], 7);
-    assert!(!proven(&another, 8), "the lists before lacked a task");
-    it.learn_task(&task("a", "STOPPING", "STOPPED"), at(6));
-    assert!(!proven(&it, 6), "a task has not stopped");
+    read(&mut another, &[task("a", "STOPPED", "STOPPED"), task("b", "STOPPED", "STOPPED")], 13);
+    assert!(!proven(&another, 14), "the lists before lacked a task");
+    let mut forgotten = registration("DRAINING");
+    forgotten.learn(&empty, at(1));
+    read(&mut forgotten, &[task("a", "RUNNING", "STOPPED")], 1);
+    read(&mut forgotten, &[], 11);
+    assert!(!proven(&forgotten, 12), "a task that had not stopped is in no list");
+    it.learn(&ContainerInstance { pending_tasks: 1, ..empty }, at(12));
+    assert!(proven(&it, 12), "ECS may leave one counted as on its way for ever");
 }

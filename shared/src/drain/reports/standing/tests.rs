@@ -6,7 +6,7 @@ use crate::aws::{ContainerInstance, Task};
 use crate::config::{Config, Overrides, Policy};
 use crate::drain::facts::departure::{Departure, Destination};
 use crate::drain::facts::hold::{Hold, Ours};
-use crate::drain::facts::known::Start;
+use crate::drain::facts::known::{FoundIn, Start};
 use crate::drain::facts::proof::WholeRead;
 use crate::drain::facts::registration::MAINTENANCE_SINCE;
 use crate::drain::rules::terms::Budget;
@@ -52,8 +52,8 @@ fn registered(mut known: Known, status: &str, counted: u32, attributes: &[(&str,
         pending_tasks: 0,
         attributes: attributes.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
     };
-    let registration = Registration::new(ClusterName::parse("prod").unwrap(), &found, at(NOW));
-    known.learn_place(Place::Registered, vec![registration], at(NOW));
+    let prod = ClusterName::parse("prod").unwrap();
+    known.learn_place(FoundIn::Clusters(vec![(prod, found)]), at(NOW), at(NOW));
     let task = |n: u32| Task {
         arn: format!("arn:{n}").into(),
         version: 1,
@@ -113,10 +113,10 @@ fn what_stands_in_the_way_of_a_termination_is_told() {
     let next = |known: &Known| standing_of(known).next.what;
     assert!(next(&held(ours())).contains("where it is registered is not known"));
     let mut nowhere = held(ours());
-    nowhere.learn_place(Place::Nowhere, vec![], at(NOW));
+    nowhere.learn_place(FoundIn::NoCluster, at(NOW), at(NOW));
     assert!(next(&nowhere).contains("in no cluster: released within a minute"));
     let mut unwatched = held(ours());
-    unwatched.learn_place(Place::Unwatched(ClusterName::parse("theirs").unwrap()), vec![], at(NOW));
+    unwatched.learn_place(FoundIn::Unwatched(ClusterName::parse("theirs").unwrap()), at(NOW), at(NOW));
     assert!(next(&unwatched).contains("not watched"));
     assert!(next(&registered(held(ours()), "ACTIVE", 2, &[])).contains("set DRAINING within a minute"));
     let empty = registered(held(ours()), "DRAINING", 0, &[]);

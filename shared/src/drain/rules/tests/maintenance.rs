@@ -75,9 +75,9 @@ fn it_is_done_when_every_task_is_proven_stopped_and_no_hook_is_touched() {
     look(&mut known, &written_down(0), 8);
     read_tasks(&mut known, &[task("web", "STOPPED", "STOPPED")], 8);
     assert!(!matches!(step(&known, 8), Step::Settled(_)), "one whole read proves nothing");
-    look(&mut known, &written_down(0), 10);
-    read_tasks(&mut known, &[task("web", "STOPPED", "STOPPED")], 10);
-    let done = step(&known, 10);
+    look(&mut known, &written_down(0), 18);
+    read_tasks(&mut known, &[task("web", "STOPPED", "STOPPED")], 18);
+    let done = step(&known, 18);
     assert!(matches!(&done, Step::Settled(settled) if settled.outcome == Outcome::Drained), "{done:?}");
 }
 

@@ -2,16 +2,17 @@
 
 use super::*;
 
-/// Empty, proven at 4 s by reads of a host that drains from the start, and looked at then.
+/// Empty, proven at 11 s by reads of a host that drains from the start, and looked at then.
 fn empty() -> Known {
     let mut known = draining(0);
     read_tasks(&mut known, &[], 1);
-    read_tasks(&mut known, &[], 4);
+    read_tasks(&mut known, &[], 11);
     known
 }
 
 /// The same with its agent disconnected all the time, in a group that calls it unhealthy.
 fn gone(mut known: Known) -> Known {
+    known.located_at = at(11);
     known.registrations[0].agent_lost_at = Some(at(0));
     known.hold =
         Some(Hold { read_at: known.registrations[0].read_at, by: HeldBy::Ours(Ours { unhealthy: true, ..ours() }) });
@@ -25,13 +26,13 @@ fn under(then: OnDrainTimeout) -> Overrides {
 
 fn held_under(known: Known, overrides: Overrides) -> Known {
     let unhealthy = known.ours().is_some_and(|ours| ours.unhealthy);
-    Known { hold: Some(Hold { read_at: at(4), by: HeldBy::Ours(Ours { overrides, unhealthy, ..ours() }) }), ..known }
+    Known { hold: Some(Hold { read_at: at(11), by: HeldBy::Ours(Ours { overrides, unhealthy, ..ours() }) }), ..known }
 }
 
 #[test]
 fn never_early_an_empty_host_past_its_deadline_is_drained_and_not_given_up() {
     for then in [OnDrainTimeout::Abandon, OnDrainTimeout::Proceed] {
-        let late = step(&held_under(empty(), under(then)), 4);
+        let late = step(&held_under(empty(), under(then)), 11);
         assert_eq!((outcome(&late), released(&late)), (Some(Outcome::Drained), Some(LifecycleActionResult::Continue)));
         let Step::Ask(Ask::Complete { settled, .. }) = late else { panic!("{late:?}") };
         assert_eq!(settled.detail, "every task has stopped, after its deadline");
@@ -44,23 +45,23 @@ fn an_empty_host_is_drained_though_its_agent_is_lost_and_one_that_is_lost_is_gon
     lost.start =
         Some(Start { at: crate::clock::before(at(0), Duration::from_secs(1_000)), reason: Some(String::new()) });
     lost.registrations[0].agent_lost_at = Some(crate::clock::before(at(0), Duration::from_secs(60)));
-    assert_eq!(outcome(&step(&lost, 4)), Some(Outcome::Drained));
-    lost.registrations[0].counted_tasks = 1;
-    assert_eq!(outcome(&step(&lost, 4)), Some(Outcome::HostGone));
-    assert_eq!(outcome(&step(&held_under(lost, under(OnDrainTimeout::Abandon)), 4)), Some(Outcome::HostGone));
+    assert_eq!(outcome(&step(&lost, 11)), Some(Outcome::Drained));
+    lost.registrations[0].running_tasks = 1;
+    assert_eq!(outcome(&step(&lost, 11)), Some(Outcome::HostGone));
+    assert_eq!(outcome(&step(&held_under(lost, under(OnDrainTimeout::Abandon)), 11)), Some(Outcome::HostGone));
 }
 
 #[test]
 fn a_heartbeat_goes_before_a_release_and_not_before_the_start_is_known() {
     let mut due = empty();
     due.heartbeat_at = crate::clock::before(at(0), Duration::from_secs(3_600));
-    assert_eq!(step(&due, 4), Step::Ask(Ask::Heartbeat));
+    assert_eq!(step(&due, 11), Step::Ask(Ask::Heartbeat));
     due.asked_start = false;
-    assert_eq!(step(&due, 4), Step::Ask(Ask::Start), "whether its time is over is not known");
-    fail(&mut due, Request::Start, 4);
-    assert_eq!(step(&due, 4), Step::Ask(Ask::Heartbeat), "unknown must not kill");
+    assert_eq!(step(&due, 11), Step::Ask(Ask::Start), "whether its time is over is not known");
+    fail(&mut due, Request::Start, 11);
+    assert_eq!(step(&due, 11), Step::Ask(Ask::Heartbeat), "unknown must not kill");
     due.is_released = true;
-    assert_eq!(outcome(&step(&due, 4)), Some(Outcome::AlreadyReleased));
+    assert_eq!(outcome(&step(&due, 11)), Some(Outcome::AlreadyReleased));
 }
 
 #[test]
@@ -68,8 +69,8 @@ fn nothing_is_stopped_or_given_up_before_the_start_is_known() {
     for then in [OnDrainTimeout::StopTasks, OnDrainTimeout::Proceed, OnDrainTimeout::Abandon] {
         let mut undated = held_under(draining(1), under(then));
         read_tasks(&mut undated, &[standalone("job")], 1);
-        (undated.asked_start, undated.heartbeat_at) = (false, at(4));
-        assert_eq!(step(&undated, 4), Step::Ask(Ask::Start), "{then:?}");
+        (undated.asked_start, undated.heartbeat_at) = (false, at(11));
+        assert_eq!(step(&undated, 11), Step::Ask(Ask::Start), "{then:?}");
     }
 }
 
@@ -84,7 +85,7 @@ fn a_host_of_ecs_managed_instances_is_not_set_draining_again() {
 fn in_no_cluster_beside_anothers_hook_a_scan_asks_for_the_start_before_it_releases() {
     let beside = HeldBy::Ours(Ours { others_hold_too: true, ..ours() });
     let mut known = held(beside);
-    known.learn_place(Place::Nowhere, vec![], at(0));
+    in_no_cluster(&mut known);
     (known.asked_start, known.departure.noticed_by) = (false, NoticedBy::Scan);
     assert_eq!(step(&known, 0), Step::Ask(Ask::Start), "it may have been released before");
     fail(&mut known, Request::Start, 0);

@@ -47,11 +47,11 @@ fn a_host_of_ecs_managed_instances_is_left_alone_as_soon_as_its_tasks_tell() {
 fn it_does_not_ask_what_holds_it_and_settles_without_a_hook() {
     let mut known = met(interruption());
     assert_eq!(step(&known, 1), Step::Ask(Ask::Location));
-    known.learn_place(Place::Nowhere, vec![], at(1));
-    assert!(matches!(step(&known, 3), Step::Settled(s) if s.outcome == Outcome::NotInEcs));
+    in_no_cluster(&mut known);
+    assert!(matches!(step(&known, 10), Step::Settled(s) if s.outcome == Outcome::NotInEcs));
     let mut done = interrupted(0, &[task("a", "STOPPED", "STOPPED")], 10);
-    read_tasks(&mut done, &[task("a", "STOPPED", "STOPPED")], 12);
-    assert!(matches!(step(&done, 12), Step::Settled(s) if s.outcome == Outcome::Drained));
+    read_tasks(&mut done, &[task("a", "STOPPED", "STOPPED")], 20);
+    assert!(matches!(step(&done, 20), Step::Settled(s) if s.outcome == Outcome::Drained));
 }
 
 #[test]
@@ -75,18 +75,18 @@ fn daemons_are_told_when_the_others_were_and_no_task_twice() {
     let mut known = interrupted(3, &tasks, STOP_AT - 15);
     look(&mut known, &container_instance("DRAINING", 3), STOP_AT - 1);
     assert_eq!(stops(&step(&known, STOP_AT)), [tasks[1].arn.clone(), tasks[2].arn.clone()]);
-    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[1].clone() }, at(STOP_AT));
+    known.told_to_stop(&Task { desired_status: "STOPPED".into(), ..tasks[1].clone() }, at(STOP_AT));
     assert_eq!(stops(&step(&known, STOP_AT)), [tasks[2].arn.clone()]);
-    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[2].clone() }, at(STOP_AT));
+    known.told_to_stop(&Task { desired_status: "STOPPED".into(), ..tasks[2].clone() }, at(STOP_AT));
     assert_eq!(stops(&step(&known, STOP_AT)), [tasks[0].arn.clone()]);
-    known.learn_task(&Task { desired_status: "STOPPED".into(), ..tasks[0].clone() }, at(STOP_AT));
+    known.told_to_stop(&Task { desired_status: "STOPPED".into(), ..tasks[0].clone() }, at(STOP_AT));
     assert!(matches!(step(&known, STOP_AT), Step::WaitUntil(_)), "what was counted before needs no list");
 }
 
 #[test]
 fn a_read_that_lags_does_not_have_a_task_told_twice() {
     let mut known = interrupted(1, &[standalone("job")], STOP_AT - 1);
-    known.learn_task(&Task { desired_status: "STOPPED".into(), ..standalone("job") }, at(STOP_AT));
+    known.told_to_stop(&Task { desired_status: "STOPPED".into(), ..standalone("job") }, at(STOP_AT));
     look(&mut known, &container_instance("DRAINING", 1), STOP_AT + 1);
     read_tasks(&mut known, &[standalone("job")], STOP_AT + 1);
     assert!(matches!(step(&known, STOP_AT + 1), Step::WaitUntil(_)), "listed as if it should run");
@@ -128,7 +128,7 @@ fn what_is_known_is_stopped_before_anything_is_read() {
     let known_ones = [tasks[0].arn.clone(), tasks[2].arn.clone()];
     assert_eq!(stops(&step(&known, STOP_AT)), known_ones, "though a look, a list and an owner are due");
     for task in [&tasks[0], &tasks[2]] {
-        known.learn_task(&Task { desired_status: "STOPPED".into(), ..task.clone() }, at(STOP_AT));
+        known.told_to_stop(&Task { desired_status: "STOPPED".into(), ..task.clone() }, at(STOP_AT));
     }
     assert_eq!(step(&known, STOP_AT), Step::Ask(Ask::Services));
     assert!(decision(&known, STOP_AT).reads_until.is_some());
@@ -177,13 +177,13 @@ fn lists_are_read_again_only_when_there_must_be_another_task() {
     look(&mut known, &container_instance("DRAINING", 1), STOP_AT - 4);
     assert_eq!(step(&known, STOP_AT - 4), Step::Ask(Ask::Stragglers), "one of them was told by ECS");
     let arn = known.registrations[0].arn.clone();
-    let gone = BTreeSet::from([tasks[0].arn.clone()]);
-    known.learn_stragglers(&arn, vec![tasks[1].clone()], &gone, at(STOP_AT - 4));
+    let leaves = Task { desired_status: "STOPPED".into(), ..tasks[0].clone() };
+    known.learn_stragglers(&arn, vec![leaves, tasks[1].clone()], &BTreeSet::new(), at(STOP_AT - 4));
     assert_eq!(stops(&step(&known, STOP_AT)), [tasks[1].arn.clone()]);
-    known.forget_task(&tasks[1].arn, at(STOP_AT));
+    known.told_to_stop(&Task { desired_status: "STOPPED".into(), ..tasks[1].clone() }, at(STOP_AT));
     assert!(matches!(step(&known, STOP_AT), Step::WaitUntil(_)), "no look since");
     look(&mut known, &container_instance("DRAINING", 1), STOP_AT + 1);
-    assert_eq!(step(&known, STOP_AT + 1), Step::Ask(Ask::Tasks), "ECS knows it no more, and still counts one");
+    assert_eq!(step(&known, STOP_AT + 1), Step::Ask(Ask::Tasks), "both were told, and ECS still counts one");
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn stop_tasks_tells_once_each_that_was_not_told_and_then_gives_it_time() {
     let mut known = at_deadline(OnDrainTimeout::StopTasks);
     assert_eq!(step(&known, 99), Step::WaitUntil(at(100)));
     assert_eq!(step(&known, 100), Step::Ask(Ask::StopTasks(vec![task("a", "", "").arn])));
-    known.learn_task(&task("a", "RUNNING", "STOPPED"), at(100));
+    known.told_to_stop(&task("a", "RUNNING", "STOPPED"), at(100));
     assert!(matches!(step(&known, 100), Step::WaitUntil(_)));
     let give_up = 100 + STOP_GRACE.as_secs();
     look(&mut known, &container_instance("DRAINING", 0), give_up - 1);
@@ -157,7 +157,7 @@ fn what_may_not_be_tried_yet_is_never_asked_for() {
         Request::Heartbeat,
         Request::Start,
     ];
-    let nowhere = Known { place: Place::Nowhere, ..held(HeldBy::Ours(ours())) };
+    let nowhere = Known { place: Place::Nowhere { since: at(0) }, ..held(HeldBy::Ours(ours())) };
     let active = found(&container_instance("ACTIVE", 1), 0);
     let mut stopped = draining(0);
     read_tasks(&mut stopped, &[task("web", "STOPPED", "STOPPED")], 0);
@@ -214,13 +214,14 @@ fn standalone_tasks_are_stopped_at_once_where_asked() {
     assert_eq!(step(&known, 1), Step::Ask(Ask::Tasks));
     read_tasks(&mut known, &[standalone("job"), task("web", "RUNNING", "RUNNING")], 1);
     assert_eq!(step(&known, 1), Step::Ask(Ask::StopTasks(vec![standalone("job").arn])));
-    read_tasks(&mut known, &[task("web", "RUNNING", "RUNNING")], 1);
+    let job = Task { desired_status: "STOPPED".into(), ..standalone("job") };
+    read_tasks(&mut known, &[job, task("web", "RUNNING", "RUNNING")], 1);
     look(&mut known, &container_instance("DRAINING", 1), 10);
     assert_eq!(step(&known, 10), Step::WaitUntil(at(20)), "a list is not asked for at every look");
     look(&mut known, &container_instance("DRAINING", 1), 40);
     assert_eq!(step(&known, 40), Step::Ask(Ask::Tasks), "but now and then, for a new one");
+    let mut known = draining(2);
     read_tasks(&mut known, &[standalone("job"), task("web", "RUNNING", "RUNNING")], 1);
-    look(&mut known, &container_instance("DRAINING", 2), 0);
     known.hold = Some(Hold { read_at: at(0), by: HeldBy::Ours(ours()) });
     assert_eq!(step(&known, 1), Step::WaitUntil(at(10)), "the default waits");
 }

@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
 async fn drain_the_named(event: LambdaEvent<String>, warm: &Warm) -> Result<Response, NoticeError> {
     let clock = Clock::system();
     let ends_at = deadline(&event.context, clock.now());
-    let intake = warm.intake(event, verdict::of_termination)?;
+    let intake = warm.intake(&event, verdict::of_termination)?;
 
     let (poll_for, is_burst) = (warm.config.poll_for, intake.is_burst());
     let budget = if intake.is_batch() {

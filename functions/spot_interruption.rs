@@ -25,7 +25,7 @@ async fn main() -> ExitCode {
 async fn drain_the_interrupted(event: LambdaEvent<String>, warm: &Warm) -> Result<Response, NoticeError> {
     let clock = Clock::system();
     let ends_at = deadline(&event.context, clock.now());
-    let intake = warm.intake(event, verdict::of_interruption)?;
+    let intake = warm.intake(&event, verdict::of_interruption)?;
 
     let slice = Budget::within(ends_at, SPOT_NOTICE, clock.now());
     let budget =

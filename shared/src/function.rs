@@ -56,7 +56,7 @@ impl Warm {
     ///
     /// # Errors
     /// For an event that cannot be read, is not known or is another function's.
-    pub fn intake(&self, event: LambdaEvent<String>, judge: Judge) -> Result<Intake, NoticeError> {
+    pub fn intake(&self, event: &LambdaEvent<String>, judge: Judge) -> Result<Intake, NoticeError> {
         let home = Home::from_function_arn(&event.context.invoked_function_arn);
         invocation::intake(&event.payload, home.as_ref(), &self.config, judge)
     }

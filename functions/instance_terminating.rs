@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use lambda_runtime::LambdaEvent;
-use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
 use shared::drain::Budget;
@@ -19,10 +18,10 @@ async fn main() -> ExitCode {
     serve(connect, drain_the_named).await
 }
 
-async fn drain_the_named(event: LambdaEvent<Value>, warm: &Warm) -> Result<Response, NoticeError> {
+async fn drain_the_named(event: LambdaEvent<String>, warm: &Warm) -> Result<Response, NoticeError> {
     let clock = Clock::system();
     let ends_at = deadline(&event.context, clock.now());
-    let intake = warm.intake(event, verdict::of_termination)?;
+    let intake = warm.intake(&event, verdict::of_termination)?;
 
     let (poll_for, is_burst) = (warm.config.poll_for, intake.is_burst());
     let budget = if intake.is_batch() {

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lambda_runtime::LambdaEvent;
-use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
 use shared::clock::Clock;
 use shared::drain::Budget;
@@ -23,7 +22,7 @@ async fn main() -> ExitCode {
     serve(SdkCalls::connect_to_auto_scaling, drain_the_waiting).await
 }
 
-async fn drain_the_waiting(event: LambdaEvent<Value>, warm: &Warm) -> Result<Report, ScanError> {
+async fn drain_the_waiting(event: LambdaEvent<String>, warm: &Warm) -> Result<Report, ScanError> {
     let clock = Clock::system();
     let budget = Budget::within(deadline(&event.context, clock.now()), POLL_FOR, clock.now());
     Ok(Report { drains: warm.reconcile(clock, budget).await? })

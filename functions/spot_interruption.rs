@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use lambda_runtime::LambdaEvent;
-use serde_json::Value;
 use shared::aws::sdk::SdkCalls;
 use shared::clock::{Clock, after};
 use shared::drain::Budget;
@@ -23,10 +22,10 @@ async fn main() -> ExitCode {
     serve(SdkCalls::connect_to_ecs, drain_the_interrupted).await
 }
 
-async fn drain_the_interrupted(event: LambdaEvent<Value>, warm: &Warm) -> Result<Response, NoticeError> {
+async fn drain_the_interrupted(event: LambdaEvent<String>, warm: &Warm) -> Result<Response, NoticeError> {
     let clock = Clock::system();
     let ends_at = deadline(&event.context, clock.now());
-    let intake = warm.intake(event, verdict::of_interruption)?;
+    let intake = warm.intake(&event, verdict::of_interruption)?;
 
     let slice = Budget::within(ends_at, SPOT_NOTICE, clock.now());
     let budget =

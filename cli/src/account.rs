@@ -3,9 +3,10 @@
 pub(crate) mod asked;
 pub(crate) mod attributes;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::profile::{self, ProfileFileCredentialsProvider};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -13,8 +14,9 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
 use shared::aws::sdk::{SdkCalls, failed};
 use shared::aws::{CallError, ErrorClass};
+use shared::config::{A_URL, ConfigError, is_url};
 
-use crate::arguments::Access;
+use crate::arguments::{Access, Cluster};
 use crate::failure::{Failure, chain};
 
 /// With the pauses between them, a few seconds of throttling are sat out.
@@ -32,14 +34,17 @@ pub(crate) struct Account {
     pub(crate) sdk: SdkConfig,
     /// The region.
     pub(crate) region: String,
+    /// The account, where the credentials tell it.
+    id: Option<String>,
 }
 
 impl Account {
     /// Finds region and credentials as AWS's own tools do.
     ///
     /// # Errors
-    /// When there is no region, or no credentials.
+    /// When there is no region, or no credentials, or the profile says what the command cannot do.
     pub(crate) async fn connect(access: &Access) -> Result<Self, Failure> {
+        check_profile(access).await?;
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
         if let Some(region) = &access.region {
             loader = loader.region(Region::new(region.clone()));
@@ -58,8 +63,23 @@ impl Account {
         let region = sdk.region().ok_or(Failure::NoRegion)?.to_string();
         let none = |why| Failure::NoCredentials { profile: access.profile.clone(), why };
         let provider = sdk.credentials_provider().ok_or_else(|| none("no provider has any".to_owned()))?;
-        provider.provide_credentials().await.map_err(|error| none(chain(&error)))?;
-        Ok(Self { calls: SdkCalls::with_patience_of(&sdk), sdk, region })
+        let credentials = provider.provide_credentials().await.map_err(|error| none(chain(&error)))?;
+        let id = credentials.account_id().map(|id| id.as_str().to_owned());
+        Ok(Self { calls: SdkCalls::with_patience_of(&sdk), sdk, region, id })
+    }
+
+    /// Refuses a cluster whose ARN is of another account or region: one of the same name here is not meant.
+    pub(crate) fn is_home_of(&self, cluster: &Cluster) -> Result<(), Failure> {
+        let Some((arn, home)) = &cluster.arn else { return Ok(()) };
+        let is_this_account = self.id.as_ref().is_none_or(|id| *id == home.account);
+        if home.region == self.region && is_this_account {
+            return Ok(());
+        }
+        let here = self
+            .id
+            .as_ref()
+            .map_or_else(|| format!("region {}", self.region), |id| format!("account {id}, region {}", self.region));
+        Err(Failure::ClusterElsewhere { arn: arn.clone(), here })
     }
 
     /// A failed request of this region.
@@ -75,6 +95,25 @@ impl Account {
         R: std::fmt::Debug + Send + Sync + 'static,
     {
         answer.map_err(failed(operation)).map_err(|error| self.failure(error))
+    }
+}
+
+/// Refuses what the SDK does not read in a profile, or reads too late. One that cannot be read is the SDK's to refuse.
+async fn check_profile(access: &Access) -> Result<(), Failure> {
+    let named = access.profile.clone().map(Cow::Owned);
+    let Ok(profiles) = profile::load(&Default::default(), &Default::default(), &Default::default(), named).await else {
+        return Ok(());
+    };
+    let has_bundle = std::env::var_os("AWS_CA_BUNDLE").is_some();
+    if let Some(bundle) = profiles.get("ca_bundle").filter(|_| !has_bundle) {
+        let allowed = "nothing: set AWS_CA_BUNDLE to this file instead";
+        return Err(ConfigError::of_one("the profile's ca_bundle", bundle, allowed).into());
+    }
+    match profiles.get("endpoint_url").filter(|url| !is_url(url)) {
+        Some(url) if access.endpoint_url.is_none() => {
+            Err(ConfigError::of_one("the profile's endpoint_url", url, A_URL).into())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,12 +1,14 @@
 //! What the command takes.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::SignedDuration;
+use shared::config::{A_URL, is_url};
 use shared::drain::rules::deadlines::HEARTBEAT_TIMEOUT_SHORTEST;
-use shared::ids::{ClusterName, GroupName, HookName, InstanceId};
+use shared::ids::{ClusterName, GroupName, Home, HookName, InstanceId, is_region};
 
 /// See what drains and why it is not done, drain hosts by hand, and put the drainer's hook on Auto Scaling groups.
 #[derive(Debug, Parser)]
@@ -69,13 +71,13 @@ pub(crate) enum Command {
     Status {
         /// Only this cluster, by name or ARN
         #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
-        cluster: Option<ClusterName>,
+        cluster: Option<Cluster>,
     },
     /// The same, live, until no host drains any more; Ctrl-C leaves the drains alone
     Watch {
         /// Only this cluster, by name or ARN
         #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
-        cluster: Option<ClusterName>,
+        cluster: Option<Cluster>,
         /// How often the command asks AWS
         #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = watch_pause)]
         every: Duration,
@@ -89,7 +91,7 @@ pub(crate) enum Command {
         instances: Vec<InstanceId>,
         /// Search this cluster only, by name or ARN
         #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
-        cluster: Option<ClusterName>,
+        cluster: Option<Cluster>,
     },
     /// Put the drainer's lifecycle hook on Auto Scaling groups
     Enroll(Enroll),
@@ -99,7 +101,7 @@ pub(crate) enum Command {
     Check {
         /// Only the groups with hosts in this cluster, by name or ARN
         #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
-        cluster: Option<ClusterName>,
+        cluster: Option<Cluster>,
     },
     /// Completions for a shell, on standard output
     Completions {
@@ -109,6 +111,37 @@ pub(crate) enum Command {
     },
 }
 
+/// A cluster, as it was named.
+#[derive(Debug, Clone)]
+pub(crate) struct Cluster {
+    name: ClusterName,
+    /// Its ARN, where that was given, and the account and region in it.
+    pub(crate) arn: Option<(String, Home)>,
+}
+
+impl Deref for Cluster {
+    type Target = ClusterName;
+
+    fn deref(&self) -> &ClusterName {
+        &self.name
+    }
+}
+
+impl Command {
+    /// The cluster that it is told.
+    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+        match self {
+            Self::Status { cluster }
+            | Self::Watch { cluster, .. }
+            | Self::Undrain { cluster, .. }
+            | Self::Check { cluster }
+            | Self::Drain(Drain { cluster, .. })
+            | Self::Enroll(Enroll { cluster, .. }) => cluster.as_ref(),
+            Self::Unenroll(_) | Self::Completions { .. } => None,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Drain {
     /// EC2 instance ids
@@ -116,7 +149,7 @@ pub(crate) struct Drain {
     pub(crate) instances: Vec<InstanceId>,
     /// Search this cluster only, by name or ARN
     #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
-    pub(crate) cluster: Option<ClusterName>,
+    pub(crate) cluster: Option<Cluster>,
     /// After this time, such as 30m, stop the tasks that are left, gracefully; without it, stop none
     #[arg(long, value_name = "DURATION", value_parser = some_time)]
     pub(crate) deadline: Option<Duration>,
@@ -138,7 +171,7 @@ pub(crate) struct Enroll {
     pub(crate) groups: Vec<GroupName>,
     /// The cluster their hosts are in, by name or ARN: saves the drainer the search
     #[arg(long, value_name = "CLUSTER", value_parser = cluster)]
-    pub(crate) cluster: Option<ClusterName>,
+    pub(crate) cluster: Option<Cluster>,
     /// How long an instance waits if the drainer does not work; from 3m to 2h
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = heartbeat)]
     pub(crate) heartbeat: Duration,
@@ -184,9 +217,10 @@ fn instance(text: &str) -> Result<InstanceId, String> {
     InstanceId::parse(text).ok_or_else(|| "an EC2 instance id is i- and 8 or 17 digits from 0-9 and a-f".to_owned())
 }
 
-fn cluster(text: &str) -> Result<ClusterName, String> {
-    ClusterName::parse(text)
-        .ok_or_else(|| "a cluster is named by up to 255 letters, digits, - and _, or its ARN".into())
+pub(crate) fn cluster(text: &str) -> Result<Cluster, String> {
+    let name = ClusterName::parse(text)
+        .ok_or_else(|| "a cluster is named by up to 255 letters, digits, - and _, or its ARN".to_owned())?;
+    Ok(Cluster { name, arn: Home::of_arn(text).map(|home| (text.to_owned(), home)) })
 }
 
 fn group(text: &str) -> Result<GroupName, String> {
@@ -198,15 +232,11 @@ fn hook(text: &str) -> Result<HookName, String> {
 }
 
 fn region(text: &str) -> Result<String, String> {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let is_one = !text.is_empty() && text.bytes().all(allowed);
-    is_one.then(|| text.to_owned()).ok_or_else(|| "a region is written as eu-central-1".to_owned())
+    is_region(text).then(|| text.to_owned()).ok_or_else(|| "a region is written as eu-central-1".to_owned())
 }
 
 fn url(text: &str) -> Result<String, String> {
-    let is_one =
-        ["http://", "https://"].iter().any(|scheme| text.strip_prefix(scheme).is_some_and(|it| !it.is_empty()));
-    is_one.then(|| text.to_owned()).ok_or_else(|| "an address begins with http:// or https://".to_owned())
+    is_url(text).then(|| text.to_owned()).ok_or_else(|| format!("an address is {A_URL}"))
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {
@@ -267,7 +297,7 @@ mod tests {
         assert!(error(&["status", "--cluster", "a b"]).contains("a cluster is named by"));
         assert!(error(&["watch", "--every", "100ms"]).contains("from 1s to 1h"));
         assert!(error(&["status", "--region", ""]).contains("eu-central-1"));
-        assert!(error(&["status", "--endpoint-url", "localhost:8126"]).contains("http://"));
+        assert!(error(&["status", "--endpoint-url", "localhost:8126"]).contains("https://example.com"));
     }
 
     #[test]

@@ -159,7 +159,7 @@ async fn prepare(
     rng: &mut fastrand::Rng,
     json: bool,
 ) -> Result<(Vec<HostPlan>, Consent, Vec<Known>), Failure> {
-    let known = found(account, context, &wanted.instances, wanted.cluster.as_ref(), rng).await?;
+    let known = found(account, context, &wanted.instances, wanted.cluster.as_deref(), rng).await?;
     let (known, explanations) = look(context, known, rng).await;
     if let Some(known) = known.iter().find(|known| is_incomplete(known)) {
         return Err(unread(known));
@@ -187,7 +187,7 @@ fn config(wanted: &arguments::Drain) -> Result<Config, Failure> {
     let drain_timeout = wanted.deadline.unwrap_or(Duration::MAX);
     let pace = Pace { max: LONGEST_PAUSE, ..defaults.policy.pace };
     let policy = Policy { drain_timeout, on_drain_timeout, standalone_tasks, pace, ..defaults.policy };
-    Ok(Config { clusters: wanted.cluster.iter().cloned().collect(), policy, ..defaults })
+    Ok(Config { clusters: wanted.cluster.as_deref().into_iter().cloned().collect(), policy, ..defaults })
 }
 
 /// The hosts named, each with its registrations and the hooks that hold it.

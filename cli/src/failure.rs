@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use shared::aws::{CallError, ErrorClass};
+use shared::config::ConfigError;
 use shared::drain::requests::scan::ScanError;
 use shared::ids::{ClusterName, GroupName, InstanceId};
 use thiserror::Error;
@@ -16,6 +17,10 @@ const NAMED_MAX: usize = 10;
 pub(crate) enum Failure {
     #[error("no region is set")]
     NoRegion,
+    #[error("{0}")]
+    Settings(#[from] ConfigError),
+    #[error("cluster {arn} is not in {here}")]
+    ClusterElsewhere { arn: String, here: String },
     #[error("there are no AWS credentials{}: {why}", profile.as_ref().map(|it| format!(" in profile {it}")).unwrap_or_default())]
     NoCredentials { profile: Option<String>, why: String },
     #[error("the AWS credentials are not good any more, or not for this region: {0}")]
@@ -111,9 +116,10 @@ impl Failure {
             Self::NoInstance { .. } => vec![
                 "Another --region, or another --profile? A host whose agent never registered is in no cluster, either.".into(),
             ],
+            Self::ClusterElsewhere { .. } => vec!["Give another --region or --profile, or the name of a cluster there.".into()],
             Self::Elsewhere { .. } => vec!["Give its cluster with --cluster, or none.".into()],
             Self::Refused(_) | Self::Unread { .. } => vec!["Try again; --verbose logs each failed request.".into()],
-            Self::Refusal(_) | Self::CannotAsk | Self::Output(_) | Self::Json(_) => Vec::new(),
+            Self::Settings(_) | Self::Refusal(_) | Self::CannotAsk | Self::Output(_) | Self::Json(_) => Vec::new(),
         }
     }
 

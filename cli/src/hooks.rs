@@ -424,14 +424,12 @@ fn lines(plans: &[Plan], width: usize) -> Vec<String> {
 mod tests {
     use std::time::Duration;
 
-    use shared::ids::ClusterName;
-
     use super::*;
 
     fn wanted(cluster: Option<&str>, drain_timeout: Option<u64>) -> Enroll {
         Enroll {
             groups: Vec::new(),
-            cluster: cluster.and_then(ClusterName::parse),
+            cluster: cluster.and_then(|text| crate::arguments::cluster(text).ok()),
             heartbeat: Duration::from_secs(900),
             drain_timeout: drain_timeout.map(Duration::from_secs),
             hook: None,

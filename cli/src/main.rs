@@ -24,6 +24,8 @@ use clap::{CommandFactory, Parser};
 use console::style;
 use tracing::level_filters::LevelFilter;
 
+use shared::config::Environment;
+
 use crate::account::Account;
 use crate::arguments::{Arguments, Command};
 use crate::end::End;
@@ -66,22 +68,31 @@ async fn run(Arguments { command, access, output }: &Arguments) -> Result<End, F
         io::stdout().write_all(&script)?;
         return Ok(End::Done);
     }
+    let environment = Environment::of_process();
+    environment.checked()?;
+    environment.corrected()?;
     let connected = or_interrupted(Account::connect(access), "Nothing was changed.").await?;
     let Some(account) = &connected else { return Ok(End::Interrupted) };
+    if let Some(cluster) = command.cluster() {
+        account.is_home_of(cluster)?;
+    }
     let json = output.json;
     let ended = match command {
         // It changes things, and says itself how far it came.
         Command::Drain(wanted) => Some(drain::drain(account, wanted, json).await?),
         Command::Status { cluster } => {
-            or_interrupted(status::status(account, &access.stack, cluster.clone(), json), "Nothing was changed.")
-                .await?
+            or_interrupted(
+                status::status(account, &access.stack, cluster.as_deref().cloned(), json),
+                "Nothing was changed.",
+            )
+            .await?
         }
         Command::Watch { cluster, every } => {
-            let watch = status::watch(account, &access.stack, cluster.clone(), *every, json);
+            let watch = status::watch(account, &access.stack, cluster.as_deref().cloned(), *every, json);
             or_interrupted(watch, "The watch has ended; the drains go on without it.").await?
         }
         Command::Undrain { instances, cluster } => {
-            let undrain = undrain::undrain(account, instances, cluster.as_ref(), json);
+            let undrain = undrain::undrain(account, instances, cluster.as_deref(), json);
             or_interrupted(undrain, "Interrupted; ecs-drainer status tells which hosts still drain.").await?
         }
         // These, too.
@@ -89,7 +100,7 @@ async fn run(Arguments { command, access, output }: &Arguments) -> Result<End, F
         Command::Unenroll(wanted) => Some(hooks::unenroll(account, &access.stack, wanted, json).await?),
         Command::Completions { .. } => None,
         Command::Check { cluster } => {
-            let check = check::check(account, &access.stack, cluster.as_ref(), json);
+            let check = check::check(account, &access.stack, cluster.as_deref(), json);
             or_interrupted(check, "Nothing was changed.").await?
         }
     };

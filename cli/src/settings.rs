@@ -7,6 +7,7 @@ use serde::Serialize;
 use shared::aws::CallError;
 use shared::aws::sdk::failed;
 use shared::config::Config;
+use shared::ids::Home;
 
 use crate::account::Account;
 use crate::failure::Failure;
@@ -64,7 +65,11 @@ impl Settings {
                 };
             }
         };
-        match Config::read(|name| deployed.parameters.get(&parameter(name)).cloned()) {
+        let read = Config::read(|name| deployed.parameters.get(&parameter(name)).cloned()).and_then(|config| {
+            let home = Home::of_arn(&deployed.id);
+            home.map_or(Ok(()), |home| config.at(&home)).map(|()| config)
+        });
+        match read {
             Ok(config) => {
                 let group_tag = deployed.parameters.get("GroupTagValue").filter(|value| !value.is_empty()).cloned();
                 Ok(Self { config, group_tag, source: Source::Stack(stack.to_owned()), stack: Some(deployed) })

@@ -167,3 +167,119 @@ fn draining_world() -> World {
     remembered(&mut world, HOST, "ecs-drainer.maintenance-since", "2026-01-15T20:00:00Z");
     world
 }
+
+/// The one message, and no panic.
+fn is_refused(ran: &crate::support::Ran, told: &[&str]) {
+    assert_eq!(ran.status, 3, "{ran:?}");
+    assert!(ran.out.is_empty() && !ran.err.contains("panicked") && !ran.err.contains("BACKTRACE"), "{ran:?}");
+    assert_eq!(ran.err.matches("error: ").count(), 1, "{ran:?}");
+    told.iter().for_each(|words| ran.says(words));
+}
+
+#[tokio::test]
+async fn a_wrong_variable_of_awss_own_is_told_before_anything_is_asked() {
+    let stage = Stage::of(world());
+    let url = stage.0.url();
+    let no_certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for (name, value, allowed) in [
+        ("AWS_ENDPOINT_URL", "localhost:8126", "a URL such as"),
+        ("AWS_ENDPOINT_URL_ECS", "http://", "a URL such as"),
+        ("AWS_ENDPOINT_URL_AUTO_SCALING", "http://a b", "a URL such as"),
+        ("AWS_REGION", "us west", "a region such as"),
+        ("AWS_MAX_ATTEMPTS", "many", "a whole number from 1"),
+        ("AWS_RETRY_MODE", "fast", "standard, adaptive"),
+        ("AWS_USE_FIPS_ENDPOINT", "yes", "false, true"),
+        ("SSL_CERT_FILE", "/nonexistent", "a file that can be read and holds a certificate in PEM"),
+        ("SSL_CERT_FILE", no_certificate, "holds a certificate"),
+        ("SSL_CERT_DIR", "/nonexistent", "directories of which one holds"),
+        ("AWS_CA_BUNDLE", "/nonexistent", "holds a certificate"),
+    ] {
+        let good = [KEY, REGION, ("AWS_ENDPOINT_URL", url.as_str())];
+        let good = good.into_iter().filter(|(other, _)| *other != name);
+        let ran = run(&good.chain([(name, value)]).collect::<Vec<_>>(), &["status"]).await;
+        is_refused(&ran, &[&format!("bad configuration: {name} is {value:?}, allowed: "), allowed]);
+    }
+    let both = [KEY, REGION, ("AWS_RETRY_MODE", "fast"), ("AWS_MAX_ATTEMPTS", "0")];
+    is_refused(&run(&both, &["status"]).await, &["AWS_MAX_ATTEMPTS is \"0\"", "; AWS_RETRY_MODE is \"fast\""]);
+    assert_eq!(stage.0.world(|world| world.requests().len()), 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_variable_that_is_not_utf_8_is_told() {
+    use std::os::unix::ffi::OsStrExt;
+    let value = std::ffi::OsStr::from_bytes(b"prod\xff");
+    for name in ["AWS_PROFILE", "AWS_REGION", "HTTPS_PROXY"] {
+        let ran = crate::support::run_os(&[(name, value)], &["status"]).await;
+        is_refused(&ran, &[&format!("bad configuration: {name} is \"prod\u{fffd}\", allowed: ")]);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_variable_of_awss_own_is_unset() {
+    let stage = Stage::of(world());
+    let url = stage.0.url();
+    let empty = [
+        "AWS_ENDPOINT_URL_ECS",
+        "AWS_ENDPOINT_URL_AUTO_SCALING",
+        "AWS_MAX_ATTEMPTS",
+        "AWS_RETRY_MODE",
+        "AWS_PROFILE",
+        "AWS_CONFIG_FILE",
+        "AWS_SESSION_TOKEN",
+        "AWS_USE_FIPS_ENDPOINT",
+        "AWS_CA_BUNDLE",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+    ];
+    for blank in ["", " "] {
+        let variables = [KEY, ("AWS_REGION", blank), ("AWS_DEFAULT_REGION", "us-west-2"), ("AWS_ENDPOINT_URL", &url)];
+        let variables: Vec<_> = empty.map(|name| (name, blank)).into_iter().chain(variables).collect();
+        let ran = run(&variables, &["status"]).await;
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{ran:?}");
+        let ran = run(&[KEY, ("AWS_REGION", blank), ("AWS_ENDPOINT_URL", blank)], &["status"]).await;
+        is_refused(&ran, &["error: no region is set"]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_profile_says_and_the_command_cannot_do_is_told() {
+    for (name, says, told) in [
+        (
+            "ca_bundle",
+            "/etc/ca.pem",
+            "the profile's ca_bundle is \"/etc/ca.pem\", allowed: nothing: set AWS_CA_BUNDLE to",
+        ),
+        ("endpoint_url", "localhost:1", "the profile's endpoint_url is \"localhost:1\", allowed: a URL such as"),
+    ] {
+        let file = format!("{}/profile-with-{name}", env!("CARGO_TARGET_TMPDIR"));
+        std::fs::write(&file, format!("[default]\n{name} = {says}\n[profile ops]\n{name} = {says}\n")).unwrap();
+        for arguments in [&["status"][..], &["status", "--profile", "ops"]] {
+            is_refused(&run(&[KEY, REGION, ("AWS_CONFIG_FILE", &file)], arguments).await, &[told]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_of_another_region_is_not_the_one_of_its_name_here() {
+    let stage = Stage::of(world());
+    let arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/prod";
+    for arguments in [&["status"][..], &["drain", HOST, "--yes"], &["undrain", HOST], &["enroll", GROUP, "--yes"]] {
+        let ran = stage.run(&[arguments, &["--cluster", arn]].concat()).await;
+        is_refused(&ran, &[&format!("error: cluster {arn} is not in region us-west-2")]);
+    }
+    assert!(stage.is_untouched());
+    let ran = stage.run(&["status", "--cluster", &arn.replace("eu-west-1", "us-west-2")]).await;
+    assert_eq!(ran.status, 0, "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_cluster_of_another_account_is_refused_where_the_credentials_tell_theirs() {
+    let stage = Stage::of(world());
+    let url = stage.0.url();
+    let variables = [KEY, REGION, ("AWS_ENDPOINT_URL", url.as_str()), ("AWS_ACCOUNT_ID", "123456789012")];
+    let arn = "arn:aws:ecs:us-west-2:999999999999:cluster/prod";
+    let ran = run(&variables, &["status", "--cluster", arn]).await;
+    is_refused(&ran, &[&format!("error: cluster {arn} is not in account 123456789012, region us-west-2")]);
+    assert!(stage.is_untouched());
+}

@@ -1,5 +1,6 @@
 //! A simulated world, and the command in it.
 
+use std::ffi::OsStr;
 use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -189,6 +190,12 @@ impl Stage {
 
 /// Runs the command with these variables, and nothing else of this machine's.
 pub(crate) async fn run(variables: &[(&str, &str)], arguments: &[&str]) -> Ran {
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, OsStr::new(value))).collect();
+    run_os(&variables, arguments).await
+}
+
+/// The same with values that may be no text.
+pub(crate) async fn run_os(variables: &[(&str, &OsStr)], arguments: &[&str]) -> Ran {
     let command = Command::new(env!("CARGO_BIN_EXE_ecs-drainer"))
         .args(arguments)
         .env_clear()

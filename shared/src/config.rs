@@ -1,18 +1,21 @@
 //! Every setting, from environment variables, with all mistakes reported at once.
 
+mod environment;
+mod error;
 mod overrides;
 mod policy;
 
 use std::fmt;
 use std::time::Duration;
 
-use thiserror::Error;
-
+pub use self::environment::{A_URL, Environment, is_url};
+use self::error::BadVariable;
+pub use self::error::ConfigError;
 pub use self::overrides::Overrides;
 use self::policy::DRAIN_TIMEOUT_MAX_SECONDS;
 pub use self::policy::{OnDrainTimeout, Pace, Policy, StandaloneTasks};
 
-use crate::ids::{ClusterName, HookName};
+use crate::ids::{ClusterName, Home, HookName};
 
 /// An environment variable of every function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub const SETTINGS: [Setting; 13] = [
     STACK_NAME,
 ];
 
+/// Lambda's own: the region it runs in (Lambda developer guide, defined runtime environment variables).
+const AWS_REGION: &str = "AWS_REGION";
 /// Lambda's 900 s less a minute to answer in.
 const POLL_FOR_MAX_SECONDS: u64 = 840;
 /// Two minutes end most drains.
@@ -92,6 +97,8 @@ const STACK_NAME_LONGEST: usize = 255;
 pub struct Config {
     /// Watched clusters; empty for all but those of AWS Batch.
     pub clusters: Vec<ClusterName>,
+    /// The ARNs that name some of them, with their account and region.
+    pub cluster_arns: Vec<String>,
     /// Lifecycle hooks that are ours; never empty.
     pub hook_names: Vec<HookName>,
     /// How one drain goes, before a group's overrides.
@@ -130,28 +137,6 @@ pub enum RebalanceRecommendations {
     Drain,
 }
 
-/// Every bad variable in one message: a function that cannot be configured says all it needs at once.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub struct ConfigError(Vec<BadVariable>);
-
-#[derive(Debug, PartialEq, Eq)]
-struct BadVariable {
-    name: &'static str,
-    value: String,
-    allowed: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("bad configuration")?;
-        for (i, bad) in self.0.iter().enumerate() {
-            let separator = if i == 0 { ": " } else { "; " };
-            write!(f, "{separator}{} is {:?}, allowed: {}", bad.name, bad.value, bad.allowed)?;
-        }
-        Ok(())
-    }
-}
-
 impl Config {
     /// Reads every variable through `lookup`; what is unset or empty takes its default.
     ///
@@ -160,6 +145,7 @@ impl Config {
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut source = Source { lookup, bad: Vec::new() };
         let clusters = source.list(ECS_CLUSTERS, ClusterName::parse, "cluster names or ARNs, comma-separated");
+        let cluster_arns = source.cluster_arns();
         let hook_names = source.list(LIFECYCLE_HOOK_NAMES, HookName::parse, "lifecycle hook names, comma-separated");
         let drain_timeout = source.seconds(DRAIN_TIMEOUT_SECONDS, DRAIN_TIMEOUT_MAX_SECONDS);
         let on_drain_timeout = source.word(ON_DRAIN_TIMEOUT, &ON_DRAIN_TIMEOUT_WORDS);
@@ -169,11 +155,13 @@ impl Config {
         let agent_lost = source.seconds(AGENT_LOST_SECONDS, DRAIN_TIMEOUT_MAX_SECONDS);
         let poll_for = source.poll_for();
         let pace = source.pace();
+        let poll_for = poll_for.zip(pace).and_then(|(poll_for, pace)| source.long_enough(poll_for, pace));
         let dry_run = source.word(DRY_RUN, &[("false", false), ("true", true)]);
         let stack = source.stack();
         let config = || {
             Some(Self {
                 clusters: clusters?,
+                cluster_arns: cluster_arns?,
                 hook_names: hook_names?,
                 policy: Policy {
                     drain_timeout: drain_timeout?,
@@ -189,7 +177,30 @@ impl Config {
                 stack: stack?,
             })
         };
-        config().ok_or(ConfigError(source.bad))
+        config().ok_or(ConfigError::new(source.bad))
+    }
+
+    /// Reads the settings of a function, and checks all else that it reads.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every variable whose value is not allowed.
+    pub fn of_function(environment: &Environment) -> Result<Self, ConfigError> {
+        let bad = environment.bad_for_a_function();
+        match Self::read(|name| environment.get(name)) {
+            Ok(config) => ConfigError::of(bad).map(|()| config),
+            Err(settings) => Err(settings.and(bad)),
+        }
+    }
+
+    /// Checks that the clusters are of this account and region: in another one, no cluster of theirs can be drained, and one
+    /// of the same name here is not meant.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the ARNs that name another account or region.
+    pub fn at(&self, home: &Home) -> Result<(), ConfigError> {
+        let elsewhere = self.cluster_arns.iter().filter(|arn| Home::of_arn(arn).as_ref() != Some(home));
+        let allowed = format!("clusters of this account and region, {home}");
+        ConfigError::of(elsewhere.map(|arn| BadVariable::new(ECS_CLUSTERS.name, arn, &allowed)).collect())
     }
 
     /// Whether we may act in this cluster: in one that is named, or, where none is, in any but those of AWS Batch. Batch
@@ -253,7 +264,7 @@ impl<L: Fn(&str) -> Option<String>> Source<L> {
     }
 
     fn refuse(&mut self, setting: Setting, value: String, allowed: impl fmt::Display) {
-        self.bad.push(BadVariable { name: setting.name, value, allowed: allowed.to_string() });
+        self.bad.push(BadVariable::new(setting.name, value, allowed.to_string()));
     }
 
     fn list<T>(&mut self, setting: Setting, parse: fn(&str) -> Option<T>, allowed: &str) -> Option<Vec<T>> {
@@ -269,12 +280,37 @@ impl<L: Fn(&str) -> Option<String>> Source<L> {
         })
     }
 
+    /// The ARNs among the clusters, none of another region: a function knows its own before its first event.
+    fn cluster_arns(&mut self) -> Option<Vec<String>> {
+        let text = self.set(ECS_CLUSTERS).unwrap_or_default();
+        let arns: Vec<_> = text.split(',').map(str::trim).filter(|entry| entry.starts_with("arn:")).collect();
+        let region = (self.lookup)(AWS_REGION).filter(|region| !region.trim().is_empty());
+        let is_elsewhere = |arn: &str| {
+            region.as_ref().is_some_and(|region| Home::of_arn(arn).is_some_and(|home| home.region != *region))
+        };
+        let elsewhere: Vec<_> = arns.iter().filter(|arn| is_elsewhere(arn)).collect();
+        for arn in &elsewhere {
+            let allowed = format!("clusters of this region, {}", region.as_deref().unwrap_or_default());
+            self.refuse(ECS_CLUSTERS, (**arn).to_owned(), allowed);
+        }
+        elsewhere.is_empty().then(|| arns.iter().map(ToString::to_string).collect())
+    }
+
     fn poll_for(&mut self) -> Option<PollFor> {
         if self.set(POLL_FOR_SECONDS).is_none() {
             return Some(PollFor { batch: POLL_FOR_BATCH, bare: POLL_FOR_BARE });
         }
         let asked = self.seconds(POLL_FOR_SECONDS, POLL_FOR_MAX_SECONDS)?;
         Some(PollFor { batch: asked, bare: asked })
+    }
+
+    /// An invocation that ends before its second look is due waits for nothing.
+    fn long_enough(&mut self, poll_for: PollFor, pace: Pace) -> Option<PollFor> {
+        let asked = self.set(POLL_FOR_SECONDS).filter(|_| !poll_for.bare.is_zero() && poll_for.bare < pace.min);
+        let Some(asked) = asked else { return Some(poll_for) };
+        let allowed = format!("0, or at least {}, {}", POLL_MIN_SECONDS.name, pace.min.as_secs_f64());
+        self.refuse(POLL_FOR_SECONDS, asked, allowed);
+        None
     }
 
     fn word<T: Copy>(&mut self, setting: Setting, words: &[(&str, T)]) -> Option<T> {
@@ -319,6 +355,7 @@ mod tests {
             config,
             Config {
                 clusters: vec![],
+                cluster_arns: vec![],
                 hook_names: vec!["ecs-drainer".into()],
                 policy: Policy {
                     drain_timeout: Duration::from_secs(3600),
@@ -397,6 +434,30 @@ mod tests {
         let error = read(&[("POLL_MIN_SECONDS", "3"), ("POLL_MAX_SECONDS", "1")]).unwrap_err().to_string();
         assert!(error.contains("POLL_MAX_SECONDS is \"1\", allowed: at least POLL_MIN_SECONDS, 3"), "{error}");
         assert_eq!(read(&[("POLL_MIN_SECONDS", "20")]).unwrap().policy.pace.max, Duration::from_secs(20));
+        let error = read(&[("POLL_MIN_SECONDS", "60"), ("POLL_FOR_SECONDS", "30")]).unwrap_err().to_string();
+        assert!(error.contains("POLL_FOR_SECONDS is \"30\", allowed: 0, or at least POLL_MIN_SECONDS, 60"), "{error}");
+        for poll_for in ["0", "60", ""] {
+            assert!(read(&[("POLL_MIN_SECONDS", "60"), ("POLL_FOR_SECONDS", poll_for)]).is_ok(), "{poll_for:?}");
+        }
+        assert!(read(&[("POLL_MIN_SECONDS", "300")]).is_ok(), "proof does not depend on the pace");
+    }
+
+    #[test]
+    fn a_cluster_of_another_account_or_region_is_refused() {
+        let clusters =
+            "prod,arn:aws:ecs:eu-west-1:123456789012:cluster/a, arn:aws:ecs:us-west-2:123456789012:cluster/b";
+        let error = read(&[("ECS_CLUSTERS", clusters), ("AWS_REGION", "us-west-2")]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "bad configuration: ECS_CLUSTERS is \"arn:aws:ecs:eu-west-1:123456789012:cluster/a\", allowed: clusters of this \
+             region, us-west-2"
+        );
+        let home = |account: &str| Home { account: account.into(), region: "us-west-2".into() };
+        let config = read(&[("ECS_CLUSTERS", "prod, arn:aws:ecs:us-west-2:123456789012:cluster/b")]).unwrap();
+        assert_eq!(config.at(&home("123456789012")), Ok(()));
+        let error = config.at(&home("999999999999")).unwrap_err().to_string();
+        assert!(error.contains("\"arn:aws:ecs:us-west-2:123456789012:cluster/b\""), "{error}");
+        assert!(error.ends_with("allowed: clusters of this account and region, 999999999999 in us-west-2"), "{error}");
     }
 
     #[test]

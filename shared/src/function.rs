@@ -9,7 +9,9 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use jiff::Timestamp;
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::tower::util::MapRequestLayer;
+use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, service_fn};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -17,7 +19,7 @@ use tracing::Instrument;
 
 use crate::aws::sdk::SdkCalls;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::drain::facts::known::Known;
 use crate::drain::remembered::Remembered;
 use crate::drain::reports::report::Drain;
@@ -54,9 +56,9 @@ impl Warm {
     ///
     /// # Errors
     /// For an event that cannot be read, is not known or is another function's.
-    pub fn intake(&self, event: LambdaEvent<Value>, judge: Judge) -> Result<Intake, NoticeError> {
+    pub fn intake(&self, event: &LambdaEvent<String>, judge: Judge) -> Result<Intake, NoticeError> {
         let home = Home::from_function_arn(&event.context.invoked_function_arn);
-        invocation::intake(event.payload, home.as_ref(), &self.config, judge)
+        invocation::intake(&event.payload, home.as_ref(), &self.config, judge)
     }
 
     /// Drains as far as `budget` allows, and publishes the metrics.
@@ -94,29 +96,30 @@ impl Warm {
 }
 
 /// Serves invocations with `handle` until Lambda ends the process, after `connect` has opened the connections that its
-/// first call needs: a start runs at full speed, an event at a small part of it. Settings that are not allowed end it at
+/// first call needs: a start runs at full speed, an event at a small part of it. Variables that are not allowed end it at
 /// once.
 pub async fn serve<R, E>(
     connect: impl AsyncFnOnce(&SdkCalls),
-    handle: impl AsyncFn(LambdaEvent<Value>, &Warm) -> Result<R, E>,
+    handle: impl AsyncFn(LambdaEvent<String>, &Warm) -> Result<R, E>,
 ) -> ExitCode
 where
     R: Serialize,
     E: Into<Diagnostic> + Debug,
 {
-    let environment = |name: &str| std::env::var(name).ok();
-    telemetry::init(environment);
-    let config = match Config::read(environment) {
+    let environment = Environment::of_process();
+    let variable = |name: &str| environment.get(name);
+    telemetry::init(variable);
+    let config = match Config::of_function(&environment).and_then(|config| environment.corrected().map(|()| config)) {
         Ok(config) => config,
         Err(error) => return failed(&error),
     };
     let mut sdk = aws_config::defaults(BehaviorVersion::v2026_01_12());
     // The chain would find them there, too, but only after all of it was built.
-    if environment(ACCESS_KEY_ID).is_some() {
+    if variable(ACCESS_KEY_ID).is_some() {
         sdk = sdk.credentials_provider(EnvironmentVariableCredentialsProvider::new());
     }
     let sdk = sdk.load().await;
-    let log_level = telemetry::lowest_level(environment);
+    let log_level = telemetry::lowest_level(variable);
     let warm = Warm {
         calls: SdkCalls::new(&sdk),
         config,
@@ -133,15 +136,31 @@ where
     }
     // What was sent so far is no call.
     drop(warm.calls.tally().take());
-    let serve = |event: LambdaEvent<Value>| {
+    let serve = |event: LambdaEvent<String>| {
         // The runtime's own span is gone where less than INFO is logged.
         let span = tracing::error_span!("invocation", requestId = event.context.request_id);
-        handle(event, &warm).instrument(span)
+        let served = async {
+            // The account is not known before.
+            if let Some(home) = Home::from_function_arn(&event.context.invoked_function_arn) {
+                warm.config.at(&home)?;
+            }
+            handle(event, &warm).await.map_err(Into::into)
+        };
+        served.instrument(span)
     };
-    match lambda_runtime::run(service_fn(serve)).await {
+    let runtime = Runtime::new(service_fn(serve)).layer(TracingLayer::new()).layer(MapRequestLayer::new(as_text));
+    match runtime.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&*error),
     }
+}
+
+/// Makes the payload a JSON string of itself: the runtime would end an invocation that it cannot read with an error of
+/// another type, and the process with one that is not UTF-8.
+fn as_text(mut invocation: LambdaInvocation) -> LambdaInvocation {
+    let text = Value::from(String::from_utf8_lossy(&invocation.body));
+    invocation.body = text.to_string().into();
+    invocation
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {

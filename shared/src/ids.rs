@@ -153,14 +153,33 @@ impl Home {
     /// Takes `arn:PARTITION:lambda:REGION:ACCOUNT:function:…`; a local emulator's made-up ARN gives none.
     #[must_use]
     pub fn from_function_arn(arn: &str) -> Option<Self> {
+        (arn.split(':').nth(2) == Some("lambda")).then(|| Self::of_arn(arn)).flatten()
+    }
+
+    /// Takes `arn:PARTITION:SERVICE:REGION:ACCOUNT:…`.
+    #[must_use]
+    pub fn of_arn(arn: &str) -> Option<Self> {
         let mut parts = arn.split(':');
-        let (Some("arn"), Some(_partition), Some("lambda")) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some("arn"), Some(_partition), Some(_service)) = (parts.next(), parts.next(), parts.next()) else {
             return None;
         };
         let (region, account) = (parts.next()?, parts.next()?);
         let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         (digits && !region.is_empty()).then(|| Self { account: account.to_owned(), region: region.to_owned() })
     }
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.account, self.region)
+    }
+}
+
+/// Whether it has only the letters, digits and hyphens of `eu-central-1`: it becomes part of a host's name.
+#[must_use]
+pub fn is_region(text: &str) -> bool {
+    let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty() && text.bytes().all(is_allowed)
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse};
 use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
-use serde_json::Value;
 use tracing::{info, warn};
 
 use self::verdict::{Judge, Verdict};
@@ -70,16 +69,16 @@ pub enum Response {
 /// # Errors
 /// For a bare event that cannot be read, is not known or is another function's, or a batch that is none. A bad message
 /// inside a batch fails alone.
-pub fn intake(payload: Value, home: Option<&Home>, config: &Config, judge: Judge) -> Result<Intake, NoticeError> {
+pub fn intake(payload: &str, home: Option<&Home>, config: &Config, judge: Judge) -> Result<Intake, NoticeError> {
     let mut intake = Intake { departures: Vec::new(), ignored: Vec::new(), unreadable: None, messages: 0 };
-    match Payload::read(payload)? {
+    match Payload::read(notice::json(payload)?)? {
         Payload::Bare(event) => intake.take(judge(notice::read(&event, home)?, config)?, None),
         Payload::Batch(messages) => {
             let mut unreadable = Vec::new();
             intake.messages = messages.len();
             for message in messages {
                 match notice::read_body(&message.body, home).and_then(|notice| judge(notice, config)) {
-                    Ok(verdict) => intake.take(verdict.of_message(message.comes_again), Some(message.id)),
+                    Ok(verdict) => intake.take(verdict.of_message(&message), Some(message.id)),
                     Err(error) => {
                         warn!(message_id = message.id, kind = error.kind(), error = %error, "a message that cannot be served");
                         unreadable.push(message.id);
@@ -129,7 +128,11 @@ impl Intake {
     /// The instances about to leave, met `now`.
     #[must_use]
     pub fn departures(&self, now: Timestamp) -> Vec<Known> {
-        self.departures.iter().map(|it| Known::told(it.departure.clone(), it.hints.clone(), now)).collect()
+        let told = |it: &Notified| {
+            let departure = Departure { cause: it.departure.cause.received(now), ..it.departure.clone() };
+            Known::told(departure, it.hints.clone().received(now), now)
+        };
+        self.departures.iter().map(told).collect()
     }
 
     /// Answers the invocation, given how the drain of each departure ended, in their order.
@@ -172,7 +175,45 @@ pub fn deadline(context: &lambda_runtime::Context, now: Timestamp) -> Timestamp 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::drain::facts::departure::Cause;
+
+    #[test]
+    fn a_notice_counts_from_its_receipt_where_its_time_is_ahead() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (sent_at, now) = (at("2026-01-15T20:06:20Z"), at("2026-01-15T20:07:20Z"));
+        let config = Config::read(|_| None).unwrap();
+        for (time, of_the_message, bare) in [
+            ("2026-01-15T21:06:18Z", sent_at, now),
+            ("2026-01-15T20:06:18Z", at("2026-01-15T20:06:18Z"), at("2026-01-15T20:06:18Z")),
+        ] {
+            for action in ["terminate", "hibernate"] {
+                let notice = json!({
+                    "detail-type": "EC2 Spot Instance Interruption Warning", "source": "aws.ec2", "time": time,
+                    "account": "123456789012", "region": "us-west-2", "resources": [],
+                    "detail": {"instance-id": "i-1234567890abcdef0", "instance-action": action},
+                });
+                let attributes = json!({
+                    "ApproximateReceiveCount": "2", "SentTimestamp": sent_at.as_millisecond().to_string(),
+                });
+                let record = json!({
+                    "messageId": "a", "eventSource": "aws:sqs", "body": notice.to_string(), "attributes": attributes,
+                });
+                for (payload, expected) in [(json!({"Records": [record]}), of_the_message), (notice, bare)] {
+                    let intake = intake(&payload.to_string(), None, &config, verdict::of_interruption).unwrap();
+                    let known = intake.departures(now).remove(0);
+                    let (Cause::SpotInterruption { noticed_at } | Cause::SpotHibernation { noticed_at }) =
+                        known.departure.cause
+                    else {
+                        panic!("{known:?}")
+                    };
+                    assert_eq!((noticed_at, known.hints.noticed_at), (expected, Some(expected)), "{payload}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_deadline_in_the_past_is_none() {

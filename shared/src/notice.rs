@@ -4,7 +4,7 @@
 //! [`Notice`] of one event. Unknown extra fields are tolerated everywhere; ids are checked before anything uses them.
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
-use aws_lambda_events::event::sqs::SqsEvent;
+use aws_lambda_events::event::sqs::SqsMessage;
 use jiff::Timestamp;
 use lambda_runtime::Diagnostic;
 use serde::Deserialize;
@@ -25,6 +25,8 @@ const SPOT_INTERRUPTION: &str = "EC2 Spot Instance Interruption Warning";
 const REBALANCE_RECOMMENDATION: &str = "EC2 Instance Rebalance Recommendation";
 /// Which receive of an SQS message this is (SQS API reference, ReceiveMessage).
 const RECEIVE_COUNT: &str = "ApproximateReceiveCount";
+/// When it was sent, in milliseconds since 1970 (likewise).
+const SENT_AT: &str = "SentTimestamp";
 const INSTANCE_ID: &str = "i- and 8 or 17 hex digits";
 
 /// One invocation's input.
@@ -45,6 +47,8 @@ pub struct Message {
     pub body: String,
     /// Whether it was received before.
     pub comes_again: bool,
+    /// When the queue got it, where it says.
+    pub sent_at: Option<Timestamp>,
 }
 
 /// What an event says.
@@ -152,32 +156,44 @@ impl Payload {
     /// # Errors
     /// [`NoticeError::Unreadable`] for an SQS batch without what every message of one has.
     pub fn read(payload: Value) -> Result<Self, NoticeError> {
-        if !is_sqs_batch(&payload) {
-            return Ok(Self::Bare(payload));
-        }
-        let batch: SqsEvent = serde_json::from_value(payload).map_err(|e| NoticeError::Unreadable(e.to_string()))?;
-        let messages = batch.records.into_iter().map(|record| {
+        let Some(records) = sqs_records(&payload) else { return Ok(Self::Bare(payload)) };
+        let messages = Vec::<SqsMessage>::deserialize(records).map_err(|e| NoticeError::Unreadable(e.to_string()))?;
+        let messages = messages.into_iter().map(|record| {
             let id = record.message_id.filter(|id| !id.is_empty());
             let id = id.ok_or_else(|| NoticeError::Unreadable("an SQS message without a messageId".into()))?;
             let comes_again = record.attributes.get(RECEIVE_COUNT).is_some_and(|count| count != "1");
-            Ok(Message { id, body: record.body.unwrap_or_default(), comes_again })
+            let sent_at =
+                record.attributes.get(SENT_AT).and_then(|ms| Timestamp::from_millisecond(ms.parse().ok()?).ok());
+            Ok(Message { id, body: record.body.unwrap_or_default(), comes_again, sent_at })
         });
         Ok(Self::Batch(messages.collect::<Result<_, _>>()?))
     }
 }
 
-fn is_sqs_batch(payload: &Value) -> bool {
-    let records = payload.get("Records").and_then(Value::as_array);
-    records.is_some_and(|records| records.iter().all(|r| r.get("eventSource") == Some(&Value::from("aws:sqs"))))
+/// The messages, as Lambda hands over a batch, or as EventBridge Pipes does: in a bare list, which is never empty. Both take
+/// the same answer (EventBridge user guide, Pipes batching and concurrency).
+fn sqs_records(payload: &Value) -> Option<&Value> {
+    let records = if payload.is_array() { payload } else { payload.get("Records")? };
+    let messages = records.as_array()?;
+    let of_sqs = messages.iter().all(|message| message.get("eventSource") == Some(&Value::from("aws:sqs")));
+    (of_sqs && !(payload.is_array() && messages.is_empty())).then_some(records)
+}
+
+/// Reads text as JSON. A byte order mark before it says nothing (RFC 8259, section 8.1, lets a reader ignore it).
+///
+/// # Errors
+/// [`NoticeError::Unreadable`] for what is none, is too deep or holds what has no value, such as `1e999`.
+pub fn json(text: &str) -> Result<Value, NoticeError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    serde_json::from_str(text).map_err(|e| NoticeError::Unreadable(format!("it cannot be read as JSON: {e}")))
 }
 
 /// Reads the body of one message.
 ///
 /// # Errors
-/// As [`read`], and [`NoticeError::Unreadable`] when it is not JSON.
+/// As [`json`] and [`read`].
 pub fn read_body(body: &str, home: Option<&Home>) -> Result<Notice, NoticeError> {
-    let event = serde_json::from_str(body).map_err(|e| NoticeError::Unreadable(format!("not JSON: {e}")))?;
-    read(&event, home)
+    read(&json(body)?, home)
 }
 
 /// Reads one event: an EventBridge event, a lifecycle hook's own notification, or either inside an SNS envelope.
@@ -188,11 +204,7 @@ pub fn read_body(body: &str, home: Option<&Home>) -> Result<Notice, NoticeError>
 /// When it is no event, none that we serve, or one whose ids are not what AWS sends.
 pub fn read(event: &Value, home: Option<&Home>) -> Result<Notice, NoticeError> {
     match sns_message(event) {
-        Some(message) => {
-            let inner = serde_json::from_str(message)
-                .map_err(|e| NoticeError::Unreadable(format!("the SNS message is not JSON: {e}")))?;
-            read_unwrapped(&inner, home)
-        }
+        Some(message) => read_unwrapped(&json(message)?, home),
         None => read_unwrapped(event, home),
     }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::config::{Config, RebalanceRecommendations};
 use crate::drain::facts::departure::{Cause, Departure, Hints, NoticedBy};
 use crate::ids::InstanceId;
-use crate::notice::{Notice, NoticeError, SpotInterruption};
+use crate::notice::{Message, Notice, NoticeError, SpotInterruption};
 
 /// What a function makes of a notice.
 #[derive(Debug, PartialEq)]
@@ -20,9 +20,14 @@ pub enum Verdict {
 pub type Judge = fn(Notice, &Config) -> Result<Verdict, NoticeError>;
 
 impl Verdict {
-    pub(super) fn of_message(self, comes_again: bool) -> Self {
+    pub(super) fn of_message(self, message: &Message) -> Self {
         match self {
-            Self::Depart(departure, hints) => Self::Depart(departure, Hints { comes_again, ..hints }),
+            Self::Depart(departure, hints) => {
+                // A message that comes again would move a time that is ahead with it.
+                let sent_at = message.sent_at.unwrap_or(Timestamp::MAX);
+                let departure = Departure { cause: departure.cause.received(sent_at), ..departure };
+                Self::Depart(departure, Hints { comes_again: message.comes_again, ..hints.received(sent_at) })
+            }
             ignored @ Self::Ignore(..) => ignored,
         }
     }

@@ -63,6 +63,11 @@ impl Function {
 
     /// Invokes the function with `event` and waits for the end; further calls wait for their turn.
     pub async fn invoke(&self, event: &Value) -> Invocation {
+        self.invoke_with(event.to_string()).await
+    }
+
+    /// The same with a payload as it stands, which may be no JSON.
+    pub async fn invoke_with(&self, payload: String) -> Invocation {
         let _turn = self.turn.lock().await;
         let request_id = self.next_request_id();
         let ended =
@@ -77,7 +82,7 @@ impl Function {
             return ended(outcome);
         }
         let init = fresh.then(|| environment.init_duration()).flatten();
-        let (outcome, duration) = self.hand_over(&environment, &request_id, event).await;
+        let (outcome, duration) = self.hand_over(&environment, &request_id, payload).await;
         self.note_memory(&environment);
         if matches!(outcome, Outcome::TimedOut | Outcome::Exited(_)) {
             self.give_up(&environment);
@@ -105,14 +110,10 @@ impl Function {
         current.peak_rss_kib
     }
 
-    async fn hand_over(&self, environment: &Environment, request_id: &str, event: &Value) -> (Outcome, Duration) {
+    async fn hand_over(&self, environment: &Environment, request_id: &str, event: String) -> (Outcome, Duration) {
         let running = Stopwatch::start();
         let deadline = wall_now() + self.spec.timeout;
-        let work = Work {
-            request_id: request_id.to_owned(),
-            deadline_ms: deadline.as_millisecond(),
-            event: event.to_string(),
-        };
+        let work = Work { request_id: request_id.to_owned(), deadline_ms: deadline.as_millisecond(), event };
         let outcome = tokio::select! {
             biased;
             finished = environment.run(work) => match finished {

@@ -82,7 +82,25 @@ pub enum Destination {
     AutoScalingGroup,
 }
 
+impl Hints {
+    /// The same of an event that came at `at`: its time can be no later, whatever the sender's clock says.
+    #[must_use]
+    pub fn received(self, at: Timestamp) -> Self {
+        Self { noticed_at: self.noticed_at.map(|noticed_at| noticed_at.min(at)), ..self }
+    }
+}
+
 impl Cause {
+    /// The same by a notice that came at `at`, likewise.
+    #[must_use]
+    pub fn received(self, at: Timestamp) -> Self {
+        match self {
+            Self::SpotInterruption { noticed_at } => Self::SpotInterruption { noticed_at: noticed_at.min(at) },
+            Self::SpotHibernation { noticed_at } => Self::SpotHibernation { noticed_at: noticed_at.min(at) },
+            Self::Termination { .. } | Self::RebalanceRecommendation | Self::Maintenance => self,
+        }
+    }
+
     /// Whether Auto Scaling holds the termination until we are done; nothing holds Spot.
     #[must_use]
     pub fn is_held(self) -> bool {

@@ -4,18 +4,18 @@ use simulator::world::{ActionResult, GroupSpec, Operation, Settings};
 
 use crate::support::{CLUSTER, GROUP, LEAVING, Stage, hook_with, host, standalone, world};
 
-async fn past_its_deadline(policy: &str) -> (Stage, serde_json::Value) {
+async fn past_its_deadline(policy: &str, poll_for: &str) -> (Stage, serde_json::Value) {
     let mut world = world();
     standalone(&mut world, None, 0.5);
     let stage = Stage::scaling_in(world);
-    let variables = [("DRAIN_TIMEOUT_SECONDS", "1"), ("ON_DRAIN_TIMEOUT", policy), ("POLL_FOR_SECONDS", "4")];
+    let variables = [("DRAIN_TIMEOUT_SECONDS", "1"), ("ON_DRAIN_TIMEOUT", policy), ("POLL_FOR_SECONDS", poll_for)];
     let drain = stage.drain(&variables).await;
     (stage, drain)
 }
 
 #[tokio::test]
 async fn never_early_at_the_deadline_tasks_are_stopped_before_the_release() {
-    let (stage, drain) = past_its_deadline("stop-tasks").await;
+    let (stage, drain) = past_its_deadline("stop-tasks", "15").await;
     assert_eq!((drain["outcome"].as_str(), drain["tasksStopped"].as_u64()), (Some("drained"), Some(1)), "{drain}");
     assert!(drain["detail"].as_str().unwrap().contains("deadline"), "{drain}");
     assert_eq!(stage.released_empty().result, ActionResult::Continue);
@@ -26,7 +26,7 @@ async fn never_early_at_the_deadline_tasks_are_stopped_before_the_release() {
 
 #[tokio::test]
 async fn never_stuck_with_the_policy_proceed_the_deadline_releases() {
-    let (stage, drain) = past_its_deadline("proceed").await;
+    let (stage, drain) = past_its_deadline("proceed", "4").await;
     assert_eq!(
         (drain["outcome"].as_str(), drain["remaining"][0]["lastStatus"].as_str()),
         (Some("timed-out"), Some("RUNNING")),
@@ -39,7 +39,7 @@ async fn never_stuck_with_the_policy_proceed_the_deadline_releases() {
 
 #[tokio::test]
 async fn abandon_abandons() {
-    let (stage, drain) = past_its_deadline("abandon").await;
+    let (stage, drain) = past_its_deadline("abandon", "4").await;
     assert_eq!(drain["outcome"], "timed-out", "{drain}");
     let releases = stage.releases();
     assert_eq!((releases.len(), releases[0].result), (1, ActionResult::Abandon));
@@ -47,7 +47,7 @@ async fn abandon_abandons() {
 
 #[tokio::test]
 async fn never_early_with_the_policy_wait_the_deadline_releases_nothing() {
-    let (stage, drain) = past_its_deadline("wait").await;
+    let (stage, drain) = past_its_deadline("wait", "4").await;
     assert_eq!(drain["outcome"], "handed-over", "{drain}");
     assert!(stage.releases().is_empty());
     assert_eq!(stage.count(Operation::StopTask), 0);

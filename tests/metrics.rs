@@ -158,7 +158,7 @@ async fn not_located() -> BTreeMap<(String, String), f64> {
     let mut world = world();
     world.plan(Fault::times(Operation::ListContainerInstances, u32::MAX, FaultKind::AccessDenied));
     let stage = Stage::scaling_in(world);
-    let function = stage.function(&with(&[("POLL_FOR_SECONDS", "1")]));
+    let function = stage.function(&with(&[("POLL_FOR_SECONDS", "13")]));
     assert_eq!(only(&function.invoke(&stage.event).await)["outcome"], "handed-over");
     let before = published(&function);
     let first = told(&before);

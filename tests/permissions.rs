@@ -176,7 +176,7 @@ async fn a_group_without_the_tag_is_not_released() {
         let mut stage = Stage::scaling_in(world);
         stage.parameters = vec![("GroupTagValue", "prod")];
 
-        let drain = stage.drain(&[("POLL_FOR_SECONDS", "2")]).await;
+        let drain = stage.drain(&[("POLL_FOR_SECONDS", "14")]).await;
 
         assert_eq!(stage.releases().len(), released, "{tag:?}: {drain}");
         let denied = stage.take_denied();

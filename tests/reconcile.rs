@@ -1,6 +1,6 @@
 //! Never lost: `reconcile` works from AWS's state alone.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use simulator::lambda::Outcome;
 use simulator::world::{GroupSpec, HostSpec, Operation, Settings};
 
@@ -147,7 +147,7 @@ async fn a_dead_host_does_not_hold_its_own_termination_and_needs_no_memory_but_a
     assert_eq!(first["outcome"], "handed-over", "{first}");
     tokio::time::sleep(secs(2.0)).await;
 
-    let second = only(&stage.reconcile(&variables, secs(12.0)).invoke(&json!({})).await);
+    let second = only(&stage.reconcile(&variables, secs(20.0)).invoke(&json!({})).await);
 
     assert_eq!(second["outcome"], "host-gone", "{second}");
     assert_eq!(stage.releases().len(), 1);
@@ -176,27 +176,6 @@ async fn a_host_that_begins_to_wait_meanwhile_is_found_within_a_quarter_of_a_min
     });
     let found_after = draining.duration_since(left_at).as_secs_f64();
     assert!(found_after < 17.0, "{found_after}");
-}
-
-#[tokio::test]
-async fn a_hook_of_30_seconds_is_kept_alive_at_a_tenth_of_the_scale() {
-    let mut world = world_with_hooks(&[(HOOK, 3.0)]);
-    standalone(&mut world, Some(10.0), 0.5);
-    let stage = Stage::scaling_in(world);
-
-    // A tenth of a minute: polling for 5.5 s, then half a second without an invocation.
-    let mut last = Value::Null;
-    for _ in 0..3 {
-        last = only(&stage.reconcile(&[], secs(8.5)).invoke(&json!({})).await);
-        if last["outcome"] != "handed-over" {
-            break;
-        }
-        tokio::time::sleep(secs(0.5)).await;
-    }
-
-    assert_eq!(last["outcome"], "drained", "{last}");
-    assert!(stage.simulator.world(|world| world.hook_timeouts().is_empty()));
-    stage.released_empty();
 }
 
 #[tokio::test]

@@ -286,8 +286,12 @@ async fn hosts_in_no_cluster_cost_one_search_for_all() {
     assert_eq!(invocation.outcome.answer(), Some(&json!({"batchItemFailures": []})));
     let settled = function.log_lines().iter().filter(|line| line.contains("not-in-ecs")).count();
     assert_eq!(settled, 20);
-    assert_eq!((stage.count(Operation::ListClusters), stage.count(Operation::ListContainerInstances)), (1, 2));
-    assert_eq!(stage.simulator.world(|world| world.request_count()), 3);
+    assert_eq!(
+        (stage.count(Operation::ListClusters), stage.count(Operation::ListContainerInstances)),
+        (2, 4),
+        "two searches"
+    );
+    assert_eq!(stage.simulator.world(|world| world.request_count()), 6);
 }
 
 #[tokio::test]
@@ -389,11 +393,11 @@ async fn a_notice_and_the_groups_hook_for_one_host_both_end_well_in_either_order
         standalone(&mut world, None, 1.0);
         let stage = Stage::idle(world);
         let scale_in = || stage.simulator.world(|world| world.scale_in(LEAVING, world.now())).unwrap().remove(0);
-        let (terminating, spot) = (stage.function(&[]), stage.spot(&[("SPOT_STOP_LEAD_SECONDS", "8")], secs(60.0)));
+        let (terminating, spot) = (stage.function(&[]), stage.spot(&[("SPOT_STOP_LEAD_SECONDS", "26")], secs(60.0)));
 
         let [first, second] = if hook_first {
             let hook = scale_in();
-            let event = interrupt(&stage.simulator, LEAVING, 108.0);
+            let event = interrupt(&stage.simulator, LEAVING, 90.0);
             let later = async {
                 tokio::time::sleep(secs(pause)).await;
                 spot.invoke(&event).await
@@ -401,7 +405,7 @@ async fn a_notice_and_the_groups_hook_for_one_host_both_end_well_in_either_order
             let (hook, spot) = tokio::join!(terminating.invoke(&hook), later);
             [only(&hook), only(&spot)]
         } else {
-            let event = interrupt(&stage.simulator, LEAVING, 108.0);
+            let event = interrupt(&stage.simulator, LEAVING, 90.0);
             let later = async {
                 tokio::time::sleep(secs(pause)).await;
                 terminating.invoke(&scale_in()).await

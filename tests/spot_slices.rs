@@ -79,7 +79,7 @@ async fn a_notice_that_a_slice_does_not_finish_comes_again_until_it_is_done() {
     let mut world = world();
     standalone(&mut world, Some(9.0), 0.5);
     let stage = interrupted(world, 30.0);
-    let (source, function) = (of_slices(5.0), stage.spot(&[], secs(5.0)));
+    let (source, function) = (of_slices(16.0), stage.spot(&[], secs(16.0)));
     source.send(stage.event.to_string());
 
     let slices = source.feed(&function).await;

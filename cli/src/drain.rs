@@ -14,7 +14,6 @@ use shared::config::{Config, OnDrainTimeout, Pace, Policy, StandaloneTasks};
 use shared::drain::facts::departure::{Cause, Departure, NoticedBy};
 use shared::drain::facts::known::{Known, Place};
 use shared::drain::facts::patience::Request;
-use shared::drain::facts::registration::Registration;
 use shared::drain::remembered::Remembered;
 use shared::drain::reports::look::{holds, is_incomplete, look};
 use shared::drain::reports::report::Drain as Report;
@@ -243,7 +242,11 @@ fn unread(known: &Known) -> Failure {
 
 /// The facts from before the question may be old: the drain begins with the registrations, and reads all else again.
 fn afresh(known: &Known, now: Timestamp) -> Known {
-    let registrations = known.registrations.iter().map(|it| Registration { tasks: None, ..it.clone() });
+    let registrations = known.registrations.iter().map(|it| {
+        let mut it = it.clone();
+        it.tasks = None;
+        it
+    });
     Known {
         place: known.place.clone(),
         registrations: registrations.collect(),

@@ -36,6 +36,8 @@ pub struct Known {
     pub located_at: Timestamp,
     /// When clusters were asked, in the search under way, that answered that it is not registered there.
     pub searched: BTreeMap<ClusterName, Timestamp>,
+    /// How many did not answer.
+    pub clusters_left: usize,
     /// Its registrations, when [`Place::Registered`].
     pub registrations: Vec<Registration>,
     /// When it began to leave, as far as Auto Scaling or an event tells.
@@ -110,6 +112,7 @@ impl Known {
             place: Place::Unknown,
             located_at: now,
             searched: BTreeMap::new(),
+            clusters_left: 0,
             registrations: Vec::new(),
             start: None,
             asked_start: false,

@@ -127,10 +127,12 @@ pub(crate) fn take_in<C>(
             None if answer.held_back => {}
             None => {
                 known.patience.succeeded(answer.request);
-                let paced = next_look(known.started(), now, pace, rng);
                 let soon = after(now, pace.min.min(LOOK_SOON));
                 match answer.request {
-                    Request::Location | Request::Instance => known.next_look = until_proof(known, now).unwrap_or(paced),
+                    Request::Location | Request::Instance => {
+                        let paced = next_look(known.started(), now, pace, rng);
+                        known.next_look = until_proof(known, now).unwrap_or(paced);
+                    }
                     // What proves it comes as soon as it may.
                     Request::Tasks if all_stopped(known) => known.next_look = until_proof(known, now).unwrap_or(soon),
                     Request::Drain => {
@@ -206,8 +208,8 @@ fn learn_one<C>(
             return Some(Rc::new(CallError::Incomplete { operation: "ListContainerInstances", what }));
         }
         Finding::Located(Located::In(found, asked_at)) => known.learn_place(found, asked_at, now),
-        Finding::Located(Located::SomeSilent { answered, error }) => {
-            known.searched = answered;
+        Finding::Located(Located::SomeSilent { answered, silent, error }) => {
+            (known.searched, known.clusters_left) = (answered, silent);
             return Some(error);
         }
         Finding::Instance(arn, found) => known.learn_instance(&arn, found.as_ref(), now),

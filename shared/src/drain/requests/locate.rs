@@ -19,8 +19,8 @@ use crate::ids::{ClusterName, GroupName, InstanceId};
 pub(crate) enum Located {
     /// Where it is, by answers that were asked for at this time or later.
     In(FoundIn, Timestamp),
-    /// Some cluster did not answer; these did, that it is not with them, when asked at these times.
-    SomeSilent { answered: BTreeMap<ClusterName, Timestamp>, error: Rc<CallError> },
+    /// So many clusters did not answer; these did, that it is not with them, when asked at these times.
+    SomeSilent { answered: BTreeMap<ClusterName, Timestamp>, silent: usize, error: Rc<CallError> },
 }
 
 /// The search for one instance, as far as it has come.
@@ -40,6 +40,8 @@ struct Silent {
     denied: bool,
     /// One of them at least is watched.
     watched: bool,
+    /// How many.
+    clusters: usize,
     /// The newest error.
     error: Rc<CallError>,
 }
@@ -223,7 +225,8 @@ impl<'a> Search<'a> {
         let before = self.silent.as_ref();
         let denied = error.class() == ErrorClass::Denied && before.is_none_or(|silent| silent.denied);
         let watched = watched || before.is_some_and(|silent| silent.watched);
-        self.silent = Some(Silent { denied, watched, error: error.clone() });
+        let clusters = before.map_or(0, |silent| silent.clusters) + 1;
+        self.silent = Some(Silent { denied, watched, clusters, error: error.clone() });
     }
 
     fn concluded(mut self, config: &Config, remembered: &Remembered) -> Located {
@@ -245,7 +248,7 @@ impl<'a> Search<'a> {
             (Some(silent), elsewhere) if silent.watched || elsewhere.is_none() => {
                 // What was found in a cluster must be found again.
                 self.answered.retain(|cluster, _| !self.found.iter().any(|(found_in, _)| found_in == cluster));
-                Located::SomeSilent { answered: self.answered, error: silent.error }
+                Located::SomeSilent { answered: self.answered, silent: silent.clusters, error: silent.error }
             }
             (_, Some(elsewhere)) => Located::In(FoundIn::Unwatched(elsewhere), asked_at),
             (_, None) => Located::In(FoundIn::NoCluster, asked_at),

@@ -20,7 +20,7 @@ pub const RULES: [(&str, Rule); 25] = [
     ),
     ("Its Spot notice is over → ignored, or given up where it was never located.", ours::notice_is_over),
     (
-        "It is not located yet, many leave at once, and AWS throttles the search → left to reconcile.",
+        "It is not located yet, many clusters are left to be asked, and AWS throttles that → left to reconcile.",
         located::search_left_to_reconcile,
     ),
     ("It is not located yet → search; a cluster that did not answer is asked again.", located::not_located),

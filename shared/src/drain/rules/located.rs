@@ -9,14 +9,20 @@ use crate::config::why_unwatched;
 use crate::drain::facts::known::{Known, Place};
 use crate::drain::facts::proof::SETTLES;
 
+/// Where AWS throttles, an event's function goes on with a search that has no more clusters left: a second's reads (ECS API
+/// reference, Request throttling).
+const SEARCHED_BY_EVENTS_MAX: usize = 20;
+
 /// Of a burst, `reconcile` searches for all together: a hundred invocations that each search every cluster for ten hosts
 /// would ask a hundred times as much, out of one quota.
 pub(super) fn search_left_to_reconcile(case: &Case<'_>) -> Option<Says> {
     let Case { known, terms, .. } = case;
-    let left = is_unlocated(known) && terms.is_in_a_batch && known.reads_are_throttled && known.is_held_by_event();
+    let many = known.reads_are_throttled && known.clusters_left > SEARCHED_BY_EVENTS_MAX;
+    let left = is_unlocated(known) && terms.is_in_a_batch && many && known.is_held_by_event();
     left.then(|| {
         let detail =
-            "not located yet; so many leave at once that reconcile searches for all of them together".to_owned();
+            "not located yet; many clusters are left to be asked, and reconcile asks them for all hosts together"
+                .to_owned();
         settled(Outcome::HandedOver, detail)
     })
 }

@@ -14,6 +14,7 @@ mod burst;
 mod by_hand;
 mod connections;
 mod deadlines;
+mod denials;
 mod drains;
 mod events;
 mod faults;

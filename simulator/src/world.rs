@@ -32,7 +32,7 @@ pub use ec2::{SPOT_NOTICE, SpotAction};
 pub use ecs::ContainerInstance;
 pub use error::{ApiError, RequestError, WorldError};
 pub use gate::{
-    fault::{Fault, FaultKind},
+    fault::{Edit, Fault, FaultKind},
     quota::{ASSUMED_ATTRIBUTES, ASSUMED_AUTO_SCALING, Bucket, Quotas},
     refusal::CredentialsFault,
 };

@@ -66,6 +66,7 @@ impl Model {
             reply
         });
         tokio::time::sleep(reply.delay).await;
+        assert!(reply.edit.is_none(), "only the wire edits an answer");
         reply.answer.map_err(|error| match error {
             RequestError::Api(error) => CallError::Refused { operation, code: error.code, message: error.message },
             RequestError::ConnectionLost => CallError::NoAnswer { operation, source: "the connection was lost".into() },

@@ -2,7 +2,7 @@
 
 use shared::aws::batch;
 use shared::aws::listing::TaskListing;
-use shared::aws::{CallError, DesiredStatus, ErrorClass, InstanceStatus};
+use shared::aws::{DesiredStatus, ErrorClass, InstanceStatus};
 use shared::ids::{ClusterName, ContainerInstanceArn, InstanceId};
 use simulator::world::{Fault, FaultKind, Operation, Settings, World};
 
@@ -85,7 +85,7 @@ async fn a_search_reads_every_page_and_matches_ids_itself() {
     let (world, ids) = hosts(settings, 130);
     let model = Model::of(world);
 
-    let found = batch::registered_in(&model, &prod(), &ids[..100]).await.unwrap();
+    let found = batch::registered_in(&model, &prod(), &ids[..100]).await.found;
 
     let mut found: Vec<_> = found.into_iter().filter_map(|instance| instance.instance).collect();
     found.sort();
@@ -98,11 +98,12 @@ async fn unknown_is_not_empty_a_search_with_a_broken_page_is_no_answer() {
     world.plan(Fault { after: 1, ..Fault::times(Operation::ListContainerInstances, 1, FaultKind::DropConnection) });
     let model = Model::of(world);
 
-    let broken: CallError = batch::registered_in(&model, &prod(), &ids).await.unwrap_err();
+    let broken = batch::registered_in(&model, &prod(), &ids).await;
 
-    assert_eq!(broken.class(), ErrorClass::Unknown);
+    assert_eq!((broken.found.len(), broken.absent.len(), broken.unknown[0].keys.len()), (0, 0, 20));
+    assert_eq!(broken.unknown[0].error.class(), ErrorClass::Unknown);
     let elsewhere = ClusterName::parse("no-such-cluster").unwrap();
-    assert_eq!(batch::registered_in(&model, &elsewhere, &ids).await.unwrap(), []);
+    assert_eq!(batch::registered_in(&model, &elsewhere, &ids).await.absent, ids);
 }
 
 #[tokio::test(start_paused = true)]

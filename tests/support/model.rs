@@ -249,12 +249,12 @@ impl Calls for Model {
         &self,
         ids: &[InstanceId],
         token: Option<String>,
-    ) -> Result<Page<AutoScalingInstance>, CallError> {
+    ) -> Result<Page<Result<AutoScalingInstance, Failure>>, CallError> {
         let instance_ids = ids.iter().map(ToString::to_string).collect();
         let request =
             AutoScalingRequest::DescribeAutoScalingInstances { instance_ids, max_records: None, next_token: token };
         answer!(self.ask(request).await?, Response::AutoScalingInstances { instances, next_token } => {
-            Page { items: instances.into_iter().map(auto_scaling_instance).collect(), next_token }
+            Page { items: instances.into_iter().map(auto_scaling_instance).map(Ok).collect(), next_token }
         })
     }
 

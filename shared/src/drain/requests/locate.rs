@@ -84,19 +84,17 @@ pub(super) async fn locate<C: Calls>(
             asked.extend(instances.chunks(FILTER_MAX).map(|chunk| (cluster, chunk)));
         }
         let requests = asked.iter().map(|(cluster, instances)| registered_in(calls, cluster, instances));
-        for ((cluster, instances), answer) in asked.iter().zip(few_at_once(requests).await) {
-            let answer = answer.map_err(Rc::new);
-            if let Err(error) = &answer {
-                log_failure("searching a cluster", error);
-            }
+        for ((cluster, instances), told) in asked.iter().zip(few_at_once(requests).await) {
+            told.unknown.iter().for_each(|unknown| log_failure("searching a cluster", &unknown.error));
+            let silent: Vec<_> = told.unknown.into_iter().map(|it| (it.keys, Rc::new(it.error))).collect();
             for search in searches.iter_mut().filter(|s| instances.contains(s.instance)) {
-                match &answer {
-                    Ok(found) => {
+                let here = told.found.iter().filter(|c| c.instance.as_ref() == Some(search.instance));
+                search.found.extend(here.map(|c| Registration::new((*cluster).clone(), c, clock.now())));
+                match silent.iter().find(|(instances, _)| instances.contains(search.instance)) {
+                    Some((_, error)) => search.unanswered(error, config.watches(cluster)),
+                    None => {
                         search.answered.insert((*cluster).clone());
-                        let here = found.iter().filter(|c| c.instance.as_ref() == Some(search.instance));
-                        search.found.extend(here.map(|c| Registration::new((*cluster).clone(), c, clock.now())));
                     }
-                    Err(error) => search.unanswered(error, config.watches(cluster)),
                 }
             }
         }

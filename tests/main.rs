@@ -8,6 +8,7 @@
     reason = "a test fails by panicking; clippy's own exemption does not reach helpers of an integration test"
 )]
 
+mod answers;
 mod batch;
 mod batches;
 mod burst;

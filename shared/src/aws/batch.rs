@@ -417,14 +417,16 @@ mod tests {
             failure(chunk[4].as_str(), "NEW_REASON"),
             failure("", "MISSING"),
         ];
-        let answer = Ok(Found { items: vec![chunk[0].clone()], failures });
+        let answer = Found { items: vec![chunk[0].clone()], failures };
 
         let chunks = Chunks { operation: "Op", most: 10, gone: Gone::SinceKnown };
-        let answers = chunks.accounted(&chunk, answer, Clone::clone);
+        let answers = chunks.accounted(&chunk, Ok(answer.clone()), Clone::clone);
 
         assert_eq!(answers.found, chunk[..1]);
         assert_eq!(answers.absent, chunk[1..4]);
         let unknown: Vec<_> = answers.unknown.iter().flat_map(|unknown| unknown.keys.clone()).collect();
         assert_eq!(unknown, chunk[4..]);
+        let listed = Chunks { gone: Gone::SinceListed, ..chunks }.accounted(&chunk, Ok(answer), Clone::clone);
+        assert_eq!(listed.absent, chunk[2..3], "what is listed and MISSING is two answers that disagree");
     }
 }

@@ -20,16 +20,16 @@ async fn unknown_until_whole(fault: Fault) {
     service(&mut world, 1, 0.0, 0.3);
     world.plan(fault);
     let stage = Stage::scaling_in(world);
-    let function = stage.function(&[("POLL_FOR_SECONDS", "2")]);
 
-    let told = function.invoke(&stage.event).await;
+    let drain = stage.drain(&[("POLL_FOR_SECONDS", "2")]).await;
 
-    assert_eq!(stage.releases(), [], "{what}: {told:?}");
+    assert_eq!(stage.releases(), [], "{what}: {drain}");
     stage.simulator.world(World::forget_faults);
 
-    function.invoke(&stage.event).await;
+    let drain = stage.drain(&[]).await;
 
-    assert_eq!(stage.released_empty().instance_id, LEAVING, "{what}");
+    assert_eq!(drain["outcome"], "drained", "{what}: {drain}");
+    stage.released_empty();
 }
 
 #[tokio::test]
@@ -63,6 +63,7 @@ async fn an_item_without_what_it_must_have_is_unknown() {
     let members = [
         (Operation::DescribeContainerInstances, "status"),
         (Operation::DescribeContainerInstances, "containerInstanceArn"),
+        (Operation::DescribeContainerInstances, "ec2InstanceId"),
         (Operation::DescribeTasks, "lastStatus"),
         (Operation::DescribeTasks, "taskArn"),
         (Operation::DescribeAutoScalingInstances, "LifecycleState"),
@@ -136,6 +137,7 @@ async fn an_odd_instance_in_another_group_does_not_end_the_scan() {
 #[tokio::test]
 async fn a_scaling_activity_without_a_start_tells_nothing() {
     let mut world = world();
+    standalone(&mut world, Some(1.5), 0.2);
     world.plan(without(Operation::DescribeScalingActivities, "StartTime"));
     let stage = Stage::scaling_in(world);
 
@@ -143,6 +145,7 @@ async fn a_scaling_activity_without_a_start_tells_nothing() {
 
     assert_eq!(drain["outcome"], "drained", "{drain}");
     stage.released_empty();
+    assert_eq!(stage.count(Operation::StopTask), 0, "the event tells when it began");
 }
 
 #[tokio::test]

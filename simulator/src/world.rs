@@ -32,7 +32,7 @@ pub use ec2::{SPOT_NOTICE, SpotAction};
 pub use ecs::ContainerInstance;
 pub use error::{ApiError, RequestError, WorldError};
 pub use gate::{
-    fault::{Edit, Fault, FaultKind},
+    fault::{Fault, FaultKind},
     quota::{ASSUMED_ATTRIBUTES, ASSUMED_AUTO_SCALING, Bucket, Quotas},
     refusal::CredentialsFault,
 };
@@ -46,9 +46,9 @@ pub use request::{
 };
 pub use response::{
     AutoScalingGroup, AutoScalingInstance, CapacityProviderDescription, ClusterDescription,
-    ContainerInstanceDescription, EvaluationResult, Failure, LifecycleHook, ProtectedTask, Reply, ResourceDecision,
-    Response, RetryPolicy, RuleDescription, RuleTarget, ScalingActivity, ServiceDescription, ServiceEvent,
-    StackDescription, StackResource, TaskDescription,
+    ContainerInstanceDescription, Edit, EvaluationResult, Failure, LifecycleHook, ProtectedTask, Reply,
+    ResourceDecision, Response, RetryPolicy, RuleDescription, RuleTarget, ScalingActivity, ServiceDescription,
+    ServiceEvent, StackDescription, StackResource, TaskDescription,
 };
 pub use service::Service;
 pub use settings::{MAX_PAGE, Settings};

@@ -16,6 +16,7 @@ use ecs::error::{ProvideErrorMetadata, SdkError};
 use ecs::operation::list_container_instances::builders::ListContainerInstancesFluentBuilder;
 use ecs::types as model;
 use jiff::Timestamp;
+use tracing::warn;
 
 use self::answers::{
     container_instance, found, incomplete, instances, row, service, task, task_protection, timestamp, told, whole,
@@ -315,6 +316,9 @@ impl Calls for SdkCalls {
             let name: GroupName = told(group.auto_scaling_group_name.as_deref())?.into();
             let policy = group.instance_lifecycle_policy.and_then(|policy| policy.retention_triggers);
             let on_abandon = policy.and_then(|triggers| triggers.terminate_hook_abandon);
+            if group.instances.is_none() {
+                warn!(group = %name, "Auto Scaling tells nothing of a group's instances; taken as none");
+            }
             Some(AutoScalingGroup {
                 instances: instances(&name, group.instances.as_deref().unwrap_or_default()),
                 name,

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 
 use super::{
     ecs,
-    gate::fault::{Edit, Fault, FaultKind},
+    gate::fault::{Fault, FaultKind},
     gate::refusal::{CredentialsFault, access_denied, server_error, throttled},
     journal::{Denied, Outcome, Recorded},
     parts::World,
 };
 use crate::iam::{Access, Permissions};
-use crate::world::terms::{ApiError, Reply, Request, RequestError, Response};
+use crate::world::terms::{ApiError, Edit, Reply, Request, RequestError, Response};
 
 impl World {
     /// From now on `client` may do what its policies allow, and no more. A client that is never named here may do

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{
     error::RequestError,
-    gate::fault::Edit,
     request::Attribute,
     spec::{Transition, WarmPoolSpec},
     task::{DesiredStatus, LastStatus},
@@ -22,6 +21,17 @@ pub struct Reply {
     pub answer: Result<Response, RequestError>,
     /// What the wire changes of it.
     pub edit: Option<Edit>,
+}
+
+/// A change to an answer on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The member that is changed.
+    pub member: &'static str,
+    /// What it becomes; `None` leaves it out.
+    pub becomes: Option<&'static str>,
+    /// Only in items that contain this.
+    pub of: Option<String>,
 }
 
 /// The answer to a request that was not refused.

@@ -92,7 +92,7 @@ pub(super) fn container_instance(instance: model::ContainerInstance) -> Option<C
         running_tasks: count(&arn, instance.running_tasks_count),
         pending_tasks: count(&arn, instance.pending_tasks_count),
         arn: arn.into(),
-        instance: instance.ec2_instance_id.as_deref().and_then(InstanceId::parse),
+        instance: InstanceId::parse(told(instance.ec2_instance_id.as_deref())?),
         version: instance.version,
         status: InstanceStatus::from(instance.status?.as_str()),
         agent_connected: instance.agent_connected,

@@ -64,17 +64,6 @@ pub enum FaultKind {
     },
 }
 
-/// A change to an answer on its way out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
-    /// The member that is changed.
-    pub member: &'static str,
-    /// What it becomes; `None` leaves it out.
-    pub becomes: Option<&'static str>,
-    /// Only in items that contain this.
-    pub of: Option<String>,
-}
-
 /// The first planned fault that fits and has times left; counts the request in every fault it looked at.
 pub(crate) fn strike<'a>(plan: &'a mut [Fault], request: &Request) -> Option<&'a Fault> {
     for fault in plan.iter_mut().filter(|fault| fault.fits(request)) {

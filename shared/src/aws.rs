@@ -111,7 +111,8 @@ pub trait Calls {
         token: Option<String>,
     ) -> Result<Page<AutoScalingInstance>, CallError>;
 
-    /// Auto Scaling `DescribeScalingActivities` of a group that began at `since` or later: a page, the newest first, without those of which that is not told.
+    /// Auto Scaling `DescribeScalingActivities` of a group that began at `since` or later: a page, the newest first. One
+    /// without a start is left out.
     async fn describe_scaling_activities(
         &self,
         group: &GroupName,

@@ -1,7 +1,7 @@
 //! Pages, chunks and `failures[]`: what takes more than one request.
 //!
-//! A broken request spoils only what it asked for, and a member that AWS refuses only itself. [`Answers`] says of each key whether it was found, is absent (AWS
-//! answered that there is none), or is unknown because its request failed.
+//! A broken request spoils only what it asked for, and a member that AWS refuses only itself. [`Answers`] says of each key
+//! whether it was found, is absent (AWS answered that there is none), or is unknown because its request failed.
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};

@@ -88,6 +88,8 @@ pub(super) async fn locate<C: Calls>(
             told.unknown.iter().for_each(|unknown| log_failure("searching a cluster", &unknown.error));
             let silent: Vec<_> = told.unknown.into_iter().map(|it| (it.keys, Rc::new(it.error))).collect();
             for search in searches.iter_mut().filter(|s| instances.contains(s.instance)) {
+                // A cluster that did not tell all may be asked in two stages.
+                search.found.retain(|registration| registration.cluster != **cluster);
                 let here = told.found.iter().filter(|c| c.instance.as_ref() == Some(search.instance));
                 search.found.extend(here.map(|c| Registration::new((*cluster).clone(), c, clock.now())));
                 match silent.iter().find(|(instances, _)| instances.contains(search.instance)) {

@@ -2,7 +2,7 @@
 
 use shared::aws::batch;
 use shared::aws::listing::TaskListing;
-use shared::aws::{CallError, DesiredStatus, ErrorClass, InstanceStatus};
+use shared::aws::{DesiredStatus, ErrorClass, InstanceStatus};
 use shared::ids::{ClusterName, ContainerInstanceArn, InstanceId};
 use simulator::world::{Fault, FaultKind, Operation, Settings, World};
 
@@ -68,6 +68,66 @@ async fn one_bad_member_does_not_keep_its_chunk_from_draining() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_member_that_is_denied_is_unknown_alone() {
+    for denied in [0, 99, 100, 123, 249] {
+        let (mut world, _) = hosts(Settings::default(), 250);
+        let arns = arns(&world);
+        let matching = Some(arns[denied].to_string());
+        world.plan(Fault { matching, ..Fault::always(FaultKind::AccessDenied) });
+        let model = Model::of(world);
+
+        let answers = batch::container_instances(&model, &prod(), &arns).await;
+
+        let unknown: Vec<_> = answers.unknown.into_iter().flat_map(|unknown| unknown.keys).collect();
+        assert_eq!((answers.found.len(), unknown), (249, vec![arns[denied].clone()]));
+        let asked = model.world(|world| world.count(Operation::DescribeContainerInstances));
+        assert!(asked <= 3 + 2 * 7, "two for each time that the chunk was halved: {asked}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_right_to_some_of_a_chunk_is_used_and_where_there_is_none_it_is_soon_given_up() {
+    let (mut world, _) = hosts(Settings::default(), 250);
+    let arns = arns(&world);
+    world.plan(Fault::always(FaultKind::AccessDenied));
+    let model = Model::of(world);
+
+    let answers = batch::container_instances(&model, &prod(), &arns).await;
+
+    let unknown: usize = answers.unknown.iter().map(|unknown| unknown.keys.len()).sum();
+    assert_eq!((answers.found.len(), answers.absent.len(), unknown), (0, 0, 250));
+    let asked = model.world(|world| world.count(Operation::DescribeContainerInstances));
+    assert_eq!(asked, 3 + 20);
+    model.world(World::forget_faults);
+    for denied in arns.iter().take(10).step_by(2) {
+        let matching = Some(denied.to_string());
+        model.world(|world| world.plan(Fault { matching, ..Fault::always(FaultKind::AccessDenied) }));
+    }
+
+    let answers = batch::set_draining(&model, &prod(), &arns[..10]).await;
+
+    assert_eq!((answers.found.len(), answers.unknown.len()), (5, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_tells_where_the_others_are_though_one_of_them_is_denied_or_missing() {
+    for kind in [FaultKind::AccessDenied, FaultKind::Missing] {
+        let (mut world, ids) = hosts(Settings::default(), 10);
+        let odd = Some(world.registrations(ids[3].as_str()).next().unwrap().arn.clone());
+        let operation = Some(Operation::DescribeContainerInstances);
+        world.plan(Fault { operation, matching: odd, ..Fault::always(kind) });
+        let nowhere = InstanceId::parse("i-0badbadbadbadbad0").unwrap();
+        let asked: Vec<_> = ids.iter().chain([&nowhere]).cloned().collect();
+
+        let told = batch::registered_in(&Model::of(world), &prod(), &asked).await;
+
+        assert_eq!((told.found.len(), told.absent.len()), (9, 0));
+        let unknown: Vec<_> = told.unknown.iter().flat_map(|unknown| &unknown.keys).collect();
+        assert_eq!(unknown, [&ids[3], &nowhere], "{kind:?}: whose the one is that was not described, nothing tells");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_throttled_chunk_is_not_tried_one_by_one() {
     let (mut world, _) = hosts(Settings::default(), 10);
     world.plan(Fault::times(Operation::UpdateContainerInstancesState, 1, FaultKind::Throttle));
@@ -85,7 +145,7 @@ async fn a_search_reads_every_page_and_matches_ids_itself() {
     let (world, ids) = hosts(settings, 130);
     let model = Model::of(world);
 
-    let found = batch::registered_in(&model, &prod(), &ids[..100]).await.unwrap();
+    let found = batch::registered_in(&model, &prod(), &ids[..100]).await.found;
 
     let mut found: Vec<_> = found.into_iter().filter_map(|instance| instance.instance).collect();
     found.sort();
@@ -98,11 +158,12 @@ async fn unknown_is_not_empty_a_search_with_a_broken_page_is_no_answer() {
     world.plan(Fault { after: 1, ..Fault::times(Operation::ListContainerInstances, 1, FaultKind::DropConnection) });
     let model = Model::of(world);
 
-    let broken: CallError = batch::registered_in(&model, &prod(), &ids).await.unwrap_err();
+    let broken = batch::registered_in(&model, &prod(), &ids).await;
 
-    assert_eq!(broken.class(), ErrorClass::Unknown);
+    assert_eq!((broken.found.len(), broken.absent.len(), broken.unknown[0].keys.len()), (0, 0, 20));
+    assert_eq!(broken.unknown[0].error.class(), ErrorClass::Unknown);
     let elsewhere = ClusterName::parse("no-such-cluster").unwrap();
-    assert_eq!(batch::registered_in(&model, &elsewhere, &ids).await.unwrap(), []);
+    assert_eq!(batch::registered_in(&model, &elsewhere, &ids).await.absent, ids);
 }
 
 #[tokio::test(start_paused = true)]

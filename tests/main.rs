@@ -8,12 +8,14 @@
     reason = "a test fails by panicking; clippy's own exemption does not reach helpers of an integration test"
 )]
 
+mod answers;
 mod batch;
 mod batches;
 mod burst;
 mod by_hand;
 mod connections;
 mod deadlines;
+mod denials;
 mod drains;
 mod events;
 mod faults;

@@ -94,24 +94,26 @@ pub trait Calls {
         arns: &[TaskArn],
     ) -> Result<Found<TaskProtection>, CallError>;
 
-    /// Auto Scaling `DescribeAutoScalingInstances`, at most [`batch::AUTO_SCALING_INSTANCES_MAX`]. An instance that is in no group is left out.
+    /// Auto Scaling `DescribeAutoScalingInstances`, at most [`batch::AUTO_SCALING_INSTANCES_MAX`]. An instance that is in no
+    /// group is left out; a row without what it must have is a failure.
     async fn describe_auto_scaling_instances(
         &self,
         ids: &[InstanceId],
         token: Option<String>,
-    ) -> Result<Page<AutoScalingInstance>, CallError>;
+    ) -> Result<Page<Result<AutoScalingInstance, Failure>>, CallError>;
 
-    /// Auto Scaling `DescribeAutoScalingGroups`: a page of groups with their instances.
+    /// Auto Scaling `DescribeAutoScalingGroups`: a page of groups with those of their instances that can be read.
     async fn describe_auto_scaling_groups(&self, token: Option<String>) -> Result<Page<AutoScalingGroup>, CallError>;
 
-    /// Auto Scaling `DescribeWarmPool`: a page of the instances in a group's warm pool.
+    /// Auto Scaling `DescribeWarmPool`: a page of those instances in a group's warm pool that can be read.
     async fn describe_warm_pool(
         &self,
         group: &GroupName,
         token: Option<String>,
     ) -> Result<Page<AutoScalingInstance>, CallError>;
 
-    /// Auto Scaling `DescribeScalingActivities` of a group that began at `since` or later: a page, the newest first.
+    /// Auto Scaling `DescribeScalingActivities` of a group that began at `since` or later: a page, the newest first. One
+    /// without a start is left out.
     async fn describe_scaling_activities(
         &self,
         group: &GroupName,

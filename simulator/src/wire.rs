@@ -139,7 +139,7 @@ async fn answer(served: Arc<Served>, request: Request<Bytes>) -> Answer {
             let reply = served.world(|world| world.request(world.now(), &client, request));
             tokio::time::sleep(reply.delay).await;
             match reply.answer {
-                Ok(response) => Ok((operation, response)),
+                Ok(response) => Ok((operation, response, reply.edit)),
                 Err(RequestError::Api(error)) => Err(error),
                 Err(RequestError::ConnectionLost) => return None,
             }
@@ -147,8 +147,12 @@ async fn answer(served: Arc<Served>, request: Request<Bytes>) -> Answer {
     };
     let status = answer.as_ref().err().map_or(200, |error| error.status);
     let (content_type, body) = match (answer, is_json) {
-        (Ok((operation, response)), true) => (json::CONTENT_TYPE, json::encode(operation, &response)),
-        (Ok((operation, response)), false) => (query::CONTENT_TYPE, query::encode(operation, &response, &id)),
+        (Ok((operation, response, edit)), true) => {
+            (json::CONTENT_TYPE, json::encode(operation, &response, edit.as_ref()))
+        }
+        (Ok((operation, response, edit)), false) => {
+            (query::CONTENT_TYPE, query::encode(operation, &response, &id, edit.as_ref()))
+        }
         (Err(error), true) => (json::CONTENT_TYPE, json::encode_error(&error)),
         (Err(error), false) => (query::CONTENT_TYPE, query::encode_error(&error, asked, &id)),
     };

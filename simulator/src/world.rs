@@ -46,9 +46,9 @@ pub use request::{
 };
 pub use response::{
     AutoScalingGroup, AutoScalingInstance, CapacityProviderDescription, ClusterDescription,
-    ContainerInstanceDescription, EvaluationResult, Failure, LifecycleHook, ProtectedTask, Reply, ResourceDecision,
-    Response, RetryPolicy, RuleDescription, RuleTarget, ScalingActivity, ServiceDescription, ServiceEvent,
-    StackDescription, StackResource, TaskDescription,
+    ContainerInstanceDescription, Edit, EvaluationResult, Failure, LifecycleHook, ProtectedTask, Reply,
+    ResourceDecision, Response, RetryPolicy, RuleDescription, RuleTarget, ScalingActivity, ServiceDescription,
+    ServiceEvent, StackDescription, StackResource, TaskDescription,
 };
 pub use service::Service;
 pub use settings::{MAX_PAGE, Settings};

@@ -78,6 +78,7 @@ impl Model {
             twist(response, self.clock.now());
         }
         tokio::time::sleep(reply.delay).await;
+        assert!(reply.edit.is_none(), "only the wire edits an answer");
         reply.answer.map_err(|error| match error {
             RequestError::Api(error) => CallError::Refused { operation, code: error.code, message: error.message },
             RequestError::ConnectionLost => CallError::NoAnswer { operation, source: "the connection was lost".into() },
@@ -260,12 +261,12 @@ impl Calls for Model {
         &self,
         ids: &[InstanceId],
         token: Option<String>,
-    ) -> Result<Page<AutoScalingInstance>, CallError> {
+    ) -> Result<Page<Result<AutoScalingInstance, Failure>>, CallError> {
         let instance_ids = ids.iter().map(ToString::to_string).collect();
         let request =
             AutoScalingRequest::DescribeAutoScalingInstances { instance_ids, max_records: None, next_token: token };
         answer!(self.ask(request).await?, Response::AutoScalingInstances { instances, next_token } => {
-            Page { items: instances.into_iter().map(auto_scaling_instance).collect(), next_token }
+            Page { items: instances.into_iter().map(auto_scaling_instance).map(Ok).collect(), next_token }
         })
     }
 

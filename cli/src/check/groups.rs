@@ -178,8 +178,10 @@ async fn homes(
         .collect();
     let answers = asked.iter().map(|(cluster, instances)| registered_in(&account.calls, cluster, instances));
     for ((cluster, _), answer) in asked.iter().zip(few_at_once(answers).await) {
-        let found = answer.map_err(|error| account.failure(error))?;
-        for group in found.iter().filter_map(|it| group_of.get(it.instance.as_ref()?)) {
+        if let Some(unknown) = answer.unknown.into_iter().next() {
+            return Err(account.failure(unknown.error));
+        }
+        for group in answer.found.iter().filter_map(|it| group_of.get(it.instance.as_ref()?)) {
             homes.entry((*group).clone()).or_default().insert((*cluster).clone());
         }
     }

@@ -1,17 +1,18 @@
 //! Pages, chunks and `failures[]`: what takes more than one request.
 //!
-//! A broken request spoils only what it asked for. [`Answers`] says of each key whether it was found, is absent (AWS
-//! answered that there is none), or is unknown because its request failed.
+//! A broken request spoils only what it asked for, and a member that AWS refuses only itself. [`Answers`] says of each key
+//! whether it was found, is absent (AWS answered that there is none), or is unknown because its request failed.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
 use super::{
-    AutoScalingInstance, CallError, Calls, ContainerInstance, ErrorClass, Found, InstanceStatus, Page, Service, Task,
-    TaskProtection,
+    AutoScalingInstance, CallError, Calls, ContainerInstance, ErrorClass, Failure, Found, InstanceStatus, Page,
+    Service, Task, TaskProtection,
 };
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, InstanceId, ServiceName, TaskArn};
 
@@ -32,6 +33,13 @@ pub const PAGES_MAX: usize = 1_000;
 const DESCRIPTIONS_TRIED_AGAIN: u32 = 8;
 /// Five reads have come in by then (ECS API reference, Request throttling).
 const THROTTLED_DESCRIPTION_PAUSE: Duration = Duration::from_millis(250);
+/// Pieces of refused chunks that may be refused one after the other. By then the halves, the quarters and the eighths of a
+/// chunk were: all of it is, and further pieces would tell nothing but cost hundreds of requests a round.
+const REFUSED_IN_A_ROW_MAX: u32 = 20;
+/// The failure reason of what ECS does not know (ECS developer guide, API failure reasons).
+const MISSING: &str = "MISSING";
+/// The failure reason of what is deregistered, or a service that is deleted (likewise).
+const INACTIVE: &str = "INACTIVE";
 /// Requests under way at once: enough to hide latency, few enough not to be a burst of our own.
 pub const CONCURRENT_REQUESTS: usize = 8;
 
@@ -62,12 +70,22 @@ impl<K, T> Default for Answers<K, T> {
 }
 
 impl<K, T> Answers<K, T> {
+    fn unknown(keys: Vec<K>, error: CallError) -> Self {
+        Self { unknown: vec![Unknown { keys, error }], ..Self::default() }
+    }
+
     fn and(mut self, other: Self) -> Self {
         self.found.extend(other.found);
         self.absent.extend(other.absent);
         self.unknown.extend(other.unknown);
         self
     }
+}
+
+/// Why each key is unknown.
+pub fn errors_by_key<K: Ord>(unknown: Vec<Unknown<K>>) -> BTreeMap<K, Rc<CallError>> {
+    let shared = unknown.into_iter().map(|unknown| (unknown.keys, Rc::new(unknown.error)));
+    shared.flat_map(|(keys, error)| keys.into_iter().map(move |key| (key, error.clone()))).collect()
 }
 
 /// Runs `requests` a few at a time, begun in their order; the answers come in the same.
@@ -108,38 +126,31 @@ pub async fn all_clusters(calls: &impl Calls) -> Result<Vec<ClusterName>, CallEr
 }
 
 /// Which of `instances`, at most [`FILTER_MAX`], are registered in `cluster`, INACTIVE registrations apart. A cluster that
-/// does not exist holds none.
-///
-/// # Errors
-/// When any request fails: without the whole answer no instance is known to be absent.
+/// does not exist holds none. Where ECS lists what it does not describe, only those with a live registration are known.
 pub async fn registered_in(
     calls: &impl Calls,
     cluster: &ClusterName,
     instances: &[InstanceId],
-) -> Result<Vec<ContainerInstance>, CallError> {
+) -> Answers<InstanceId, ContainerInstance> {
     let filter = ec2_instance_id_in(instances);
     let page = |token| calls.list_container_instances(cluster, Some(&filter), token);
-    let listed = every_page("ListContainerInstances", page).await;
-    let found = described(calls, cluster, if_absent(listed, Vec::new())?).await?;
-    // The filter is AWS's; the match is ours.
-    let ours = |found: &ContainerInstance| found.instance.as_ref().is_some_and(|id| instances.contains(id));
-    Ok(found.into_iter().filter(ours).collect())
+    let listed = if_absent(every_page("ListContainerInstances", page).await, Vec::new());
+    registered(calls, cluster, instances, listed).await
 }
 
-/// Every container instance of a cluster, INACTIVE ones apart; none where one page does not hold them.
-///
-/// # Errors
-/// As [`registered_in`].
+/// The same of any number of instances, where one page holds the cluster's container instances; none where it does not.
 pub async fn registered_in_small(
     calls: &impl Calls,
     cluster: &ClusterName,
-) -> Result<Option<Vec<ContainerInstance>>, CallError> {
+    instances: &[InstanceId],
+) -> Option<Answers<InstanceId, ContainerInstance>> {
     let empty = Page { items: Vec::new(), next_token: None };
-    let page = if_absent(calls.list_container_instances(cluster, None, None).await, empty)?;
-    if page.next_token.is_some_and(|token| !token.is_empty()) {
-        return Ok(None);
-    }
-    described(calls, cluster, page.items).await.map(Some)
+    let listed = match if_absent(calls.list_container_instances(cluster, None, None).await, empty) {
+        Ok(Page { next_token: Some(token), .. }) if !token.is_empty() => return None,
+        Ok(page) => Ok(page.items),
+        Err(error) => Err(error),
+    };
+    Some(registered(calls, cluster, instances, listed).await)
 }
 
 fn if_absent<T>(answer: Result<T, CallError>, absent: T) -> Result<T, CallError> {
@@ -149,24 +160,42 @@ fn if_absent<T>(answer: Result<T, CallError>, absent: T) -> Result<T, CallError>
     }
 }
 
-/// What was listed, described, INACTIVE registrations apart.
-async fn described(
+/// Which of `instances` are among the container instances that a cluster listed.
+async fn registered(
     calls: &impl Calls,
     cluster: &ClusterName,
-    arns: Vec<ContainerInstanceArn>,
-) -> Result<Vec<ContainerInstance>, CallError> {
-    let mut answers = container_instances(calls, cluster, &arns).await;
+    instances: &[InstanceId],
+    listed: Result<Vec<ContainerInstanceArn>, CallError>,
+) -> Answers<InstanceId, ContainerInstance> {
+    let arns = match listed {
+        Ok(arns) => arns,
+        Err(error) => return Answers::unknown(instances.to_vec(), error),
+    };
+    let mut answers = described(calls, cluster, &arns, Gone::SinceListed).await;
     for _ in 0..DESCRIPTIONS_TRIED_AGAIN {
-        if !answers.unknown.iter().any(|unknown| unknown.error.class() == ErrorClass::Throttled) {
+        if !answers.unknown.iter().any(|unknown| unknown.error.is_throttled()) {
             break;
         }
         tokio::time::sleep(THROTTLED_DESCRIPTION_PAUSE).await;
-        answers = container_instances(calls, cluster, &arns).await;
+        answers = described(calls, cluster, &arns, Gone::SinceListed).await;
     }
-    if let Some(unknown) = answers.unknown.pop() {
-        return Err(unknown.error);
+    let wanted: BTreeSet<_> = instances.iter().collect();
+    let mut found = answers.found;
+    // The filter is AWS's; the match is ours.
+    let ours = |found: &ContainerInstance| found.instance.as_ref().is_some_and(|id| wanted.contains(id));
+    found.retain(|found| ours(found) && found.status != InstanceStatus::Inactive);
+    let without = |fits: fn(&ContainerInstance) -> bool| -> Vec<InstanceId> {
+        let having: BTreeSet<_> = found.iter().filter(|it| fits(it)).filter_map(|it| it.instance.as_ref()).collect();
+        instances.iter().filter(|id| !having.contains(id)).cloned().collect()
+    };
+    match answers.unknown.pop() {
+        Some(Unknown { error, .. }) => Answers {
+            unknown: vec![Unknown { keys: without(|it| it.agent_connected), error }],
+            found,
+            ..Answers::default()
+        },
+        None => Answers { absent: without(|_| true), found, ..Answers::default() },
     }
-    Ok(answers.found.into_iter().filter(|found| found.status != InstanceStatus::Inactive).collect())
 }
 
 /// `instances` as a filter of the cluster query language; an [`InstanceId`] holds nothing that needs quoting.
@@ -181,11 +210,18 @@ pub async fn container_instances(
     cluster: &ClusterName,
     arns: &[ContainerInstanceArn],
 ) -> Answers<ContainerInstanceArn, ContainerInstance> {
-    let requests = arns.chunks(DESCRIBE_MAX).map(|chunk| async move {
-        let answer = calls.describe_container_instances(cluster, chunk).await;
-        accounted("DescribeContainerInstances", chunk, answer, |found| found.arn.clone())
-    });
-    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+    described(calls, cluster, arns, Gone::SinceKnown).await
+}
+
+async fn described(
+    calls: &impl Calls,
+    cluster: &ClusterName,
+    arns: &[ContainerInstanceArn],
+    gone: Gone,
+) -> Answers<ContainerInstanceArn, ContainerInstance> {
+    let chunks = Chunks { operation: "DescribeContainerInstances", most: DESCRIBE_MAX, gone };
+    let request = async |chunk: &[_]| calls.describe_container_instances(cluster, chunk).await;
+    chunks.ask(arns, request, |found| found.arn.clone()).await
 }
 
 /// Every container instance of one cluster that is DRAINING, described.
@@ -202,58 +238,34 @@ pub async fn draining_in(calls: &impl Calls, cluster: &ClusterName) -> Result<Ve
     }
 }
 
-/// Sets container instances of one cluster to DRAINING. One that ECS will not have does not hold up its chunk.
+/// Sets container instances of one cluster to DRAINING.
 pub async fn set_draining(
     calls: &impl Calls,
     cluster: &ClusterName,
     arns: &[ContainerInstanceArn],
 ) -> Answers<ContainerInstanceArn, ContainerInstance> {
-    each_state(arns, async |chunk| calls.set_draining(cluster, chunk).await).await
+    let request = async |chunk: &[_]| calls.set_draining(cluster, chunk).await;
+    UPDATES.ask(arns, request, |found| found.arn.clone()).await
 }
 
-/// Sets container instances of one cluster to ACTIVE, likewise.
+/// Sets container instances of one cluster to ACTIVE.
 pub async fn set_active(
     calls: &impl Calls,
     cluster: &ClusterName,
     arns: &[ContainerInstanceArn],
 ) -> Answers<ContainerInstanceArn, ContainerInstance> {
-    each_state(arns, async |chunk| calls.set_active(cluster, chunk).await).await
+    let request = async |chunk: &[_]| calls.set_active(cluster, chunk).await;
+    UPDATES.ask(arns, request, |found| found.arn.clone()).await
 }
 
-async fn each_state(
-    arns: &[ContainerInstanceArn],
-    request: impl AsyncFn(&[ContainerInstanceArn]) -> Result<Found<ContainerInstance>, CallError>,
-) -> Answers<ContainerInstanceArn, ContainerInstance> {
-    let request = &request;
-    let requests = arns.chunks(UPDATE_STATE_MAX).map(|chunk| async move {
-        match request(chunk).await {
-            Err(error) if error.blames_the_request() && chunk.len() > 1 => {
-                let mut answers = Answers::default();
-                for single in chunk.chunks(1) {
-                    answers = answers.and(updated(single, request(single).await));
-                }
-                answers
-            }
-            answer => updated(chunk, answer),
-        }
-    });
-    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
-}
-
-fn updated(
-    chunk: &[ContainerInstanceArn],
-    answer: Result<Found<ContainerInstance>, CallError>,
-) -> Answers<ContainerInstanceArn, ContainerInstance> {
-    accounted("UpdateContainerInstancesState", chunk, answer, |found| found.arn.clone())
-}
+const UPDATES: Chunks =
+    Chunks { operation: "UpdateContainerInstancesState", most: UPDATE_STATE_MAX, gone: Gone::SinceKnown };
 
 /// Tasks of one cluster, of any of its hosts, as they are now.
 pub async fn tasks(calls: &impl Calls, cluster: &ClusterName, arns: &[TaskArn]) -> Answers<TaskArn, Task> {
-    let requests = arns.chunks(DESCRIBE_MAX).map(|chunk| async move {
-        let answer = calls.describe_tasks(cluster, chunk).await;
-        accounted("DescribeTasks", chunk, answer, |found| found.arn.clone())
-    });
-    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+    let chunks = Chunks { operation: "DescribeTasks", most: DESCRIBE_MAX, gone: Gone::SinceKnown };
+    let request = async |chunk: &[_]| calls.describe_tasks(cluster, chunk).await;
+    chunks.ask(arns, request, |found| found.arn.clone()).await
 }
 
 /// Services of one cluster.
@@ -262,11 +274,9 @@ pub async fn services(
     cluster: &ClusterName,
     names: &[ServiceName],
 ) -> Answers<ServiceName, Service> {
-    let requests = names.chunks(SERVICES_MAX).map(|chunk| async move {
-        let answer = calls.describe_services(cluster, chunk).await;
-        accounted("DescribeServices", chunk, answer, |found| found.name.clone())
-    });
-    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+    let chunks = Chunks { operation: "DescribeServices", most: SERVICES_MAX, gone: Gone::SinceKnown };
+    let request = async |chunk: &[_]| calls.describe_services(cluster, chunk).await;
+    chunks.ask(names, request, |found| found.name.clone()).await
 }
 
 /// Whether tasks of one cluster, which services own, are protected from scale-in.
@@ -275,11 +285,9 @@ pub async fn task_protection(
     cluster: &ClusterName,
     arns: &[TaskArn],
 ) -> Answers<TaskArn, TaskProtection> {
-    let requests = arns.chunks(DESCRIBE_MAX).map(|chunk| async move {
-        let answer = calls.get_task_protection(cluster, chunk).await;
-        accounted("GetTaskProtection", chunk, answer, |found| found.task.clone())
-    });
-    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+    let chunks = Chunks { operation: "GetTaskProtection", most: DESCRIBE_MAX, gone: Gone::SinceKnown };
+    let request = async |chunk: &[_]| calls.get_task_protection(cluster, chunk).await;
+    chunks.ask(arns, request, |found| found.task.clone()).await
 }
 
 /// Instances as Auto Scaling knows them; one that is in no group is absent.
@@ -287,18 +295,30 @@ pub async fn auto_scaling_instances(
     calls: &impl Calls,
     ids: &[InstanceId],
 ) -> Answers<InstanceId, AutoScalingInstance> {
-    let requests = ids.chunks(AUTO_SCALING_INSTANCES_MAX).map(|chunk| async move {
-        let page = |token| calls.describe_auto_scaling_instances(chunk, token);
-        match every_page("DescribeAutoScalingInstances", page).await {
-            Ok(found) => {
-                let named = |id: &&InstanceId| found.iter().any(|instance| instance.instance == **id);
-                let absent = chunk.iter().filter(|id| !named(id)).cloned().collect();
-                Answers { found, absent, unknown: Vec::new() }
+    const OPERATION: &str = "DescribeAutoScalingInstances";
+    let chunks = Chunks { operation: OPERATION, most: AUTO_SCALING_INSTANCES_MAX, gone: Gone::SinceKnown };
+    let request = async |chunk: &[InstanceId]| {
+        let rows = every_page(OPERATION, |token| calls.describe_auto_scaling_instances(chunk, token)).await?;
+        let mut answer = Found { items: Vec::new(), failures: Vec::new() };
+        for row in rows {
+            match row {
+                Ok(instance) => answer.items.push(instance),
+                Err(failure) => answer.failures.push(failure),
             }
-            Err(error) => Answers { unknown: vec![Unknown { keys: chunk.to_vec(), error }], ..Answers::default() },
         }
-    });
-    few_at_once(requests).await.into_iter().fold(Answers::default(), Answers::and)
+        // A row that names no instance may be of any that has no row of its own.
+        if answer.failures.iter().all(|failure| chunk.iter().any(|id| same(&failure.arn, id))) {
+            let has_row = |id: &InstanceId| {
+                let failed = answer.failures.iter().any(|failure| same(&failure.arn, id));
+                failed || answer.items.iter().any(|instance| instance.instance == *id)
+            };
+            let missing = |id: &InstanceId| Failure { arn: id.to_string(), reason: MISSING.to_owned() };
+            let missing: Vec<_> = chunk.iter().filter(|id| !has_row(id)).map(missing).collect();
+            answer.failures.extend(missing);
+        }
+        Ok(answer)
+    };
+    chunks.ask(ids, request, |found| found.instance.clone()).await
 }
 
 /// Every instance in a group's warm pool.
@@ -327,38 +347,88 @@ async fn every_page<T, F: Future<Output = Result<Page<T>, CallError>>>(
     Err(CallError::Incomplete { operation, what: format!("more than {PAGES_MAX} pages") })
 }
 
-/// Makes sure that every key of a chunk is found, absent or unknown, whatever the answer holds or leaves out.
-fn accounted<K: Clone + Ord + std::fmt::Display, T>(
+/// When a failure reason says that there is none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// Of what was known some time ago: MISSING and INACTIVE.
+    SinceKnown,
+    /// Of what ECS itself has just listed: INACTIVE. That it is MISSING is a second answer that disagrees with the first.
+    SinceListed,
+}
+
+/// A request that takes so many keys at most.
+#[derive(Clone, Copy)]
+struct Chunks {
     operation: &'static str,
-    chunk: &[K],
-    answer: Result<Found<T>, CallError>,
-    key: fn(&T) -> K,
-) -> Answers<K, T> {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) if error.class() == ErrorClass::Absent => {
-            return Answers { absent: chunk.to_vec(), ..Answers::default() };
-        }
-        Err(error) => {
-            return Answers { unknown: vec![Unknown { keys: chunk.to_vec(), error }], ..Answers::default() };
-        }
-    };
-    let found: BTreeSet<K> = answer.items.iter().map(key).collect();
-    let reason = |key: &K| answer.failures.iter().find(|f| same(&f.arn, key)).map(|f| f.reason.as_str());
-    let mut answers = Answers::default();
-    for wanted in chunk.iter().filter(|key| !found.contains(*key)) {
-        match reason(wanted) {
-            // INACTIVE: deregistered, which is absent to us (ECS developer guide, API failure reasons).
-            Some("MISSING" | "INACTIVE") => answers.absent.push(wanted.clone()),
-            other => {
-                let what = format!("{wanted}: {}", other.unwrap_or("left out"));
-                let error = CallError::Incomplete { operation, what };
-                answers.unknown.push(Unknown { keys: vec![wanted.clone()], error });
+    most: usize,
+    gone: Gone,
+}
+
+impl Chunks {
+    /// Asks for `keys`, chunk by chunk. One member for whose sake AWS refuses its chunk does not spoil the others: the chunk
+    /// is split in halves until that one is alone.
+    async fn ask<K: Clone + Ord + std::fmt::Display, T>(
+        self,
+        keys: &[K],
+        request: impl AsyncFn(&[K]) -> Result<Found<T>, CallError>,
+        key: fn(&T) -> K,
+    ) -> Answers<K, T> {
+        let request = &request;
+        let whole = keys.chunks(self.most).map(|chunk| async move { (chunk, request(chunk).await) });
+        let mut told = VecDeque::from(few_at_once(whole).await);
+        let (mut answers, mut refused) = (Answers::default(), 0_u32);
+        while let Some((piece, answer)) = told.pop_front() {
+            let splits = piece.len() > 1 && refused < REFUSED_IN_A_ROW_MAX;
+            if !splits || !answer.as_ref().is_err_and(CallError::may_blame_one_member) {
+                answers = answers.and(self.accounted(piece, answer, key));
+                continue;
+            }
+            let (first, second) = piece.split_at(piece.len() / 2);
+            for half in [first, second] {
+                let answer = Box::pin(request(half)).await;
+                refused = match &answer {
+                    Ok(_) => 0,
+                    Err(error) if error.may_blame_one_member() => refused.saturating_add(1),
+                    // AWS has other troubles; more requests would only add to them.
+                    Err(_) => REFUSED_IN_A_ROW_MAX,
+                };
+                told.push_back((half, answer));
             }
         }
+        answers
     }
-    answers.found = answer.items;
-    answers
+
+    /// Makes sure that every key of a piece is found, absent or unknown, whatever the answer holds or leaves out.
+    fn accounted<K: Clone + Ord + std::fmt::Display, T>(
+        self,
+        piece: &[K],
+        answer: Result<Found<T>, CallError>,
+        key: fn(&T) -> K,
+    ) -> Answers<K, T> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) if error.class() == ErrorClass::Absent && self.gone == Gone::SinceKnown => {
+                return Answers { absent: piece.to_vec(), ..Answers::default() };
+            }
+            Err(error) => return Answers::unknown(piece.to_vec(), error),
+        };
+        let found: BTreeSet<K> = answer.items.iter().map(key).collect();
+        let reason = |key: &K| answer.failures.iter().find(|f| same(&f.arn, key)).map(|f| f.reason.as_str());
+        let mut answers = Answers::default();
+        for wanted in piece.iter().filter(|key| !found.contains(*key)) {
+            match reason(wanted) {
+                Some(INACTIVE) => answers.absent.push(wanted.clone()),
+                Some(MISSING) if self.gone == Gone::SinceKnown => answers.absent.push(wanted.clone()),
+                other => {
+                    let what = format!("{wanted}: {}", other.unwrap_or("left out, or without what it must have"));
+                    let error = CallError::Incomplete { operation: self.operation, what };
+                    answers.unknown.push(Unknown { keys: vec![wanted.clone()], error });
+                }
+            }
+        }
+        answers.found = answer.items;
+        answers
+    }
 }
 
 /// `failures[]` may name by its bare id what was asked for by its ARN, and the other way round.
@@ -371,7 +441,6 @@ fn same<K: std::fmt::Display>(arn: &str, key: &K) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Failure;
 
     fn arn(id: &str) -> ContainerInstanceArn {
         format!("arn:aws:ecs:us-west-2:123456789012:container-instance/prod/{id}").into()
@@ -388,13 +457,16 @@ mod tests {
             failure(chunk[4].as_str(), "NEW_REASON"),
             failure("", "MISSING"),
         ];
-        let answer = Ok(Found { items: vec![chunk[0].clone()], failures });
+        let answer = Found { items: vec![chunk[0].clone()], failures };
 
-        let answers = accounted("Op", &chunk, answer, Clone::clone);
+        let chunks = Chunks { operation: "Op", most: 10, gone: Gone::SinceKnown };
+        let answers = chunks.accounted(&chunk, Ok(answer.clone()), Clone::clone);
 
         assert_eq!(answers.found, chunk[..1]);
         assert_eq!(answers.absent, chunk[1..4]);
         let unknown: Vec<_> = answers.unknown.iter().flat_map(|unknown| unknown.keys.clone()).collect();
         assert_eq!(unknown, chunk[4..]);
+        let listed = Chunks { gone: Gone::SinceListed, ..chunks }.accounted(&chunk, Ok(answer), Clone::clone);
+        assert_eq!(listed.absent, chunk[2..3], "what is listed and MISSING is two answers that disagree");
     }
 }

@@ -94,7 +94,19 @@ impl CallError {
         }
     }
 
-    /// Whether AWS found fault with the request itself, so that one bad member spoils a whole chunk.
+    /// Whether there were too many requests.
+    #[must_use]
+    pub fn is_throttled(&self) -> bool {
+        self.class() == ErrorClass::Throttled
+    }
+
+    /// Whether one member may be to blame for the refusal of a whole chunk: AWS found fault with the request, or denied it.
+    #[must_use]
+    pub fn may_blame_one_member(&self) -> bool {
+        self.blames_the_request() || self.class() == ErrorClass::Denied
+    }
+
+    /// Whether AWS found fault with the request itself.
     #[must_use]
     pub fn blames_the_request(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if code == "InvalidParameterException" || code == "ClientException")

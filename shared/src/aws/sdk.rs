@@ -16,14 +16,15 @@ use ecs::error::{ProvideErrorMetadata, SdkError};
 use ecs::operation::list_container_instances::builders::ListContainerInstancesFluentBuilder;
 use ecs::types as model;
 use jiff::Timestamp;
+use tracing::warn;
 
 use self::answers::{
-    auto_scaling_instance, container_instance, found, incomplete, instance, service, task, task_protection, timestamp,
+    container_instance, found, incomplete, instances, row, service, task, task_protection, timestamp, told, whole,
 };
 use super::connection::{CountingRetries, WithoutSignature, one_connector};
 use super::tally::Tally;
 use super::{
-    AutoScalingGroup, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, ErrorClass, Found,
+    AutoScalingGroup, AutoScalingInstance, CallError, Calls, ContainerInstance, DesiredStatus, Failure, Found,
     LifecycleActionResult, LifecycleHook, Page, ScalingActivity, Service, Task, TaskProtection,
 };
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, HookName, InstanceId, ServiceName, TaskArn};
@@ -111,7 +112,7 @@ impl SdkCalls {
     {
         self.tally.call(operation);
         let answer = request.await.map_err(failed(operation));
-        if answer.as_ref().is_err_and(|error| error.class() == ErrorClass::Throttled) {
+        if answer.as_ref().is_err_and(|error| error.is_throttled()) {
             self.tally.throttled(operation);
         }
         answer
@@ -122,8 +123,9 @@ impl SdkCalls {
         request: ListContainerInstancesFluentBuilder,
         token: Option<String>,
     ) -> Result<Page<ContainerInstanceArn>, CallError> {
-        let answer = self.answer("ListContainerInstances", request.set_next_token(token).send()).await?;
-        let items = answer.container_instance_arns.unwrap_or_default().into_iter().map(Into::into).collect();
+        const OPERATION: &str = "ListContainerInstances";
+        let answer = self.answer(OPERATION, request.set_next_token(token).send()).await?;
+        let items = whole(OPERATION, answer.container_instance_arns)?.into_iter().map(Into::into).collect();
         Ok(Page { items, next_token: answer.next_token })
     }
 
@@ -186,7 +188,7 @@ impl Calls for SdkCalls {
         let answer = self.answer(OPERATION, self.ecs.list_clusters().set_next_token(token).send()).await?;
         let name =
             |arn: &String| ClusterName::parse(arn).ok_or_else(|| incomplete(OPERATION, format!("cluster {arn:?}")));
-        let items = answer.cluster_arns().iter().map(name).collect::<Result<_, _>>()?;
+        let items = whole(OPERATION, answer.cluster_arns)?.iter().map(name).collect::<Result<_, _>>()?;
         Ok(Page { items, next_token: answer.next_token })
     }
 
@@ -245,11 +247,12 @@ impl Calls for SdkCalls {
         desired: DesiredStatus,
         token: Option<String>,
     ) -> Result<Page<TaskArn>, CallError> {
+        const OPERATION: &str = "ListTasks";
         let container_instance = container_instance.map(ToString::to_string);
         let request = self.ecs.list_tasks().cluster(cluster.as_str()).set_container_instance(container_instance);
         let request = request.desired_status(desired.as_str().into()).set_next_token(token);
-        let answer = self.answer("ListTasks", request.send()).await?;
-        let items = answer.task_arns.unwrap_or_default().into_iter().map(Into::into).collect();
+        let answer = self.answer(OPERATION, request.send()).await?;
+        let items = whole(OPERATION, answer.task_arns)?.into_iter().map(Into::into).collect();
         Ok(Page { items, next_token: answer.next_token })
     }
 
@@ -296,17 +299,12 @@ impl Calls for SdkCalls {
         &self,
         ids: &[InstanceId],
         token: Option<String>,
-    ) -> Result<Page<AutoScalingInstance>, CallError> {
+    ) -> Result<Page<Result<AutoScalingInstance, Failure>>, CallError> {
         const OPERATION: &str = "DescribeAutoScalingInstances";
         let request = self.auto_scaling.describe_auto_scaling_instances().set_next_token(token);
         let request = request.set_instance_ids(Some(strings(ids, InstanceId::as_str)));
         let answer = self.answer(OPERATION, request.send()).await?;
-        let instance = |it: &autoscaling::types::AutoScalingInstanceDetails| {
-            let (id, group) = (it.instance_id(), it.auto_scaling_group_name());
-            auto_scaling_instance(id, group, it.lifecycle_state(), it.health_status())
-        };
-        let items = answer.auto_scaling_instances().iter().map(instance).collect::<Option<_>>();
-        let items = items.ok_or_else(|| incomplete(OPERATION, "an instance's id, group, state or health"))?;
+        let items = whole(OPERATION, answer.auto_scaling_instances)?.iter().map(row).collect();
         Ok(Page { items, next_token: answer.next_token })
     }
 
@@ -315,20 +313,21 @@ impl Calls for SdkCalls {
         let request = self.auto_scaling.describe_auto_scaling_groups().max_records(GROUPS_A_PAGE);
         let answer = self.answer(OPERATION, request.set_next_token(token).send()).await?;
         let group = |group: autoscaling::types::AutoScalingGroup| {
-            let name: GroupName = group.auto_scaling_group_name?.into();
+            let name: GroupName = told(group.auto_scaling_group_name.as_deref())?.into();
             let policy = group.instance_lifecycle_policy.and_then(|policy| policy.retention_triggers);
             let on_abandon = policy.and_then(|triggers| triggers.terminate_hook_abandon);
-            let instances = group.instances.unwrap_or_default();
+            if group.instances.is_none() {
+                warn!(group = %name, "Auto Scaling tells nothing of a group's instances; taken as none");
+            }
             Some(AutoScalingGroup {
-                instances: instances.iter().map(|it| instance(&name, it)).collect::<Option<_>>()?,
+                instances: instances(&name, group.instances.as_deref().unwrap_or_default()),
                 name,
                 warm_pool_size: group.warm_pool_size.and_then(|size| u32::try_from(size).ok()).unwrap_or_default(),
                 retains: on_abandon.is_some_and(|action| action.as_str() == "retain"),
             })
         };
         let items = answer.auto_scaling_groups.unwrap_or_default().into_iter().map(group).collect::<Option<_>>();
-        let items =
-            items.ok_or_else(|| incomplete(OPERATION, "a group's name, or an instance's id, state or health"))?;
+        let items = items.ok_or_else(|| incomplete(OPERATION, "a group's name"))?;
         Ok(Page { items, next_token: answer.next_token })
     }
 
@@ -340,8 +339,7 @@ impl Calls for SdkCalls {
         const OPERATION: &str = "DescribeWarmPool";
         let request = self.auto_scaling.describe_warm_pool().auto_scaling_group_name(group.as_str());
         let answer = self.answer(OPERATION, request.set_next_token(token).send()).await?;
-        let items = answer.instances.iter().flatten().map(|it| instance(group, it)).collect::<Option<_>>();
-        let items = items.ok_or_else(|| incomplete(OPERATION, "an instance's id, state or health"))?;
+        let items = instances(group, &whole(OPERATION, answer.instances)?);
         Ok(Page { items, next_token: answer.next_token })
     }
 
@@ -359,13 +357,13 @@ impl Calls for SdkCalls {
         let activity = |it: autoscaling::types::Activity| {
             Some(ScalingActivity {
                 description: it.description.unwrap_or_default(),
-                started_at: it.start_time.and_then(timestamp)?,
+                // For one without a start, the SDK puts the epoch.
+                started_at: it.start_time.and_then(timestamp).filter(|at| *at > Timestamp::UNIX_EPOCH)?,
                 is_over: it.end_time.is_some(),
                 cause: it.cause.unwrap_or_default(),
             })
         };
-        let items = answer.activities.unwrap_or_default().into_iter().map(activity).collect::<Option<_>>();
-        let items = items.ok_or_else(|| incomplete(OPERATION, "when an activity began"))?;
+        let items = answer.activities.unwrap_or_default().into_iter().filter_map(activity).collect();
         Ok(Page { items, next_token: answer.next_token })
     }
 
@@ -382,7 +380,7 @@ impl Calls for SdkCalls {
                 notification_metadata: hook.notification_metadata().map(ToOwned::to_owned),
             })
         };
-        let hooks = answer.lifecycle_hooks().iter().map(hook).collect::<Option<_>>();
+        let hooks = whole(OPERATION, answer.lifecycle_hooks)?.iter().map(hook).collect::<Option<_>>();
         hooks.ok_or_else(|| incomplete(OPERATION, "a hook's name or transition"))
     }
 

@@ -11,7 +11,7 @@ use serde_json::{
 };
 
 use super::deployed::event_bridge;
-use crate::world::{ApiError, EcsRequest, EventBridgeRequest, Operation, Request, Response, Service};
+use crate::world::{ApiError, EcsRequest, Edit, EventBridgeRequest, Operation, Request, Response, Service};
 
 mod ecs;
 pub(super) mod value;
@@ -51,11 +51,14 @@ fn operation(target: &str) -> Option<Operation> {
 }
 
 /// Writes an answer.
-pub(super) fn encode(operation: Operation, response: &Response) -> String {
-    let content = match operation.service() {
+pub(super) fn encode(operation: Operation, response: &Response, edit: Option<&Edit>) -> String {
+    let mut content = match operation.service() {
         Service::EventBridge => event_bridge::content(response),
         _ => ecs::content(operation, response),
     };
+    if let Some(edit) = edit {
+        value::edit(&mut content, edit);
+    }
     let mut bytes = Vec::new();
     let written = content.serialize(&mut Serializer::with_formatter(&mut bytes, WithExponents));
     written.ok().and_then(|()| String::from_utf8(bytes).ok()).unwrap_or_default()

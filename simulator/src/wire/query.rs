@@ -6,10 +6,10 @@ use serde_json::{from_value, json};
 use super::{
     deployed::{cloudformation, iam},
     form,
-    xml::{element, text},
+    xml::{edited, element, text},
 };
 use crate::world::{
-    ApiError, AutoScalingRequest, CloudFormationRequest, IamRequest, Operation, Request, Response, Service,
+    ApiError, AutoScalingRequest, CloudFormationRequest, Edit, IamRequest, Operation, Request, Response, Service,
 };
 
 mod auto_scaling;
@@ -54,12 +54,16 @@ pub(super) fn decode(body: &Bytes, service: Service) -> Result<Request, ApiError
 }
 
 /// Writes an answer.
-pub(super) fn encode(operation: Operation, response: &Response, id: &str) -> String {
+pub(super) fn encode(operation: Operation, response: &Response, id: &str, edit: Option<&Edit>) -> String {
     let service = operation.service();
     let content = match service {
         Service::CloudFormation => cloudformation::content(response),
         Service::Iam => iam::content(response),
         _ => auto_scaling::content(response),
+    };
+    let content = match edit {
+        Some(edit) => edited(&content, edit),
+        None => content,
     };
     let (name, namespace) = (operation.name(), namespace(service));
     let result = element(&format!("{name}Result"), &content);

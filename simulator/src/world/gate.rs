@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::iam::{Access, Permissions};
 use crate::world::terms::{ApiError, Operation, Present, Request};
-use fault::{Fault, FaultKind};
+use fault::Fault;
 use quota::Meters;
 use refusal::{CredentialsFault, credentials_refused, throttled};
 
@@ -52,8 +52,8 @@ impl Gate {
     }
 
     /// The planned fault that hits a request.
-    pub(crate) fn strike(&mut self, request: &Request) -> Option<FaultKind> {
-        fault::strike(&mut self.faults, request)
+    pub(crate) fn strike(&mut self, request: &Request) -> Option<Fault> {
+        fault::strike(&mut self.faults, request).cloned()
     }
 
     /// Takes a request's token out of its bucket.

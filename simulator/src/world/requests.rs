@@ -12,7 +12,7 @@ use super::{
     parts::World,
 };
 use crate::iam::{Access, Permissions};
-use crate::world::terms::{ApiError, Reply, Request, RequestError, Response};
+use crate::world::terms::{ApiError, Edit, Reply, Request, RequestError, Response};
 
 impl World {
     /// From now on `client` may do what its policies allow, and no more. A client that is never named here may do
@@ -43,7 +43,8 @@ impl World {
         let operation = request.operation();
         let fails = self.present.fails();
         let planned = self.gate.strike(&request);
-        let fault = planned.or(fails.then_some(FaultKind::ServerError));
+        let (planned, of) = planned.map(|fault| (fault.kind, fault.matching)).unzip();
+        let (fault, of) = (planned.or(fails.then_some(FaultKind::ServerError)), of.flatten());
         let answer = match self.admit(client, &request) {
             Err(refusal) => Err(refusal.into()),
             Ok(()) => match fault {
@@ -59,7 +60,12 @@ impl World {
                     let _unheard = self.serve(&request);
                     Err(RequestError::ConnectionLost)
                 }
-                Some(FaultKind::Slow(_)) | None => self.serve(&request).map_err(RequestError::from),
+                Some(FaultKind::Missing) => {
+                    self.serve(&request).map(|it| it.missing(of.as_deref())).map_err(RequestError::from)
+                }
+                Some(FaultKind::Slow(_) | FaultKind::Edit { .. }) | None => {
+                    self.serve(&request).map_err(RequestError::from)
+                }
             },
         };
         self.settle();
@@ -73,7 +79,11 @@ impl World {
             Some(FaultKind::Slow(by)) => by,
             _ => Duration::ZERO,
         };
-        Reply { delay: self.present.latency() + slow, answer }
+        let edit = match fault {
+            Some(FaultKind::Edit { member, becomes }) => Some(Edit { member, becomes, of }),
+            _ => None,
+        };
+        Reply { delay: self.present.latency() + slow, answer, edit }
     }
 
     /// Checks who asks, and whether its policies allow it.

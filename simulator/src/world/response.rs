@@ -19,6 +19,19 @@ pub struct Reply {
     pub delay: Duration,
     /// The answer.
     pub answer: Result<Response, RequestError>,
+    /// What the wire changes of it.
+    pub edit: Option<Edit>,
+}
+
+/// A change to an answer on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The member that is changed.
+    pub member: &'static str,
+    /// What it becomes; `None` leaves it out.
+    pub becomes: Option<&'static str>,
+    /// Only in items that contain this.
+    pub of: Option<String>,
 }
 
 /// The answer to a request that was not refused.
@@ -69,6 +82,30 @@ pub enum Response {
     Evaluations(Vec<EvaluationResult>),
     /// PutLifecycleHook, DeleteLifecycleHook, CompleteLifecycleAction and RecordLifecycleActionHeartbeat.
     Done,
+}
+
+impl Response {
+    /// The same, but of what it describes, those whose ARN contains `of` are MISSING.
+    pub(crate) fn missing(mut self, of: Option<&str>) -> Response {
+        match &mut self {
+            Self::ContainerInstances { container_instances, failures } => {
+                miss(container_instances, failures, of, |it| &it.container_instance_arn);
+            }
+            Self::Tasks { tasks, failures } => miss(tasks, failures, of, |it| &it.task_arn),
+            Self::TaskProtection { protected_tasks, failures } => {
+                miss(protected_tasks, failures, of, |it| &it.task_arn)
+            }
+            Self::Services { services, failures } => miss(services, failures, of, |it| &it.service_arn),
+            _ => {}
+        }
+        self
+    }
+}
+
+fn miss<T>(items: &mut Vec<T>, failures: &mut Vec<Failure>, of: Option<&str>, arn: fn(&T) -> &String) {
+    let missing = |item: &mut T| of.is_none_or(|of| arn(item).contains(of));
+    let failure = |item: T| Failure { arn: arn(&item).clone(), reason: "MISSING".to_owned() };
+    failures.extend(items.extract_if(.., missing).map(failure));
 }
 
 /// An id that a request named and ECS could not serve.

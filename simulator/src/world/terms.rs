@@ -11,9 +11,9 @@ pub(crate) use super::{
     },
     response::{
         AutoScalingGroup, AutoScalingInstance, CapacityProviderDescription, ClusterDescription,
-        ContainerInstanceDescription, EvaluationResult, Failure, LifecycleHook, ProtectedTask, Reply, ResourceDecision,
-        Response, RetryPolicy, RuleDescription, RuleTarget, ScalingActivity, ServiceDescription, ServiceEvent,
-        StackDescription, StackResource, TaskDescription,
+        ContainerInstanceDescription, Edit, EvaluationResult, Failure, LifecycleHook, ProtectedTask, Reply,
+        ResourceDecision, Response, RetryPolicy, RuleDescription, RuleTarget, ScalingActivity, ServiceDescription,
+        ServiceEvent, StackDescription, StackResource, TaskDescription,
     },
     service::Service,
     settings::{MAX_PAGE, Settings},

@@ -6,6 +6,7 @@ use aws_sdk_autoscaling as autoscaling;
 use aws_sdk_ecs as ecs;
 use ecs::types as model;
 use jiff::Timestamp;
+use tracing::warn;
 
 use super::super::{
     AutoScalingInstance, CallError, ContainerInstance, Failure, Found, InstanceStatus, SERVICE_EVENTS_MAX, Service,
@@ -19,8 +20,8 @@ pub(super) fn found<S, T>(
     failures: Option<Vec<model::Failure>>,
     read: fn(S) -> Option<T>,
 ) -> Result<Found<T>, CallError> {
-    let items = items.unwrap_or_default().into_iter().map(read).collect::<Option<_>>();
-    let items = items.ok_or_else(|| incomplete(operation, "an ARN or a status"))?;
+    // One that cannot be read is left out: its key alone is unknown then.
+    let items = whole(operation, items)?.into_iter().filter_map(read).collect();
     let failure = |failure: model::Failure| Failure {
         arn: failure.arn.unwrap_or_default(),
         reason: failure.reason.unwrap_or_default(),
@@ -28,12 +29,35 @@ pub(super) fn found<S, T>(
     Ok(Found { items, failures: failures.unwrap_or_default().into_iter().map(failure).collect() })
 }
 
-pub(super) fn instance(group: &GroupName, it: &autoscaling::types::Instance) -> Option<AutoScalingInstance> {
-    let state = it.lifecycle_state()?.as_str();
-    auto_scaling_instance(it.instance_id(), Some(group.as_str()), Some(state), it.health_status())
+/// The list that an answer must have: an empty one is there, too.
+pub(super) fn whole<T>(operation: &'static str, list: Option<Vec<T>>) -> Result<Vec<T>, CallError> {
+    list.ok_or_else(|| incomplete(operation, "it has no list"))
 }
 
-pub(super) fn auto_scaling_instance(
+/// A group's instances. One that cannot be read is left out, and told: it does not hold up the others.
+pub(super) fn instances(group: &GroupName, told: &[autoscaling::types::Instance]) -> Vec<AutoScalingInstance> {
+    let read = |it: &autoscaling::types::Instance| {
+        let state = it.lifecycle_state().map(autoscaling::types::LifecycleState::as_str);
+        let read = auto_scaling_instance(it.instance_id(), Some(group.as_str()), state, it.health_status());
+        if read.is_none() {
+            let (instance, health) = (it.instance_id(), it.health_status());
+            warn!(%group, instance, state, health, "left out an instance: its id is not EC2's, or a field is missing");
+        }
+        read
+    };
+    told.iter().filter_map(read).collect()
+}
+
+/// A row of DescribeAutoScalingInstances.
+pub(super) fn row(it: &autoscaling::types::AutoScalingInstanceDetails) -> Result<AutoScalingInstance, Failure> {
+    let (id, group) = (it.instance_id(), it.auto_scaling_group_name());
+    auto_scaling_instance(id, group, it.lifecycle_state(), it.health_status()).ok_or_else(|| {
+        let reason = "without its group, state or health".to_owned();
+        Failure { arn: id.unwrap_or_default().to_owned(), reason }
+    })
+}
+
+fn auto_scaling_instance(
     id: Option<&str>,
     group: Option<&str>,
     lifecycle_state: Option<&str>,
@@ -41,23 +65,37 @@ pub(super) fn auto_scaling_instance(
 ) -> Option<AutoScalingInstance> {
     Some(AutoScalingInstance {
         instance: InstanceId::parse(id?)?,
-        group: group?.into(),
-        lifecycle_state: lifecycle_state?.to_owned(),
+        group: told(group)?.into(),
+        lifecycle_state: told(lifecycle_state)?.to_owned(),
         // The letter case differs between the two Describe calls (Auto Scaling API reference).
-        unhealthy: !health_status?.eq_ignore_ascii_case("healthy"),
+        unhealthy: !told(health_status)?.eq_ignore_ascii_case("healthy"),
+    })
+}
+
+/// A field that the answer had: for one that must be there and is not, the SDK puts these (its `correct_errors`).
+pub(super) fn told(field: Option<&str>) -> Option<&str> {
+    field.filter(|text| !matches!(*text, "" | "no value was set"))
+}
+
+/// What ECS counts. Below zero there is nothing to count.
+fn count(of: &str, counted: i32) -> u32 {
+    u32::try_from(counted).unwrap_or_else(|_| {
+        warn!(of, counted, "ECS counts less than none; taken as zero");
+        0
     })
 }
 
 pub(super) fn container_instance(instance: model::ContainerInstance) -> Option<ContainerInstance> {
     let attributes = instance.attributes.unwrap_or_default().into_iter();
+    let arn = instance.container_instance_arn?;
     Some(ContainerInstance {
-        arn: instance.container_instance_arn?.into(),
-        instance: instance.ec2_instance_id.as_deref().and_then(InstanceId::parse),
+        running_tasks: count(&arn, instance.running_tasks_count),
+        pending_tasks: count(&arn, instance.pending_tasks_count),
+        arn: arn.into(),
+        instance: InstanceId::parse(told(instance.ec2_instance_id.as_deref())?),
         version: instance.version,
         status: InstanceStatus::from(instance.status?.as_str()),
         agent_connected: instance.agent_connected,
-        running_tasks: u32::try_from(instance.running_tasks_count).ok()?,
-        pending_tasks: u32::try_from(instance.pending_tasks_count).ok()?,
         attributes: attributes.filter_map(|a| Some((a.name, a.value?))).collect::<BTreeMap<_, _>>(),
     })
 }
@@ -88,10 +126,11 @@ pub(super) fn service(service: model::Service) -> Option<Service> {
     let mut events: Vec<_> = told.filter_map(|event| Some((timestamp(event.created_at?)?, event.message?))).collect();
     events.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     events.truncate(SERVICE_EVENTS_MAX);
+    let name = service.service_name?;
     Some(Service {
-        name: service.service_name?.into(),
+        desired: count(&name, service.desired_count),
+        name: name.into(),
         is_daemon: service.scheduling_strategy? == model::SchedulingStrategy::Daemon,
-        desired: u32::try_from(service.desired_count).ok()?,
         minimum_healthy_percent: percents.as_ref().and_then(|it| u32::try_from(it.minimum_healthy_percent?).ok()),
         maximum_percent: percents.and_then(|it| u32::try_from(it.maximum_percent?).ok()),
         events,

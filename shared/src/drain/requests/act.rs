@@ -62,6 +62,7 @@ pub(super) async fn stop_tasks<C: Calls>(
     let requests = each
         .iter()
         .map(|(_, known, cluster, arn)| async { context.calls.stop_task(cluster, arn, &stop_reason(known)).await });
+    let is_throttled = |told: &Result<_, CallError>| told.as_ref().is_err_and(CallError::is_throttled);
     let told = until_throttled(requests, is_throttled).await;
 
     let indexes: Vec<_> = wanted.iter().map(|(index, _)| *index).collect();
@@ -82,10 +83,6 @@ pub(super) async fn stop_tasks<C: Calls>(
         }
     }
     answers.into_values().collect()
-}
-
-fn is_throttled<T>(answer: &Result<T, CallError>) -> bool {
-    answer.as_ref().is_err_and(|error| error.class() == ErrorClass::Throttled)
 }
 
 fn cluster_of<'a>(known: &'a Known, task: &TaskArn) -> Option<&'a ClusterName> {

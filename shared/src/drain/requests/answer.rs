@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use super::locate::Located;
-use crate::aws::{CallError, ContainerInstance, ErrorClass, Task};
+use crate::aws::{CallError, ContainerInstance, Task};
 use crate::clock::after;
 use crate::drain::context::Context;
 use crate::drain::drainee::Drainee;
@@ -84,7 +84,7 @@ impl Answer {
     }
 
     pub(crate) fn is_throttled(&self) -> bool {
-        self.error.as_ref().is_some_and(|error| error.class() == ErrorClass::Throttled)
+        self.error.as_ref().is_some_and(|error| error.is_throttled())
     }
 }
 

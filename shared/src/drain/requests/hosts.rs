@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::answer::{Answer, Finding, answers};
 use super::locate::locate;
 use super::starts;
+pub(crate) use crate::aws::batch::errors_by_key;
 use crate::aws::batch::{self, few_at_once};
-use crate::aws::{AutoScalingInstance, CallError, Calls, ContainerInstance, LifecycleHook};
+use crate::aws::{AutoScalingInstance, Calls, ContainerInstance, LifecycleHook};
 use crate::config::{Config, Overrides};
 use crate::drain::context::Context;
 use crate::drain::drainee::{Drainee, chosen};
@@ -217,10 +218,4 @@ pub(crate) fn take_container_instances(
             }
         }
     }
-}
-
-/// Why each key is unknown.
-pub(crate) fn errors_by_key<K: Ord>(unknown: Vec<batch::Unknown<K>>) -> BTreeMap<K, Rc<CallError>> {
-    let shared = unknown.into_iter().map(|unknown| (unknown.keys, Rc::new(unknown.error)));
-    shared.flat_map(|(keys, error)| keys.into_iter().map(move |key| (key, error.clone()))).collect()
 }

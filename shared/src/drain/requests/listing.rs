@@ -12,7 +12,7 @@ use super::hosts::errors_by_key;
 use super::plan::Wish;
 use crate::aws::batch::{self, DESCRIBE_MAX, few_at_once};
 use crate::aws::listing::TaskListing;
-use crate::aws::{CallError, Calls, DesiredStatus, ErrorClass, Task};
+use crate::aws::{CallError, Calls, DesiredStatus, Task};
 use crate::clock::older_than;
 use crate::drain::context::Context;
 use crate::drain::facts::log::log_failure;
@@ -88,7 +88,7 @@ impl<'a> Unit<'a> {
 
 impl Listed {
     pub(super) fn is_throttled(&self) -> bool {
-        matches!(self, Self::Failed { error, .. } if error.class() == ErrorClass::Throttled)
+        matches!(self, Self::Failed { error, .. } if error.is_throttled())
     }
 }
 
@@ -223,10 +223,16 @@ impl Listings {
     /// what should not run, though, one that is not known any more stopped an hour ago.
     pub(super) fn trouble(&self, unit: &Unit<'_>, errors: &BTreeMap<TaskArn, Rc<CallError>>) -> Option<Rc<CallError>> {
         let incomplete = |what| Rc::new(CallError::Incomplete { operation: "DescribeTasks", what });
-        if let Some(arn) = self.undescribed(unit).first() {
+        let of_cluster = unit.scope.1.is_none();
+        let undescribed = self.undescribed(unit);
+        // One that cannot be described holds up only its own host, where each host's own lists are read.
+        let refused = |e: &Rc<CallError>| e.may_blame_one_member() || matches!(**e, CallError::Incomplete { .. });
+        if of_cluster && undescribed.iter().any(|arn| errors.get(arn).is_some_and(refused)) {
+            self.mark_unsuited(unit.scope.0.clone());
+        }
+        if let Some(arn) = undescribed.first() {
             return Some(errors.get(arn).cloned().unwrap_or_else(|| incomplete(format!("it told nothing of {arn}"))));
         }
-        let of_cluster = unit.scope.1.is_none();
         let listing = self.of(&unit.scope, |listing| {
             let odd = |arn: &&TaskArn| match listing.tasks.listed().get(*arn) {
                 Some(DesiredStatus::Running) => true,

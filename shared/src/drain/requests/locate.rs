@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 
-use crate::aws::batch::{FILTER_MAX, all_clusters, registered_in, registered_in_small, until_throttled};
+use crate::aws::batch::{
+    Answers, FILTER_MAX, all_clusters, errors_by_key, registered_in, registered_in_small, until_throttled,
+};
 use crate::aws::{CallError, Calls, ContainerInstance, ErrorClass};
 use crate::config::Config;
 use crate::drain::context::Context;
@@ -89,23 +91,50 @@ pub(super) async fn locate<C: Calls>(context: &Context<'_, C>, wanted: &[&Known]
     searches.into_iter().map(|search| search.concluded(config, context.remembered)).collect()
 }
 
+/// What a cluster told of the hosts that it was asked for.
+struct Told {
+    asked_at: Timestamp,
+    found: BTreeMap<InstanceId, Vec<ContainerInstance>>,
+    unknown: BTreeMap<InstanceId, Rc<CallError>>,
+}
+
+impl Told {
+    fn of(answers: Answers<InstanceId, ContainerInstance>, asked_at: Timestamp) -> Self {
+        let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for it in answers.found {
+            let Some(instance) = it.instance.clone() else { continue };
+            found.entry(instance).or_default().push(it);
+        }
+        answers.unknown.iter().for_each(|unknown| log_failure("searching a cluster", &unknown.error));
+        Self { asked_at, found, unknown: errors_by_key(answers.unknown) }
+    }
+
+    fn throttled(&self) -> Option<&Rc<CallError>> {
+        self.unknown.values().find(|error| error.is_throttled())
+    }
+}
+
 /// Lists clusters whole, of which more hosts are wanted than a filter takes; answers what is left to be asked.
 async fn ask_small_clusters<C: Calls>(
     context: &Context<'_, C>,
     searches: &mut [Search<'_>],
     mut asked: Asked,
 ) -> Asked {
-    let crowded: Vec<_> = asked.iter().filter(|(_, each)| each.len() > FILTER_MAX).map(|(c, _)| c.clone()).collect();
-    let requests = crowded.iter().map(|cluster| async move {
+    let crowded = asked.iter().filter(|(_, each)| each.len() > FILTER_MAX);
+    let crowded: Vec<_> = crowded.map(|(cluster, each)| (cluster.clone(), instances(searches, each))).collect();
+    let requests = crowded.iter().map(|(cluster, instances)| async move {
         let asked_at = context.clock.now();
-        registered_in_small(context.calls, cluster).await.map(|found| found.map(|found| (asked_at, found)))
+        Some(Told::of(registered_in_small(context.calls, cluster, instances).await?, asked_at))
     });
-    for (cluster, told) in crowded.iter().zip(told_or_throttled(requests).await) {
+    let told = until_throttled(requests, |told| told.as_ref().is_some_and(|told| told.throttled().is_some())).await;
+    let throttled = told.iter().flatten().flatten().find_map(Told::throttled).cloned();
+    for ((cluster, _), told) in crowded.iter().zip(&told) {
         // One that has more than a page of hosts is left.
-        if let Some(told) = told.transpose() {
-            let each = asked.remove(cluster).unwrap_or_default();
-            take(context.config, searches, cluster, &each, &told);
+        if let Some(None) = told {
+            continue;
         }
+        let each = asked.remove(cluster).unwrap_or_default();
+        take(context.config, searches, cluster, &each, told.as_ref().and_then(Option::as_ref), throttled.as_ref());
     }
     asked
 }
@@ -117,24 +146,13 @@ async fn ask_by_filter<C: Calls>(context: &Context<'_, C>, searches: &mut [Searc
     let named: Vec<_> = chunks.iter().map(|(cluster, chunk)| (*cluster, instances(searches, chunk))).collect();
     let requests = named.iter().map(|(cluster, instances)| async move {
         let asked_at = context.clock.now();
-        registered_in(context.calls, cluster, instances).await.map(|found| (asked_at, found))
+        Told::of(registered_in(context.calls, cluster, instances).await, asked_at)
     });
-    for ((cluster, chunk), told) in chunks.into_iter().zip(told_or_throttled(requests).await) {
-        take(context.config, searches, cluster, chunk, &told);
+    let told = until_throttled(requests, |told| told.throttled().is_some()).await;
+    let throttled = told.iter().flatten().find_map(Told::throttled).cloned();
+    for ((cluster, chunk), told) in chunks.into_iter().zip(&told) {
+        take(context.config, searches, cluster, chunk, told.as_ref(), throttled.as_ref());
     }
-}
-
-/// What each request told. Once AWS throttles one, the rest is not asked, and is as silent as that.
-async fn told_or_throttled<T>(
-    requests: impl IntoIterator<Item = impl Future<Output = Result<T, CallError>>>,
-) -> Vec<Result<T, Rc<CallError>>> {
-    let is_throttled = |error: &CallError| error.class() == ErrorClass::Throttled;
-    let told = until_throttled(requests, |told| told.as_ref().is_err_and(is_throttled)).await;
-    let told: Vec<_> = told.into_iter().map(|told| told.map(|told| told.map_err(Rc::new))).collect();
-    let failed = || told.iter().flatten().filter_map(|told| told.as_ref().err());
-    failed().for_each(|error| log_failure("searching a cluster", error));
-    let throttled = failed().find(|error| is_throttled(error)).cloned();
-    told.into_iter().filter_map(|told| told.or_else(|| throttled.clone().map(Err))).collect()
 }
 
 fn instances(searches: &[Search<'_>], indexes: &[usize]) -> Vec<InstanceId> {
@@ -142,34 +160,34 @@ fn instances(searches: &[Search<'_>], indexes: &[usize]) -> Vec<InstanceId> {
     named.into_iter().cloned().collect()
 }
 
-/// Gives each search its part of what a cluster answered, or did not.
+/// Gives each search its part of what a cluster told. One that was not asked, because others of its kind were throttled, is
+/// as silent as they.
 fn take(
     config: &Config,
     searches: &mut [Search<'_>],
     cluster: &ClusterName,
     each: &[usize],
-    told: &Result<(Timestamp, Vec<ContainerInstance>), Rc<CallError>>,
+    told: Option<&Told>,
+    throttled: Option<&Rc<CallError>>,
 ) {
-    let (asked_at, found) = match told {
-        Ok((asked_at, found)) => (*asked_at, found),
-        Err(error) => {
-            for index in each {
-                if let Some(search) = searches.get_mut(*index) {
-                    search.unanswered(error, config.watches(cluster));
-                }
-            }
-            return;
-        }
-    };
-    let mut by_instance: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for found in found {
-        by_instance.entry(found.instance.as_ref()).or_default().push(found);
-    }
     for index in each {
         let Some(search) = searches.get_mut(*index) else { continue };
-        search.answered.insert(cluster.clone(), asked_at);
-        let here = by_instance.get(&Some(search.instance)).into_iter().flatten();
-        search.found.extend(here.map(|found| (cluster.clone(), (*found).clone())));
+        let Some(Told { asked_at, found, unknown }) = told else {
+            if let Some(error) = throttled {
+                search.unanswered(error, config.watches(cluster));
+            }
+            continue;
+        };
+        // A cluster that did not tell all may be asked in two stages.
+        search.found.retain(|(found_in, _)| found_in != cluster);
+        let here = found.get(search.instance).into_iter().flatten();
+        search.found.extend(here.map(|found| (cluster.clone(), found.clone())));
+        match unknown.get(search.instance) {
+            Some(error) => search.unanswered(error, config.watches(cluster)),
+            None => {
+                search.answered.insert(cluster.clone(), *asked_at);
+            }
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use crate::world::terms::{Operation, Request};
 pub struct Fault {
     /// Only this operation; `None` is every operation.
     pub operation: Option<Operation>,
-    /// Only requests one of whose names, ids or filters contains this.
+    /// Only requests one of whose names, ids or filters contains this; and of an answer that is changed, only the items that
+    /// contain it.
     pub matching: Option<String>,
     /// So many fitting requests pass unharmed first.
     pub after: u32,
@@ -51,10 +52,20 @@ pub enum FaultKind {
     Slow(Duration),
     /// The request has its effect; the connection drops before the answer.
     LoseAnswer,
+    /// Answered, but what ECS was asked to describe is in `failures[]`, as MISSING.
+    Missing,
+    /// Answered with status 200, but with another content: every member of this name is left out, or becomes this, as it
+    /// is written in the answer's protocol. Only the wire can tell.
+    Edit {
+        /// The member's name.
+        member: &'static str,
+        /// What stands in its place.
+        becomes: Option<&'static str>,
+    },
 }
 
 /// The first planned fault that fits and has times left; counts the request in every fault it looked at.
-pub(crate) fn strike(plan: &mut [Fault], request: &Request) -> Option<FaultKind> {
+pub(crate) fn strike<'a>(plan: &'a mut [Fault], request: &Request) -> Option<&'a Fault> {
     for fault in plan.iter_mut().filter(|fault| fault.fits(request)) {
         if fault.after > 0 {
             fault.after -= 1;
@@ -62,7 +73,7 @@ pub(crate) fn strike(plan: &mut [Fault], request: &Request) -> Option<FaultKind>
             if fault.times != u32::MAX {
                 fault.times -= 1;
             }
-            return Some(fault.kind);
+            return Some(fault);
         }
     }
     None

@@ -81,3 +81,23 @@ fn a_part_of_all_requests_fails_at_random() {
     let failed = failed.count();
     assert!((60..140).contains(&failed), "{failed} of 400");
 }
+
+#[test]
+fn what_is_missing_is_named_in_the_failures_and_the_others_are_described() {
+    let mut world = world();
+    host(&mut world, "i-1");
+    host(&mut world, "i-2");
+    let container_instances: Vec<_> = ["i-1", "i-2"].iter().map(|id| registration(&world, id).arn.clone()).collect();
+    let request = EcsRequest::DescribeContainerInstances {
+        cluster: named(CLUSTER),
+        container_instances: container_instances.clone(),
+    };
+    world.plan(Fault { matching: Some(container_instances[0].clone()), ..Fault::always(FaultKind::Missing) });
+
+    let Ok(Response::ContainerInstances { container_instances: found, failures }) = ask(&mut world, request) else {
+        panic!("described")
+    };
+
+    assert_eq!(found.iter().map(|it| &it.container_instance_arn).collect::<Vec<_>>(), [&container_instances[1]]);
+    assert_eq!(failures, [Failure { arn: container_instances[0].clone(), reason: "MISSING".into() }]);
+}

@@ -17,6 +17,7 @@ mod deadlines;
 mod drains;
 mod events;
 mod faults;
+mod heartbeats;
 mod histories;
 mod input;
 mod lifecycle_states;

@@ -54,7 +54,7 @@ pub(crate) fn ours() -> Ours {
 }
 
 pub(crate) fn held(by: HeldBy) -> Known {
-    Known { hold: Some(Hold { read_at: at(0), by }), heartbeat_at: at(0), ..met(termination()) }
+    Known { hold: Some(Hold { read_at: at(0), by }), heartbeat_at: Some(at(0)), ..met(termination()) }
 }
 
 pub(crate) fn container_instance(status: &str, counted: u32) -> ContainerInstance {

@@ -65,7 +65,8 @@ pub(crate) enum Finding {
     Stopping(Task),
     /// A task that ECS knows no more.
     Forgotten(TaskArn),
-    Heartbeat,
+    /// A heartbeat that was sent then.
+    Heartbeat(Timestamp),
     /// It ended like this.
     Ended(Settled),
 }
@@ -183,6 +184,7 @@ fn learn_one<C>(
         }
         Finding::Began(start) => {
             known.start = start.or(known.start.take());
+            known.heartbeat_at = known.heartbeat_at.max(context.remembered.heartbeat_of(known));
             known.is_released = known.is_by_scan_beside_others()
                 && context.remembered.is_released(&known.departure.instance, known.started(), now);
         }
@@ -201,8 +203,8 @@ fn learn_one<C>(
         }
         Finding::Stopping(task) => known.learn_task(&task, now),
         Finding::Forgotten(task) => known.forget_task(&task, now),
-        Finding::Heartbeat => {
-            known.heartbeat_at = now;
+        Finding::Heartbeat(at) => {
+            known.heartbeat_at = Some(at);
             known.heartbeats = known.heartbeats.saturating_add(1);
         }
         Finding::Ended(settled) => drainee.settle(settled, now),

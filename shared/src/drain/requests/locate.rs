@@ -38,7 +38,7 @@ struct Silent {
     denied: bool,
     /// One of them at least is watched.
     watched: bool,
-    /// The newest error.
+    /// The newest error that is no denial, or else the newest.
     error: Rc<CallError>,
 }
 
@@ -154,7 +154,10 @@ impl<'a> Search<'a> {
         let before = self.silent.as_ref();
         let denied = error.class() == ErrorClass::Denied && before.is_none_or(|silent| silent.denied);
         let watched = watched || before.is_some_and(|silent| silent.watched);
-        self.silent = Some(Silent { denied, watched, error: error.clone() });
+        // A denial beside other failures is not why it is unknown.
+        let other = before.filter(|_| !denied && error.class() == ErrorClass::Denied).map(|silent| &silent.error);
+        let error = other.unwrap_or(error).clone();
+        self.silent = Some(Silent { denied, watched, error });
     }
 
     fn concluded(mut self, config: &Config, remembered: &Remembered) -> Located {

@@ -2,7 +2,7 @@
 
 use super::decision::{Ask, Case, Outcome, Says, settled};
 use super::ending::release;
-use super::ours::{is_to_be_dated, released_before};
+use super::ours::released_before;
 use crate::aws::LifecycleActionResult;
 use crate::clock::older_than;
 use crate::config::why_unwatched;
@@ -32,7 +32,7 @@ pub(super) fn absence_is_old(case: &Case<'_>) -> Option<Says> {
 /// Where another's hook holds it, too, it may have been released before.
 pub(super) fn absent_and_undated(case: &Case<'_>) -> Option<Says> {
     let known = case.known;
-    let may_be_released = known.is_by_scan_beside_others() && !known.is_released && is_to_be_dated(case);
+    let may_be_released = known.is_by_scan_beside_others() && !known.is_released && case.is_to_be_dated();
     (is_in_no_cluster(case) && may_be_released).then_some(Says::Wants(Ask::Start))
 }
 

@@ -189,6 +189,8 @@ impl<K: Ord + Clone, V: Clone, const MAX: usize> Memory<K, V, MAX> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drain::facts::known::Start;
+    use crate::drain::fixtures::{at, draining};
 
     #[test]
     fn an_old_answer_is_forgotten() {
@@ -210,6 +212,18 @@ mod tests {
         assert!(remembered.is_released(&instance, at(0), at(3_700)));
         assert!(!remembered.is_released(&instance, at(0), at(3_701)));
         assert!(!remembered.is_released(&instance, at(1), at(100)), "it came back, and leaves again");
+    }
+
+    #[test]
+    fn a_heartbeat_is_remembered_for_one_termination_alone() {
+        let remembered = Remembered::default();
+        let began = |seconds| Known { start: Some(Start { at: at(seconds), reason: None }), ..draining(1) };
+        remembered.remember_heartbeat(&began(0), at(100));
+        assert_eq!(remembered.heartbeat_of(&began(0)), Some(at(100)));
+        assert_eq!(remembered.heartbeat_of(&began(1)), None, "it came back, and leaves again");
+        let undated = Known { start: None, ..draining(1) };
+        remembered.remember_heartbeat(&undated, at(100));
+        assert_eq!(remembered.heartbeat_of(&undated), None);
     }
 
     #[test]

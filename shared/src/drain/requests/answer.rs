@@ -24,6 +24,11 @@ use crate::ids::{ContainerInstanceArn, ServiceName, TaskArn};
 /// What a throttled round leaves untried is tried again after this, less up to half of it: a bucket has refilled a little.
 const THROTTLE_PAUSE: Duration = Duration::from_secs(3);
 
+/// What may happen, and what to do about it.
+const SHORT_HOOK: &str = "the hook's heartbeat timeout is short: where many hosts leave at once, or reconcile misses a \
+                          minute, it may end before the next heartbeat, and Auto Scaling then terminates the host with \
+                          its tasks; set it to advised_seconds or more with put-lifecycle-hook";
+
 /// What was asked for one host, what it told, and what of it failed.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -236,7 +241,7 @@ fn warn_of_mistakes(known: &Known, hold: &Hold) {
     }
     if let Some(timeout) = ours.heartbeat_timeout.filter(|it| first_read && *it < HEARTBEAT_TIMEOUT_SHORTEST) {
         let (seconds, advised) = (timeout.as_secs(), HEARTBEAT_TIMEOUT_SHORTEST.as_secs());
-        warn!(group = %ours.group, heartbeat_timeout_seconds = seconds, advised_seconds = advised, "the hook's heartbeat timeout is short");
+        warn!(group = %ours.group, heartbeat_timeout_seconds = seconds, advised_seconds = advised, "{SHORT_HOOK}");
     }
 }
 

@@ -117,3 +117,73 @@ fn turn(known: &Known, time: Timestamp, period: Duration) -> Option<Timestamp> {
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OnDrainTimeout;
+    use crate::drain::facts::departure::{Departure, NoticedBy};
+    use crate::drain::facts::hold::{HeldBy, Hold, Ours};
+    use crate::drain::facts::known::Start;
+    use crate::drain::fixtures::{at, draining, ours, terms};
+    use crate::drain::rules::deadlines::Deadlines;
+    use crate::ids::InstanceId;
+
+    fn due(known: &Known) -> Option<Timestamp> {
+        next_heartbeat(&Case::new(known, &terms(known), at(0)))
+    }
+
+    #[test]
+    fn instances_that_leave_together_send_their_heartbeats_at_different_times() {
+        let wait = |n: u32, heartbeat_at| {
+            let instance = InstanceId::parse(&format!("i-{n:017x}")).unwrap();
+            let departure = Departure::of_termination(instance, NoticedBy::Event);
+            let start = Some(Start { at: at(0), reason: None });
+            between(at(0), due(&Known { departure, start, heartbeat_at, ..draining(1) }).unwrap())
+        };
+        for (heartbeat_at, from) in [(None, 1_200), (Some(at(0)), 600)] {
+            let mut tenths = [0; 10];
+            for wait in (0..1_000).map(|n| wait(n, heartbeat_at)) {
+                let since = wait.as_secs().checked_sub(from).unwrap();
+                tenths[usize::try_from(since / 121).unwrap()] += 1;
+            }
+            assert!(tenths.iter().all(|count| (50..=200).contains(count)), "{tenths:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_was_sent_in_its_turn_is_followed_a_period_later() {
+        let known = Known { heartbeat_at: None, ..draining(1) };
+        let first = due(&known).unwrap();
+        let sent = Known { heartbeat_at: Some(after(first, Duration::from_millis(20))), ..known };
+        assert_eq!(due(&sent), Some(after(first, Duration::from_secs(1_200))));
+    }
+
+    #[test]
+    fn no_heartbeat_is_due_at_the_end_nor_for_a_hook_without_a_timeout() {
+        let mut known = draining(1);
+        let terms = terms(&known);
+        let case = Case::new(&known, &terms, at(0));
+        let due = next_heartbeat(&case).unwrap();
+        let ends_at = |give_up_at| {
+            let deadlines =
+                Deadlines { give_up_at: Some(give_up_at), then: OnDrainTimeout::StopTasks, ..case.deadlines };
+            next_heartbeat(&Case { deadlines, ..case })
+        };
+        assert_eq!(ends_at(due), None);
+        assert_eq!(ends_at(after(due, Duration::from_nanos(1))), Some(due));
+        let hold = |heartbeat_timeout| Hold { read_at: at(0), by: HeldBy::Ours(Ours { heartbeat_timeout, ..ours() }) };
+        for timeout in [None, Some(Duration::from_nanos(1))] {
+            known.hold = Some(hold(timeout));
+            assert_eq!(self::due(&known), None);
+        }
+    }
+
+    #[test]
+    fn the_hash_is_the_published_one() {
+        // The FNV-1a test vectors of its authors.
+        assert_eq!(hash(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(hash("a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(hash("foobar"), 0x8594_4171_f739_67e8);
+    }
+}

@@ -156,6 +156,17 @@ mod tests {
     }
 
     #[test]
+    fn polling_goes_on_as_long_as_the_invocation_allows_and_ends_no_earlier() {
+        let at = |seconds| after(Timestamp::UNIX_EPOCH, Duration::from_secs(seconds));
+        let budget = Budget::within(at(60), Duration::from_secs(15), at(0));
+        let until = |seconds| {
+            let longer = budget.polling_until(at(seconds));
+            (between(at(0), longer.hand_over_at).as_secs_f64(), between(at(0), longer.report_at).as_secs_f64())
+        };
+        assert_eq!([until(10), until(30), until(75)], [(15.0, 18.0), (30.0, 33.0), (57.0, 59.5)]);
+    }
+
+    #[test]
     fn what_is_handed_over_is_looked_at_again_when_that_is_said() {
         let again = Timestamp::UNIX_EPOCH;
         assert_eq!(Budget::endless().resumed_at(again).resumed_at, Some(again));

@@ -1,8 +1,6 @@
 //! Heartbeats, in virtual time: what waits on our hook is kept alive while anything is unknown, though they are scarce, and
 //! though the hook is short.
 
-use std::time::Duration;
-
 use shared::clock::after;
 use shared::config::Config;
 use shared::drain::facts::departure::{Departure, Hints, NoticedBy};

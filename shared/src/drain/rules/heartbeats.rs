@@ -33,6 +33,7 @@ pub fn next_heartbeat(case: &Case<'_>) -> Option<Timestamp> {
         (None, Some(start)) => turn(known, after(start.at, period), period)?,
         (None, None) => known.met_at,
     };
+    let due = due.max(case.now);
     (due < last_heartbeat(case, timeout)).then_some(due)
 }
 

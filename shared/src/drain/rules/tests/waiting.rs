@@ -75,12 +75,12 @@ fn none_is_due_in_the_first_third_and_then_one_at_once_where_none_is_remembered(
     let met = |started| Known { heartbeat_at: None, start: started, met_at: at(2_500), ..quiet() };
     assert!(beats(&met(Some(Start { at: at(0), reason: None })), 2_500), "a predecessor may have sent none");
     assert!(beats(&met(None), 2_500), "nor is it known when it began");
-    let mut remembered = Known { heartbeat_at: Some(at(2_000)), ..quiet() };
-    assert!(!beats(&remembered, 2_500));
-    assert!(beats(&remembered, 3_800));
+    let mut remembered = Known { heartbeat_at: Some(at(1_500)), ..quiet() };
+    assert!(!beats(&remembered, 2_000));
+    assert!(beats(&remembered, 3_300));
     remembered.heartbeats_are_throttled = true;
-    assert!(!beats(&remembered, 4_399), "two thirds must have passed");
-    assert!(beats(&remembered, 4_400));
+    assert!(!beats(&remembered, 3_899), "two thirds must have passed");
+    assert!(beats(&remembered, 3_900));
 }
 
 /// A drain at which nothing is looked at.

@@ -139,7 +139,7 @@ impl<'a, C: Calls> Pursuit<'a, C> {
             if known.departure.noticed_by == NoticedBy::Scan {
                 log_drain!(info, &known, known.met_at, "found waiting");
             }
-            let heartbeat_at = known.heartbeat_at.max(self.context.remembered.heartbeat_of(&known));
+            let heartbeat_at = known.heartbeat_at.max(self.context.heartbeat_of(&known));
             self.drainees.push(Drainee::new(Known { heartbeat_at, ..known }));
         }
     }
@@ -153,8 +153,9 @@ impl<'a, C: Calls> Pursuit<'a, C> {
 
     /// Whether a hook would end before `reconcile` is sure to look.
     fn cannot_be_left(&self) -> bool {
-        let by_event = |known: &Known| known.departure.noticed_by == NoticedBy::Event;
-        self.drainees.iter().any(|it| !it.is_settled() && by_event(&it.known) && !outlasts_a_pause(&it.known))
+        let is_batch = self.context.budget.is_batch && !self.context.budget.is_burst;
+        let ends_soon = |it: &Drainee| !it.is_settled() && !outlasts_a_pause(&it.known);
+        is_batch && self.drainees.iter().any(ends_soon)
     }
 
     /// Decides and asks once, or sleeps until the next look is due. Dropped at any await, it is as if it had ended

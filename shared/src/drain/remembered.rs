@@ -8,7 +8,6 @@ use jiff::Timestamp;
 
 use crate::aws::Service;
 use crate::clock::older_than;
-use crate::drain::facts::known::Known;
 use crate::ids::{ClusterName, GroupName, InstanceId, ServiceName, TaskArn};
 
 /// Entries of each kind: more than one account has in use at a time, and small.
@@ -66,17 +65,14 @@ impl Remembered {
 
     /// When this environment last sent a heartbeat for this termination: an instance that comes back leaves at another time.
     #[must_use]
-    pub fn heartbeat_of(&self, known: &Known) -> Option<Timestamp> {
-        let began_at = known.start.as_ref()?.at;
-        let sent = self.heartbeats.get(&known.departure.instance).filter(|sent| sent.began_at == began_at);
+    pub fn heartbeat(&self, instance: &InstanceId, began_at: Timestamp) -> Option<Timestamp> {
+        let sent = self.heartbeats.get(instance).filter(|sent| sent.began_at == began_at);
         sent.map(|sent| sent.at)
     }
 
-    /// One was sent; of a termination of which it is not known when it began, it could not be found again.
-    pub fn remember_heartbeat(&self, known: &Known, at: Timestamp) {
-        if let Some(start) = &known.start {
-            self.heartbeats.put(&known.departure.instance, Heartbeat { began_at: start.at, at });
-        }
+    /// One was sent.
+    pub fn remember_heartbeat(&self, instance: &InstanceId, began_at: Timestamp, at: Timestamp) {
+        self.heartbeats.put(instance, Heartbeat { began_at, at });
     }
 
     /// How many pages the lists of a cluster's tasks take, as far as is known.
@@ -189,8 +185,6 @@ impl<K: Ord + Clone, V: Clone, const MAX: usize> Memory<K, V, MAX> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drain::facts::known::Start;
-    use crate::drain::fixtures::{at, draining};
 
     #[test]
     fn an_old_answer_is_forgotten() {
@@ -217,13 +211,11 @@ mod tests {
     #[test]
     fn a_heartbeat_is_remembered_for_one_termination_alone() {
         let remembered = Remembered::default();
-        let began = |seconds| Known { start: Some(Start { at: at(seconds), reason: None }), ..draining(1) };
-        remembered.remember_heartbeat(&began(0), at(100));
-        assert_eq!(remembered.heartbeat_of(&began(0)), Some(at(100)));
-        assert_eq!(remembered.heartbeat_of(&began(1)), None, "it came back, and leaves again");
-        let undated = Known { start: None, ..draining(1) };
-        remembered.remember_heartbeat(&undated, at(100));
-        assert_eq!(remembered.heartbeat_of(&undated), None);
+        let instance = InstanceId::parse("i-1234567890abcdef0").unwrap();
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        remembered.remember_heartbeat(&instance, at(0), at(100));
+        assert_eq!(remembered.heartbeat(&instance, at(0)), Some(at(100)));
+        assert_eq!(remembered.heartbeat(&instance, at(1)), None, "it came back, and leaves again");
     }
 
     #[test]

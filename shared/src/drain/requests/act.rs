@@ -168,7 +168,9 @@ async fn heartbeat<C: Calls>(context: &Context<'_, C>, index: usize, known: &Kno
         Ok(InForce::Some) => {
             log_drain!(info, known, context.clock.now(), "heartbeat");
             // At once: an invocation may end before its round does.
-            context.remembered.remember_heartbeat(known, sent_at);
+            if let Some(start) = &known.start {
+                context.remembered.remember_heartbeat(instance, start.at, sent_at);
+            }
             answer.findings.push(Finding::Heartbeat(sent_at));
         }
         Ok(InForce::None) => {

@@ -189,7 +189,7 @@ fn learn_one<C>(
         }
         Finding::Began(start) => {
             known.start = start.or(known.start.take());
-            known.heartbeat_at = known.heartbeat_at.max(context.remembered.heartbeat_of(known));
+            known.heartbeat_at = known.heartbeat_at.max(context.heartbeat_of(known));
             known.is_released = known.is_by_scan_beside_others()
                 && context.remembered.is_released(&known.departure.instance, known.started(), now);
         }

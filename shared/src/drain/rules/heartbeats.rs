@@ -8,16 +8,13 @@ use super::deadlines::action_limit;
 use super::decision::Case;
 use super::terms::RECONCILE_LOOKS_WITHIN;
 use crate::aws::InstanceStatus;
-use crate::clock::{after, before, between};
+use crate::clock::{after, between};
 use crate::config::OnDrainTimeout;
 use crate::drain::facts::known::{Known, Place};
 use crate::drain::facts::patience::Request;
 
 /// Two heartbeats may be lost before the action is.
 const HEARTBEATS_PER_TIMEOUT: u32 = 3;
-/// One invocation of `reconcile` ended so long before the next asks for heartbeats: the rest of its minute, a cold start, a
-/// scan, a search.
-const PREDECESSOR_ENDED_WITHIN: Duration = Duration::from_secs(15);
 
 /// When the next heartbeat is due. None where it could not help: of what is not ours to drain, or where AWS denies the search
 /// or DRAINING, so that the hook's own timeout ends it; none once the host may go, or after AWS's own limit; none where the
@@ -61,7 +58,7 @@ pub fn urgency(known: &Known) -> (Timestamp, Option<Timestamp>) {
     let timeout = known.ours().and_then(|ours| ours.heartbeat_timeout).unwrap_or_default();
     let turns = timeout / HEARTBEATS_PER_TIMEOUT * (HEARTBEATS_PER_TIMEOUT - 1);
     let expires_at = expires_at(known, timeout).map_or(known.met_at, |at| at.max(known.met_at));
-    (expires_at, turn(known, before(known.met_at, PREDECESSOR_ENDED_WITHIN), turns))
+    (expires_at, turn(known, known.met_at, turns))
 }
 
 /// Whether little of the action's time is left: less than a third, or nobody knows how much.

@@ -218,8 +218,7 @@ impl Judge {
         let Some(truth) = self.hosts.get(instance_id) else { return };
         let undrained = truth.plan.undrained_after_s.is_some();
         let drains = world.registrations(instance_id).any(|r| r.status == "DRAINING" || r.status == "INACTIVE");
-        let unknown = self.unanswered_at.is_some_and(|at| at >= truth.leaves_at);
-        if !undrained && !drains && !unknown {
+        if !undrained && !drains && !self.may_be_unlocated(instance_id) {
             self.blame(world, "never stuck: kept alive what was never set DRAINING", instance_id);
         }
     }
@@ -237,6 +236,14 @@ impl Judge {
         if let Request::Ecs(EcsRequest::PutAttributes { .. } | EcsRequest::DeleteAttributes { .. }) = request {
             self.blame(world, "nobody else's business: wrote on a host", request.operation().name());
         }
+    }
+
+    /// Whether a host waits on our hook, and ECS has not answered since: it may be in a watched cluster, for all that is known.
+    fn may_be_unlocated(&self, instance_id: &str) -> bool {
+        self.hosts.get(instance_id).is_some_and(|truth| {
+            let waits = truth.plan.group != GroupPlan::Theirs && truth.plan.is_scaled_in();
+            waits && self.unanswered_at.is_some_and(|at| at >= truth.leaves_at)
+        })
     }
 
     fn may_go_with_tasks(&self, world: &World, truth: &Truth) -> bool {
@@ -305,7 +312,9 @@ impl Witness for Judge {
                 ..
             }) => {
                 self.never_the_wrong_one_hook(world, hook, instance_id);
-                self.never_the_wrong_one(world, instance_id, "kept alive what it may not touch");
+                if !self.may_be_unlocated(instance_id) {
+                    self.never_the_wrong_one(world, instance_id, "kept alive what it may not touch");
+                }
                 self.never_stuck_on_a_host_that_does_not_drain(world, instance_id);
             }
             Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, .. }) => {

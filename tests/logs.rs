@@ -32,7 +32,7 @@ fn message(line: &Value) -> &str {
 
 /// The log of a drain with a task that leaves, one that is told to stop, and heartbeats.
 async fn log_of_a_drain() -> Vec<Value> {
-    let mut world = world_with_hooks(&[(HOOK, 9.0)]);
+    let mut world = world_with_hooks(&[(HOOK, 4.5)]);
     service(&mut world, 1, 0.0, 3.0);
     standalone(&mut world, None, 0.2);
     let stage = Stage::scaling_in(world);

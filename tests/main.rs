@@ -19,6 +19,7 @@ mod denials;
 mod drains;
 mod events;
 mod faults;
+mod heartbeats;
 mod histories;
 mod input;
 mod lag;

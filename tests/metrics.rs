@@ -99,8 +99,8 @@ fn of<'a>(told: &BTreeMap<(String, String), f64>, name: &'a str, dimension: &'a 
 
 /// A drain with everything in it: tasks that leave, one that is told to, heartbeats, a refusal and a lost request.
 async fn eventful() -> BTreeMap<(String, String), f64> {
-    let mut world = world_with_hooks(&[(HOOK, 6.0)]);
-    service(&mut world, 2, 0.0, 1.5);
+    let mut world = world_with_hooks(&[(HOOK, 4.5)]);
+    service(&mut world, 2, 0.0, 3.0);
     standalone(&mut world, None, 0.2);
     world.plan(Fault::times(Operation::DescribeContainerInstances, 1, FaultKind::ServerError));
     world.plan(Fault::times(Operation::ListTasks, 1, FaultKind::Throttle));

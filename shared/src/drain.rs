@@ -34,6 +34,7 @@ use self::requests::scan::{self, ScanError};
 use self::rules::decide::decide;
 use self::rules::decision::{Settled, Step};
 pub use self::rules::terms::Budget;
+use self::rules::terms::{RECONCILE_LOOKS_WITHIN, outlasts_a_pause};
 use crate::aws::Calls;
 use crate::clock::after;
 
@@ -48,9 +49,15 @@ const SCAN_PATIENCE: Duration = Duration::from_secs(5);
 /// Drains every departing instance as far as its budget allows, from what is already known of it, and reports on each, in
 /// the order given; a departure named twice is one.
 pub async fn run<C: Calls>(context: &Context<'_, C>, departures: Vec<Known>, rng: &mut fastrand::Rng) -> Vec<Drain> {
+    let longer = context.budget.polling_until(after(context.clock.now(), RECONCILE_LOOKS_WITHIN));
+    let longer = Context { budget: longer, ..*context };
     let mut pursuit = Pursuit::new(context, departures);
-    let polling_ends = context.clock.instant(context.budget.hand_over_at);
-    if timeout_at(polling_ends, async { while !pursuit.round(rng).await.is_over() {} }).await.is_err() {
+    let mut end = pursuit.poll(rng).await;
+    if !end.is_over() && pursuit.cannot_be_left() {
+        pursuit.context = &longer;
+        end = pursuit.poll(rng).await;
+    }
+    if !end.is_over() {
         pursuit.log_end_of_polling();
     }
     pursuit.conclude().await
@@ -132,8 +139,23 @@ impl<'a, C: Calls> Pursuit<'a, C> {
             if known.departure.noticed_by == NoticedBy::Scan {
                 log_drain!(info, &known, known.met_at, "found waiting");
             }
-            self.drainees.push(Drainee::new(known));
+            let heartbeat_at = known.heartbeat_at.max(self.context.heartbeat_of(&known));
+            self.drainees.push(Drainee::new(Known { heartbeat_at, ..known }));
         }
+    }
+
+    /// Round by round, until everything is settled or polling ends.
+    async fn poll(&mut self, rng: &mut fastrand::Rng) -> Round {
+        let ends_at = self.context.clock.instant(self.context.budget.hand_over_at);
+        let rounds = async { while !self.round(rng).await.is_over() {} };
+        timeout_at(ends_at, rounds).await.map_or(Round::GoesOn, |()| Round::Over)
+    }
+
+    /// Whether a hook would end before `reconcile` is sure to look.
+    fn cannot_be_left(&self) -> bool {
+        let is_batch = self.context.budget.is_batch && !self.context.budget.is_burst;
+        let ends_soon = |it: &Drainee| !it.is_settled() && !outlasts_a_pause(&it.known);
+        is_batch && self.drainees.iter().any(ends_soon)
     }
 
     /// Decides and asks once, or sleeps until the next look is due. Dropped at any await, it is as if it had ended
@@ -184,7 +206,10 @@ impl<'a, C: Calls> Pursuit<'a, C> {
     /// Hands over what is open, and reports.
     pub async fn conclude(mut self) -> Vec<Drain> {
         let Self { context, drainees, listings, explanations } = &mut self;
-        let handed_over = hand_over::hand_over(context, drainees, listings, explanations);
+        let handed_over = async {
+            hand_over::keep_alive(context, drainees).await;
+            hand_over::hand_over(context, drainees, listings, explanations).await;
+        };
         if timeout_at(context.clock.instant(context.budget.report_at), handed_over).await.is_err() {
             warn!("the hand-over was cut short by the end of the invocation");
         }

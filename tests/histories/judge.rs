@@ -102,6 +102,8 @@ pub(crate) struct Judge {
     pub(crate) violations: Vec<String>,
     /// When a request was harmed by a fault, a quota or an outage.
     harmed: Vec<Timestamp>,
+    /// When ECS last failed to answer a search or DRAINING, otherwise than by a denial.
+    unanswered_at: Option<Timestamp>,
     /// When a slice died, and the hosts that it was for.
     pub(crate) died: Vec<(Timestamp, Vec<String>)>,
     /// What AWS has answered so far.
@@ -120,7 +122,7 @@ impl Judge {
         let hosts = hosts.into_iter().zip(&plan.hosts).map(truth).collect();
         let (violations, harmed, died) = (Vec::new(), Vec::new(), Vec::new());
         let (answers, seen) = (Answers::default(), BTreeSet::new());
-        Self { plan: plan.clone(), hosts, violations, harmed, died, answers, seen }
+        Self { plan: plan.clone(), hosts, violations, harmed, unanswered_at: None, died, answers, seen }
     }
 
     fn blame(&mut self, world: &World, what: &str, of: &str) {
@@ -210,11 +212,13 @@ impl Judge {
         }
     }
 
-    /// Promise 5: a heartbeat goes only to a host that drains: one that cannot is left to the hook's own timeout.
+    /// Promise 5: a heartbeat goes only to a host that drains, or would if ECS answered: one that may not is left to the
+    /// hook's own timeout.
     fn never_stuck_on_a_host_that_does_not_drain(&mut self, world: &World, instance_id: &str) {
-        let undrained = self.hosts.get(instance_id).is_some_and(|truth| truth.plan.undrained_after_s.is_some());
+        let Some(truth) = self.hosts.get(instance_id) else { return };
+        let undrained = truth.plan.undrained_after_s.is_some();
         let drains = world.registrations(instance_id).any(|r| r.status == "DRAINING" || r.status == "INACTIVE");
-        if !undrained && !drains {
+        if !undrained && !drains && !self.may_be_unlocated(instance_id) {
             self.blame(world, "never stuck: kept alive what was never set DRAINING", instance_id);
         }
     }
@@ -232,6 +236,14 @@ impl Judge {
         if let Request::Ecs(EcsRequest::PutAttributes { .. } | EcsRequest::DeleteAttributes { .. }) = request {
             self.blame(world, "nobody else's business: wrote on a host", request.operation().name());
         }
+    }
+
+    /// Whether a host waits on our hook, and ECS has not answered since: it may be in a watched cluster, for all that is known.
+    fn may_be_unlocated(&self, instance_id: &str) -> bool {
+        self.hosts.get(instance_id).is_some_and(|truth| {
+            let waits = truth.plan.group != GroupPlan::Theirs && truth.plan.is_scaled_in();
+            waits && self.unanswered_at.is_some_and(|at| at >= truth.leaves_at)
+        })
     }
 
     fn may_go_with_tasks(&self, world: &World, truth: &Truth) -> bool {
@@ -300,7 +312,9 @@ impl Witness for Judge {
                 ..
             }) => {
                 self.never_the_wrong_one_hook(world, hook, instance_id);
-                self.never_the_wrong_one(world, instance_id, "kept alive what it may not touch");
+                if !self.may_be_unlocated(instance_id) {
+                    self.never_the_wrong_one(world, instance_id, "kept alive what it may not touch");
+                }
                 self.never_stuck_on_a_host_that_does_not_drain(world, instance_id);
             }
             Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, .. }) => {
@@ -322,6 +336,11 @@ impl Witness for Judge {
     fn after(&mut self, world: &World, request: &Request, reply: &Reply) {
         if reply.answer.is_err() || reply.delay > Duration::from_secs(1) {
             self.harmed.push(world.now());
+        }
+        let is_denial =
+            |error: &RequestError| matches!(error, RequestError::Api(it) if it.code.contains("AccessDenied"));
+        if matches!(request, Request::Ecs(_)) && reply.answer.as_ref().is_err_and(|error| !is_denial(error)) {
+            self.unanswered_at = Some(world.now());
         }
         match &reply.answer {
             Ok(response) => self.answers.take_in(request, response, world.now()),

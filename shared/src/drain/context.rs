@@ -1,5 +1,7 @@
 //! What an invocation works with.
 
+use jiff::Timestamp;
+
 use super::facts::known::Known;
 use super::remembered::Remembered;
 use super::rules::terms::{Budget, Terms};
@@ -22,6 +24,12 @@ pub struct Context<'a, C> {
 }
 
 impl<C> Context<'_, C> {
+    /// When this environment last sent a heartbeat for a termination; none where it is not known when that began.
+    #[must_use]
+    pub fn heartbeat_of(&self, known: &Known) -> Option<Timestamp> {
+        self.remembered.heartbeat(&known.departure.instance, known.start.as_ref()?.at)
+    }
+
     /// The terms for one host.
     #[must_use]
     pub fn terms(&self, known: &Known) -> Terms {

@@ -51,7 +51,7 @@ pub(crate) fn ours() -> Ours {
 }
 
 pub(crate) fn held(by: HeldBy) -> Known {
-    Known { hold: Some(Hold { read_at: at(0), by }), heartbeat_at: at(0), ..met(termination()) }
+    Known { hold: Some(Hold { read_at: at(0), by }), heartbeat_at: Some(at(0)), ..met(termination()) }
 }
 
 pub(crate) fn container_instance(status: &str, counted: u32) -> ContainerInstance {
@@ -157,10 +157,15 @@ pub(crate) fn released(step: &Step) -> Option<LifecycleActionResult> {
 }
 
 pub(crate) fn fail(known: &mut Known, what: Request, seconds: u64) {
-    let pace = Pace { min: Duration::from_secs(5), max: Duration::from_secs(5) };
-    known.patience.failed(what, Rc::new(throttled()), at(seconds), pace, &mut fastrand::Rng::with_seed(0));
+    refuse(known, what, seconds, "ThrottlingException");
 }
 
-fn throttled() -> CallError {
-    CallError::Refused { operation: "Op", code: "ThrottlingException".into(), message: "Rate exceeded".into() }
+pub(crate) fn deny(known: &mut Known, what: Request, seconds: u64) {
+    refuse(known, what, seconds, "AccessDeniedException");
+}
+
+fn refuse(known: &mut Known, what: Request, seconds: u64, code: &str) {
+    let pace = Pace { min: Duration::from_secs(5), max: Duration::from_secs(5) };
+    let error = CallError::Refused { operation: "Op", code: code.into(), message: String::new() };
+    known.patience.failed(what, Rc::new(error), at(seconds), pace, &mut fastrand::Rng::with_seed(0));
 }

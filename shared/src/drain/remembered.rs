@@ -12,6 +12,9 @@ use crate::ids::{ClusterName, GroupName, InstanceId, ServiceName, TaskArn};
 
 /// Entries of each kind: more than one account has in use at a time, and small.
 const REMEMBERED_MAX: usize = 1_000;
+/// Heartbeats: of twice as many hosts as a cluster may have (Amazon ECS endpoints and quotas: 5,000), so that those of hosts
+/// that are gone push out none of a host that waits. A megabyte.
+const HEARTBEATS_MAX: usize = 10_000;
 /// Why a drain waits is asked again when the answer is older: it is for people, and a service's standing changes slowly.
 const EXPLANATION_VALID_FOR: Duration = Duration::from_secs(300);
 /// One for tasks that should run and one for those that should not.
@@ -24,6 +27,7 @@ const RELEASED_VALID_FOR: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub struct Remembered {
     released: Memory<InstanceId, Released>,
+    heartbeats: Memory<InstanceId, Heartbeat, HEARTBEATS_MAX>,
     groups: Memory<GroupName, ClusterName>,
     instances: Memory<InstanceId, ClusterName>,
     task_pages: Memory<ClusterName, usize>,
@@ -57,6 +61,18 @@ impl Remembered {
     /// Our lifecycle action is over.
     pub fn remember_release(&self, instance: &InstanceId, began_at: Timestamp, at: Timestamp) {
         self.released.put(instance, Released { began_at, at });
+    }
+
+    /// When this environment last sent a heartbeat for this termination: an instance that comes back leaves at another time.
+    #[must_use]
+    pub fn heartbeat(&self, instance: &InstanceId, began_at: Timestamp) -> Option<Timestamp> {
+        let sent = self.heartbeats.get(instance).filter(|sent| sent.began_at == began_at);
+        sent.map(|sent| sent.at)
+    }
+
+    /// One was sent.
+    pub fn remember_heartbeat(&self, instance: &InstanceId, began_at: Timestamp, at: Timestamp) {
+        self.heartbeats.put(instance, Heartbeat { began_at, at });
     }
 
     /// How many pages the lists of a cluster's tasks take, as far as is known.
@@ -124,9 +140,17 @@ struct Released {
     at: Timestamp,
 }
 
+/// A heartbeat that was sent.
+#[derive(Debug, Clone, Copy)]
+struct Heartbeat {
+    /// When the termination began.
+    began_at: Timestamp,
+    at: Timestamp,
+}
+
 /// A limited number of entries: the oldest makes room for another.
 #[derive(Debug)]
-struct Memory<K, V>(RefCell<Entries<K, V>>);
+struct Memory<K, V, const MAX: usize = REMEMBERED_MAX>(RefCell<Entries<K, V>>);
 
 #[derive(Debug)]
 struct Entries<K, V> {
@@ -135,13 +159,13 @@ struct Entries<K, V> {
     puts: u64,
 }
 
-impl<K, V> Default for Memory<K, V> {
+impl<K, V, const MAX: usize> Default for Memory<K, V, MAX> {
     fn default() -> Self {
         Self(RefCell::new(Entries { each: BTreeMap::new(), puts: 0 }))
     }
 }
 
-impl<K: Ord + Clone, V: Clone> Memory<K, V> {
+impl<K: Ord + Clone, V: Clone, const MAX: usize> Memory<K, V, MAX> {
     fn get(&self, key: &K) -> Option<V> {
         self.0.borrow().each.get(key).map(|(_, value)| value.clone())
     }
@@ -151,7 +175,7 @@ impl<K: Ord + Clone, V: Clone> Memory<K, V> {
         entries.puts += 1;
         let put = entries.puts;
         entries.each.insert(key.clone(), (put, value));
-        if entries.each.len() > REMEMBERED_MAX {
+        if entries.each.len() > MAX {
             let oldest = entries.each.iter().min_by_key(|(_, (put, _))| *put).map(|(key, _)| key.clone());
             oldest.and_then(|key| entries.each.remove(&key));
         }
@@ -182,6 +206,16 @@ mod tests {
         assert!(remembered.is_released(&instance, at(0), at(3_700)));
         assert!(!remembered.is_released(&instance, at(0), at(3_701)));
         assert!(!remembered.is_released(&instance, at(1), at(100)), "it came back, and leaves again");
+    }
+
+    #[test]
+    fn a_heartbeat_is_remembered_for_one_termination_alone() {
+        let remembered = Remembered::default();
+        let instance = InstanceId::parse("i-1234567890abcdef0").unwrap();
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        remembered.remember_heartbeat(&instance, at(0), at(100));
+        assert_eq!(remembered.heartbeat(&instance, at(0)), Some(at(100)));
+        assert_eq!(remembered.heartbeat(&instance, at(1)), None, "it came back, and leaves again");
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod deadlines;
 pub mod decide;
 pub mod decision;
 mod ending;
+pub mod heartbeats;
 mod located;
 mod ours;
 mod stopping;

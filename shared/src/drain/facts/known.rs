@@ -12,11 +12,9 @@ use super::patience::Patience;
 use super::proof::{SEEN_VALID_FOR, SETTLES, WholeRead};
 use super::registration::Registration;
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
-use crate::clock::{after, before, older_than};
+use crate::clock::{after, older_than};
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, TaskArn};
 
-/// How far back a first look takes a heartbeat for due: as often as `reconcile` runs.
-const FIRST_LOOK_BACK: Duration = Duration::from_secs(60);
 /// An event tells when a termination began, unless it is older than this when it comes: it may be of an earlier one.
 const EVENT_TELLS_FOR: Duration = Duration::from_secs(60);
 /// All that is known of one departure.
@@ -48,8 +46,10 @@ pub struct Known {
     pub draining_since: Option<Timestamp>,
     /// When to look at it again.
     pub next_look: Timestamp,
-    /// When a heartbeat was last sent; at first, since when one counts as due.
-    pub heartbeat_at: Timestamp,
+    /// When a heartbeat was last sent, as far as this environment knows: another may have sent one, too.
+    pub heartbeat_at: Option<Timestamp>,
+    /// Whether Auto Scaling throttled heartbeats of this invocation: none may be wasted.
+    pub heartbeats_are_throttled: bool,
     /// Whether our hook was over before, as far as a warm environment remembers, and another's holds it.
     pub is_released: bool,
     /// Whether we set it DRAINING.
@@ -118,7 +118,8 @@ impl Known {
             asked_start: false,
             draining_since: None,
             next_look: now,
-            heartbeat_at: before(now, FIRST_LOOK_BACK),
+            heartbeat_at: None,
+            heartbeats_are_throttled: false,
             is_released: false,
             began: false,
             taken_back: false,

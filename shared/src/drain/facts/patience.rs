@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::aws::{CallError, chain};
+use crate::aws::{CallError, ErrorClass, chain};
 use crate::clock;
 use crate::config::Pace;
 
@@ -73,6 +73,12 @@ impl Patience {
     #[must_use]
     pub fn has_failed(&self, what: Request) -> bool {
         self.failed.contains_key(&what)
+    }
+
+    /// Whether AWS denied it when it last failed, and it has not succeeded since.
+    #[must_use]
+    pub fn is_denied(&self, what: Request) -> bool {
+        self.failed.get(&what).is_some_and(|failed| failed.error.class() == ErrorClass::Denied)
     }
 
     /// How often it has failed since it last succeeded.

@@ -12,10 +12,12 @@ use crate::drain::context::Context;
 use crate::drain::drainee::{Drainee, log_end, those};
 use crate::drain::facts::known::{Known, Place};
 use crate::drain::facts::log::log_drain;
+use crate::drain::requests::act;
 use crate::drain::requests::answer::only_learn;
 use crate::drain::requests::listing::Listings;
 use crate::drain::requests::tasks;
-use crate::drain::rules::decision::{Outcome, Settled};
+use crate::drain::rules::decision::{Ask, Case, Outcome, Settled};
+use crate::drain::rules::heartbeats;
 
 /// A drain must have lasted so long before its services are asked why: most are over by then.
 const EXPLAINED_AFTER: Duration = Duration::from_secs(60);
@@ -33,6 +35,18 @@ fn is_open(drainee: &Drainee) -> bool {
 /// Whether its drain has lasted so long that people may ask why.
 fn is_long(drainee: &Drainee, now: Timestamp) -> bool {
     is_open(drainee) && between(drainee.known.started(), now) >= EXPLAINED_AFTER
+}
+
+/// Keeps alive, once more, what may not last until `reconcile` looks.
+pub(crate) async fn keep_alive<C: Calls>(context: &Context<'_, C>, drainees: &mut [Drainee]) {
+    let now = context.clock.now();
+    let is_left = |it: &Drainee| it.settled.as_ref().is_none_or(|settled| settled.outcome == Outcome::HandedOver);
+    let is_due = |known: &Known| heartbeats::is_due_before_a_pause(&Case::new(known, &context.terms(known), now));
+    let mut due = those(drainees, |it| is_left(it) && is_due(&it.known));
+    due.sort_by_cached_key(|index| drainees.get(*index).map(|it| heartbeats::urgency(&it.known)));
+    let due: Vec<_> = due.into_iter().map(|index| (index, &Ask::Heartbeat)).collect();
+    let sent = act::on_hooks(context, drainees, &due).await;
+    only_learn(context, drainees, sent);
 }
 
 /// Reads what people are told of the tasks that are left.

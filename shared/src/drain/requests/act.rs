@@ -101,7 +101,7 @@ fn stop_reason(known: &Known) -> String {
 }
 
 /// Completes lifecycle actions and keeps others alive, in the order of `due`, until AWS throttles.
-pub(super) async fn on_hooks<C: Calls>(
+pub(crate) async fn on_hooks<C: Calls>(
     context: &Context<'_, C>,
     drainees: &[Drainee],
     due: &[(usize, &Ask)],
@@ -163,13 +163,17 @@ fn remember_release<C>(context: &Context<'_, C>, known: &Known, ours: &Ours) {
 }
 
 async fn heartbeat<C: Calls>(context: &Context<'_, C>, index: usize, known: &Known, ours: &Ours) -> Answer {
-    let instance = &known.departure.instance;
+    let (instance, sent_at) = (&known.departure.instance, context.clock.now());
     let request = |hook| context.calls.record_lifecycle_action_heartbeat(&ours.group, hook, instance);
     let mut answer = Answer::new(index, Request::Heartbeat);
     match on_each_hook(ours, request).await {
         Ok(InForce::Some) => {
             log_drain!(info, known, context.clock.now(), "heartbeat");
-            answer.findings.push(Finding::Heartbeat);
+            // At once: an invocation may end before its round does.
+            if let Some(start) = &known.start {
+                context.remembered.remember_heartbeat(instance, start.at, sent_at);
+            }
+            answer.findings.push(Finding::Heartbeat(sent_at));
         }
         Ok(InForce::None) => {
             remember_release(context, known, ours);

@@ -28,6 +28,11 @@ const THROTTLE_PAUSE: Duration = Duration::from_secs(3);
 /// faster: they are a second's matter.
 const LOOK_SOON: Duration = Duration::from_secs(2);
 
+/// What may happen, and what to do about it.
+const SHORT_HOOK: &str = "the hook's heartbeat timeout is short: where many hosts leave at once, or reconcile misses a \
+                          minute, it may end before the next heartbeat, and Auto Scaling then terminates the host with \
+                          its tasks; set it to advised_seconds or more with put-lifecycle-hook";
+
 /// What was asked for one host, what it told, and what of it failed.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -69,7 +74,8 @@ pub(crate) enum Finding {
     ToldToDrain(ContainerInstanceArn),
     /// ECS accepted that a task be stopped.
     ToldToStop(Task),
-    Heartbeat,
+    /// A heartbeat that was sent then.
+    Heartbeat(Timestamp),
     /// It ended like this.
     Ended(Settled),
 }
@@ -200,6 +206,7 @@ fn learn_one<C>(
         }
         Finding::Began(start) => {
             known.start = start.or(known.start.take());
+            known.heartbeat_at = known.heartbeat_at.max(context.heartbeat_of(known));
             known.is_released = known.is_by_scan_beside_others()
                 && context.remembered.is_released(&known.departure.instance, known.started(), now);
         }
@@ -226,8 +233,8 @@ fn learn_one<C>(
         }
         Finding::ToldToDrain(arn) => known.told_to_drain(&arn, now),
         Finding::ToldToStop(task) => known.told_to_stop(&task, now),
-        Finding::Heartbeat => {
-            known.heartbeat_at = now;
+        Finding::Heartbeat(at) => {
+            known.heartbeat_at = Some(at);
             known.heartbeats = known.heartbeats.saturating_add(1);
         }
         Finding::Ended(settled) => drainee.settle(settled, now),
@@ -259,7 +266,7 @@ fn warn_of_mistakes(known: &Known, hold: &Hold) {
     }
     if let Some(timeout) = ours.heartbeat_timeout.filter(|it| first_read && *it < HEARTBEAT_TIMEOUT_SHORTEST) {
         let (seconds, advised) = (timeout.as_secs(), HEARTBEAT_TIMEOUT_SHORTEST.as_secs());
-        warn!(group = %ours.group, heartbeat_timeout_seconds = seconds, advised_seconds = advised, "the hook's heartbeat timeout is short");
+        warn!(group = %ours.group, heartbeat_timeout_seconds = seconds, advised_seconds = advised, "{SHORT_HOOK}");
     }
 }
 

@@ -44,7 +44,7 @@ struct Silent {
     watched: bool,
     /// How many.
     clusters: usize,
-    /// The newest error.
+    /// The newest error that is no denial, or else the newest.
     error: Rc<CallError>,
 }
 
@@ -244,7 +244,10 @@ impl<'a> Search<'a> {
         let denied = error.class() == ErrorClass::Denied && before.is_none_or(|silent| silent.denied);
         let watched = watched || before.is_some_and(|silent| silent.watched);
         let clusters = before.map_or(0, |silent| silent.clusters) + 1;
-        self.silent = Some(Silent { denied, watched, clusters, error: error.clone() });
+        // A denial beside other failures is not why it is unknown.
+        let other = before.filter(|_| !denied && error.class() == ErrorClass::Denied).map(|silent| &silent.error);
+        let error = other.unwrap_or(error).clone();
+        self.silent = Some(Silent { denied, watched, clusters, error });
     }
 
     fn concluded(mut self, config: &Config, remembered: &Remembered) -> Located {

@@ -12,7 +12,10 @@ use super::{act, hosts, tasks};
 use crate::aws::Calls;
 use crate::drain::context::Context;
 use crate::drain::drainee::Drainee;
+use crate::drain::facts::known::Known;
+use crate::drain::facts::patience::Request;
 use crate::drain::rules::decision::Ask;
+use crate::drain::rules::heartbeats;
 use crate::ids::TaskArn;
 
 /// What a round is about.
@@ -43,12 +46,27 @@ pub(crate) async fn ask<C: Calls>(
 
     let on_hooks = wanted.asked.iter().filter(|(_, ask)| matches!(ask, Ask::Complete { .. } | Ask::Heartbeat));
     let mut on_hooks: Vec<_> = on_hooks.map(|(index, ask)| (*index, ask)).collect();
-    on_hooks.sort_by_key(|(_, ask)| **ask == Ask::Heartbeat);
+    let now = context.clock.now();
+    on_hooks.sort_by_cached_key(|(index, ask)| drainees.get(*index).map(|it| urgency(&it.known, ask, now)));
     let done = act::on_hooks(context, drainees, &on_hooks).await;
+    if done.iter().any(|it| it.request == Request::Heartbeat && (it.held_back || it.is_throttled())) {
+        drainees.iter_mut().for_each(|drainee| drainee.known.heartbeats_are_throttled = true);
+    }
     take_in(context, drainees, done, rng);
 
     let read = read(context, drainees, wanted, listings).await;
     take_in(context, drainees, read, rng);
+}
+
+/// What Auto Scaling is asked first: heartbeats that are pressing, completions, other heartbeats; the first that an action
+/// needs before the next.
+fn urgency(known: &Known, ask: &Ask, now: Timestamp) -> impl Ord + use<> {
+    let class = match ask {
+        Ask::Heartbeat if heartbeats::is_pressing(known, now) => 0,
+        Ask::Heartbeat => 2,
+        _ => 1,
+    };
+    (class, (class != 1).then(|| heartbeats::urgency(known)))
 }
 
 fn tasks_to_stop(ask: &Ask) -> Option<&[TaskArn]> {

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::deadlines::next_heartbeat;
 use super::decision::{Ask, Case, Decision, Outcome, Says, Settled, Step};
+use super::heartbeats::next_heartbeat;
 use super::terms::Terms;
 use super::{ending, located, ours, stopping};
 use crate::clock::after;
@@ -13,12 +13,14 @@ use crate::drain::facts::known::Known;
 pub type Rule = fn(&Case<'_>) -> Option<Says>;
 
 /// Every rule, in the order in which they are tried, each with what it says.
-pub const RULES: [(&str, Rule); 25] = [
+pub const RULES: [(&str, Rule); 26] = [
     (
         "It waits on no hook of ours → left alone; its event is ahead of its state → ask again.",
         ours::waits_on_no_hook_of_ours,
     ),
     ("Its Spot notice is over → ignored, or given up where it was never located.", ours::notice_is_over),
+    ("Its search failed, and it is not known when its termination began, and why → ask.", ours::unlocated_and_undated),
+    ("A heartbeat is due, and neither the search nor DRAINING was denied → send it.", ours::heartbeat_due),
     (
         "It is not located yet, many clusters are left to be asked, and AWS throttles that → left to reconcile.",
         located::search_left_to_reconcile,
@@ -38,7 +40,6 @@ pub const RULES: [(&str, Rule); 25] = [
     ("Its tasks are those of ECS Managed Instances → ignored.", ours::managed_by_ecs),
     ("Our hook was completed before, and another's holds it → left alone.", ours::released),
     ("It is ACTIVE, and ECS has not accepted yet that it drain → set it DRAINING.", ours::active),
-    ("A heartbeat is due → send it.", ours::heartbeat_due),
     ("It hibernates, or a rebalance was recommended → no more than DRAINING.", ours::only_set_draining),
     (
         "It is DRAINING, and many leave at once, or AWS throttles the looks → left to reconcile.",
@@ -94,7 +95,7 @@ fn earliest(case: &Case<'_>) -> Timestamp {
         Some(stopping::reading_ahead(deadlines)),
         Some(deadlines.stop_at),
         deadlines.give_up_at,
-        next_heartbeat(known, deadlines),
+        next_heartbeat(case),
     ];
     let lost = known.registrations.iter().filter_map(|it| ending::agent_lost_from(it, case));
     let times = times.into_iter().flatten().chain(lost).chain(known.patience.not_before());

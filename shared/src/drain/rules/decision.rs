@@ -31,6 +31,12 @@ impl<'a> Case<'a> {
         Self { known, terms, deadlines: deadlines(known, terms), now }
     }
 
+    /// Whether it is to be asked when its termination began, and why.
+    #[must_use]
+    pub fn is_to_be_dated(&self) -> bool {
+        !self.terms.is_in_a_burst && self.known.is_undated()
+    }
+
     /// Whether a request may be tried now.
     #[must_use]
     pub fn may(&self, request: Request) -> bool {

@@ -2,7 +2,8 @@
 
 use super::decision::{Ask, Case, Outcome, Says, settled};
 use super::ending::release;
-use super::ours::{is_to_be_dated, released_before};
+use super::ours::released_before;
+use super::terms::outlasts_a_pause;
 use crate::aws::LifecycleActionResult;
 use crate::clock::after;
 use crate::config::why_unwatched;
@@ -18,7 +19,8 @@ const SEARCHED_BY_EVENTS_MAX: usize = 20;
 pub(super) fn search_left_to_reconcile(case: &Case<'_>) -> Option<Says> {
     let Case { known, terms, .. } = case;
     let many = known.reads_are_throttled && known.clusters_left > SEARCHED_BY_EVENTS_MAX;
-    let left = is_unlocated(known) && terms.is_in_a_batch && many && known.is_held_by_event();
+    let left = is_unlocated(known) && terms.is_in_a_batch && many && outlasts_a_pause(known);
+    let left = left && known.is_held_by_event();
     left.then(|| {
         let detail =
             "not located yet; many clusters are left to be asked, and reconcile asks them for all hosts together"
@@ -56,7 +58,7 @@ pub(super) fn absence_unproved(case: &Case<'_>) -> Option<Says> {
 /// Where another's hook holds it, too, it may have been released before.
 pub(super) fn absent_and_undated(case: &Case<'_>) -> Option<Says> {
     let known = case.known;
-    let may_be_released = known.is_by_scan_beside_others() && !known.is_released && is_to_be_dated(case);
+    let may_be_released = known.is_by_scan_beside_others() && !known.is_released && case.is_to_be_dated();
     (is_in_no_cluster(case) && may_be_released).then_some(Says::Wants(Ask::Start))
 }
 

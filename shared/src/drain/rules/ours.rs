@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::deadlines::next_heartbeat;
 use super::decision::{Ask, Case, Outcome, Says, settled};
+use super::heartbeats;
+use super::terms::outlasts_a_pause;
 use crate::clock::{after, between, older_than};
 use crate::drain::facts::departure::{Cause, NoticedBy, SPOT_NOTICE};
 use crate::drain::facts::hold::HeldBy;
@@ -127,11 +128,8 @@ pub(super) fn active(case: &Case<'_>) -> Option<Says> {
     active.then_some(Says::Wants(Ask::Drain))
 }
 
-/// Whether its time is over is not known before it is known when that began.
 pub(super) fn heartbeat_due(case: &Case<'_>) -> Option<Says> {
-    let is_dated = !is_to_be_dated(case) || case.known.patience.has_failed(Request::Start);
-    let due = next_heartbeat(case.known, case.deadlines).filter(|_| is_dated && !case.terms.policy.dry_run);
-    due.is_some_and(|due| due <= case.now).then_some(Says::Wants(Ask::Heartbeat))
+    heartbeats::is_due(case).then_some(Says::Wants(Ask::Heartbeat))
 }
 
 /// Where there is no time to wait, or nothing to wait for.
@@ -148,7 +146,8 @@ pub(super) fn only_set_draining(case: &Case<'_>) -> Option<Says> {
 /// much, out of one quota. Where AWS throttles the looks, others leave too, and have yet to be found and set DRAINING.
 pub(super) fn left_to_reconcile(case: &Case<'_>) -> Option<Says> {
     let Case { known, terms, .. } = case;
-    let left = terms.is_in_a_burst || (terms.is_in_a_batch && known.reads_are_throttled);
+    let throttled = terms.is_in_a_batch && known.reads_are_throttled;
+    let left = terms.is_in_a_burst || throttled && outlasts_a_pause(known);
     (known.is_held_by_event() && is_closed(known) && left).then(|| {
         let detail = "set DRAINING; so many leave at once that reconcile waits for all of them together".to_owned();
         settled(Outcome::HandedOver, detail)
@@ -162,14 +161,15 @@ pub(super) fn burst_not_draining(case: &Case<'_>) -> Option<Says> {
     (terms.is_in_a_burst && known.departure.cause.is_held()).then_some(next)
 }
 
-/// Asked when the host takes no tasks any more.
-pub(super) fn undated(case: &Case<'_>) -> Option<Says> {
-    is_to_be_dated(case).then_some(Says::Wants(Ask::Start))
+/// How long it may be kept alive hangs on that. One that can be found is asked about when it is DRAINING.
+pub(super) fn unlocated_and_undated(case: &Case<'_>) -> Option<Says> {
+    let is_unlocated = case.known.place == Place::Unknown && case.known.patience.has_failed(Request::Location);
+    (is_unlocated && case.is_to_be_dated()).then_some(Says::Wants(Ask::Start))
 }
 
-/// Whether it is to be asked when its termination began, and why.
-pub(super) fn is_to_be_dated(case: &Case<'_>) -> bool {
-    !case.terms.is_in_a_burst && case.known.is_undated()
+/// Asked when the host takes no tasks any more.
+pub(super) fn undated(case: &Case<'_>) -> Option<Says> {
+    case.is_to_be_dated().then_some(Says::Wants(Ask::Start))
 }
 
 fn is_closed(known: &Known) -> bool {

@@ -13,12 +13,17 @@ use crate::drain::facts::known::Known;
 const HAND_OVER_TAKES: Duration = Duration::from_secs(3);
 /// Of that, what is kept for the answer alone.
 const ANSWER_TAKES: Duration = Duration::from_millis(500);
+/// `reconcile` has looked at a host so long after an event's invocation met it, or left it: the minute of its schedule, a
+/// cold start, a scan.
+pub const RECONCILE_LOOKS_WITHIN: Duration = Duration::from_secs(75);
 /// Two minutes leave no time to look as seldom as at a drain that may take an hour.
 const SPOT_LOOK_LONGEST: Duration = Duration::from_secs(5);
 
 /// How long an invocation may take, and what becomes of the drains that it leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
+    /// When the invocation itself ends.
+    deadline: Timestamp,
     /// Polling ends, and what is left is handed over.
     pub hand_over_at: Timestamp,
     /// The report is given, whatever is still unknown.
@@ -35,18 +40,30 @@ impl Budget {
     /// Polls for `poll_for` from `now`, and ends well before an invocation's `deadline`.
     #[must_use]
     pub fn within(deadline: Timestamp, poll_for: Duration, now: Timestamp) -> Self {
-        let report_at = before(deadline, ANSWER_TAKES).max(now);
-        let latest = before(deadline, HAND_OVER_TAKES).max(now);
-        let hand_over_at = after(now, poll_for).min(latest);
-        let report_at = report_at.min(after(hand_over_at, HAND_OVER_TAKES));
-        Self { hand_over_at, report_at, resumed_at: None, is_batch: false, is_burst: false }
+        let budget = Self { deadline, hand_over_at: now, report_at: now, ..Self::endless() };
+        budget.polling_until(after(now, poll_for))
+    }
+
+    /// Polls on until then, or as long as the invocation allows.
+    #[must_use]
+    pub fn polling_until(self, time: Timestamp) -> Self {
+        let hand_over_at = time.min(before(self.deadline, HAND_OVER_TAKES)).max(self.hand_over_at);
+        let latest = before(self.deadline, ANSWER_TAKES).max(self.report_at);
+        Self { hand_over_at, report_at: after(hand_over_at, HAND_OVER_TAKES).min(latest), ..self }
     }
 
     /// Without an end: a person waits for as long as it takes.
     #[must_use]
     pub fn endless() -> Self {
-        let (hand_over_at, report_at) = (Timestamp::MAX, Timestamp::MAX);
-        Self { hand_over_at, report_at, resumed_at: None, is_batch: false, is_burst: false }
+        let deadline = Timestamp::MAX;
+        Self {
+            deadline,
+            hand_over_at: deadline,
+            report_at: deadline,
+            resumed_at: None,
+            is_batch: false,
+            is_burst: false,
+        }
     }
 
     /// The events came in an SQS batch, which is answered with message ids.
@@ -103,6 +120,13 @@ impl Terms {
     }
 }
 
+/// Whether its hook's own timeout is longer than the pause between an event's invocation and `reconcile`.
+#[must_use]
+pub fn outlasts_a_pause(known: &Known) -> bool {
+    let timeout = known.ours().and_then(|ours| ours.heartbeat_timeout);
+    timeout.is_none_or(|timeout| timeout > RECONCILE_LOOKS_WITHIN)
+}
+
 fn policy(known: &Known, settings: Policy) -> Policy {
     let policy = known.ours().map_or(settings, |ours| ours.overrides.over(settings));
     if known.departure.cause.is_held() || known.departure.cause == Cause::Maintenance {
@@ -129,6 +153,17 @@ mod tests {
         assert_eq!(budget(150, 840), (Duration::from_secs(147), Duration::from_millis(149_500)));
         assert_eq!(budget(1, 120), (Duration::ZERO, Duration::from_millis(500)));
         assert_eq!(budget(0, 120), (Duration::ZERO, Duration::ZERO));
+    }
+
+    #[test]
+    fn polling_goes_on_as_long_as_the_invocation_allows_and_ends_no_earlier() {
+        let at = |seconds| after(Timestamp::UNIX_EPOCH, Duration::from_secs(seconds));
+        let budget = Budget::within(at(60), Duration::from_secs(15), at(0));
+        let until = |seconds| {
+            let longer = budget.polling_until(at(seconds));
+            (between(at(0), longer.hand_over_at).as_secs_f64(), between(at(0), longer.report_at).as_secs_f64())
+        };
+        assert_eq!([until(10), until(30), until(75)], [(15.0, 18.0), (30.0, 33.0), (57.0, 59.5)]);
     }
 
     #[test]

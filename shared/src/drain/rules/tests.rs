@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::deadlines::{STOP_GRACE, deadlines};
 use super::decide::decide;
-use super::decision::{Ask, Outcome, Step};
+use super::decision::{Ask, Case, Outcome, Step};
+use super::heartbeats;
 use super::ours::LOOK_AGAIN_AFTER;
 use super::terms::{Budget, Terms};
 use crate::aws::{ContainerInstance, InstanceStatus, LifecycleActionResult, Task};
@@ -155,12 +156,22 @@ fn it_searches_until_every_cluster_answered_and_only_then_releases_what_is_in_no
 }
 
 #[test]
-fn what_was_never_located_is_not_kept_alive() {
-    let mut known = held(HeldBy::Ours(ours()));
-    known.heartbeat_at = at(0);
+fn what_a_search_did_not_find_is_asked_when_it_began_and_kept_alive_unless_aws_denies_the_search() {
+    let mut known = Known { asked_start: false, ..held(HeldBy::Ours(ours())) };
+    assert_eq!(step(&known, 5_000), Step::Ask(Ask::Location), "it may well be found");
     fail(&mut known, Request::Location, 5_000);
-    assert!(matches!(step(&known, 5_000), Step::WaitUntil(_)));
+    assert_eq!(step(&known, 5_000), Step::Ask(Ask::Start), "whether its time is over is not known");
+    known.asked_start = true;
+    known.start = Some(Start { at: at(2_000), reason: None });
+    assert_eq!(step(&known, 5_000), Step::Ask(Ask::Heartbeat), "a predecessor may have sent none");
+    known.heartbeat_at = Some(at(5_000));
+    assert!(matches!(step(&known, 5_001), Step::WaitUntil(_)));
     assert_eq!(step(&known, 5_010), Step::Ask(Ask::Location));
+    let given_up = Known { start: Some(Start { at: at(0), reason: None }), heartbeat_at: None, ..known.clone() };
+    assert!(matches!(step(&given_up, 5_000), Step::WaitUntil(_)), "its deadline and the grace after it are over");
+    known.heartbeat_at = None;
+    deny(&mut known, Request::Location, 5_000);
+    assert!(matches!(step(&known, 5_000), Step::WaitUntil(_)), "the hook's own timeout ends what we cannot help");
 }
 
 #[test]
@@ -456,7 +467,7 @@ fn a_dry_run_settles_instead_of_acting_or_waiting() {
     assert_eq!(would(&found(&container_instance("ACTIVE", 2), 0), 0), "would set it DRAINING");
     assert_eq!(would(&draining(2), 1), "would wait for its tasks to stop");
     let mut empty = draining(0);
-    empty.heartbeat_at = at(0);
+    empty.heartbeat_at = Some(at(0));
     assert_eq!(decided(&empty, 2_000), Step::Ask(Ask::Instance), "it reads until it knows");
     read_tasks(&mut empty, &[], 1);
     assert_eq!(decided(&empty, 2), Step::WaitUntil(at(10)));

@@ -33,11 +33,6 @@ fn what_an_event_told_is_kept_and_its_time_counts_unless_it_is_old() {
 }
 
 #[test]
-fn a_first_look_takes_a_heartbeat_of_the_last_minute_for_due() {
-    assert_eq!(Known::new(met(termination()).departure, at(100)).heartbeat_at, at(40));
-}
-
-#[test]
 fn its_cluster_is_where_it_was_found_watched_or_not() {
     let known = met(termination());
     assert_eq!(known.cluster(), None);

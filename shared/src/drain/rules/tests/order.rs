@@ -54,7 +54,7 @@ fn an_empty_host_is_drained_though_its_agent_is_lost_and_one_that_is_lost_is_gon
 #[test]
 fn a_heartbeat_goes_before_a_release_and_not_before_the_start_is_known() {
     let mut due = empty();
-    due.heartbeat_at = crate::clock::before(at(0), Duration::from_secs(3_600));
+    due.heartbeat_at = Some(crate::clock::before(at(0), Duration::from_secs(3_600)));
     assert_eq!(step(&due, 11), Step::Ask(Ask::Heartbeat));
     due.asked_start = false;
     assert_eq!(step(&due, 11), Step::Ask(Ask::Start), "whether its time is over is not known");
@@ -69,7 +69,7 @@ fn nothing_is_stopped_or_given_up_before_the_start_is_known() {
     for then in [OnDrainTimeout::StopTasks, OnDrainTimeout::Proceed, OnDrainTimeout::Abandon] {
         let mut undated = held_under(draining(1), under(then));
         read_tasks(&mut undated, &[standalone("job")], 1);
-        (undated.asked_start, undated.heartbeat_at) = (false, at(11));
+        (undated.asked_start, undated.heartbeat_at) = (false, Some(at(11)));
         assert_eq!(step(&undated, 11), Step::Ask(Ask::Start), "{then:?}");
     }
 }

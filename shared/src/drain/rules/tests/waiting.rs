@@ -16,8 +16,8 @@ fn it_waits_while_tasks_are_counted_without_listing_them() {
 #[test]
 fn a_heartbeat_is_due_once_a_period_and_goes_before_reads() {
     let mut known = draining(3);
-    let due = (0..1_300).find(|s| step(&known, *s) == Step::Ask(Ask::Heartbeat)).unwrap();
-    known.heartbeat_at = at(due);
+    let due = (0..1_900).find(|s| step(&known, *s) == Step::Ask(Ask::Heartbeat)).unwrap();
+    known.heartbeat_at = Some(at(due));
     let next = (due..due + 2_600).find(|s| step(&known, *s) == Step::Ask(Ask::Heartbeat)).unwrap();
     assert!((1_199..=1_201).contains(&(next - due)), "a third of 3600 s, not {}", next - due);
     fail(&mut known, Request::Heartbeat, next);
@@ -40,7 +40,7 @@ fn no_heartbeat_after_awss_own_limit() {
     });
     known.next_look = at(100_000);
     let sent = |known: &mut Known, from: u64| {
-        known.heartbeat_at = at(from);
+        known.heartbeat_at = Some(at(from));
         (from..from + 60).any(|s| step(known, s) == Step::Ask(Ask::Heartbeat))
     };
     assert!(sent(&mut known, 5_900));
@@ -54,14 +54,70 @@ fn no_heartbeat_once_the_host_may_go_nor_before_it_is_draining() {
         let mut known = at_deadline(policy);
         fail(&mut known, Request::Complete, 1_000);
         known.next_look = at(100_000);
-        known.heartbeat_at = at(0);
+        known.heartbeat_at = Some(at(0));
         assert!((1_000..5_000).all(|s| !beats(&known, s)), "{policy:?}");
     }
-    let mut refused = found(&container_instance("ACTIVE", 1), 0);
+    let mut refused = Known { heartbeat_at: None, ..found(&container_instance("ACTIVE", 1), 0) };
+    assert_eq!(step(&refused, 3_000), Step::Ask(Ask::Drain), "DRAINING goes first");
+    fail(&mut refused, Request::Drain, 3_000);
+    assert!(beats(&refused, 3_000), "AWS may answer later");
     for seconds in (0..5_000).step_by(5) {
-        fail(&mut refused, Request::Drain, seconds);
-        assert!(!beats(&refused, seconds), "what cannot be set DRAINING is left to the hook's own timeout");
+        deny(&mut refused, Request::Drain, seconds);
+        assert!(!beats(&refused, seconds), "what may not be set DRAINING is left to the hook's own timeout");
     }
+}
+
+#[test]
+fn none_is_due_in_the_first_third_and_then_one_at_once_where_none_is_remembered() {
+    let first = (0..3_600).find(|s| step(&Known { heartbeat_at: None, ..quiet() }, *s) == Step::Ask(Ask::Heartbeat));
+    assert!((1_200..2_400).contains(&first.unwrap()), "{first:?}");
+    let beats = |known: &Known, seconds| step(known, seconds) == Step::Ask(Ask::Heartbeat);
+    let met = |started| Known { heartbeat_at: None, start: started, met_at: at(2_500), ..quiet() };
+    assert!(beats(&met(Some(Start { at: at(0), reason: None })), 2_500), "a predecessor may have sent none");
+    assert!(beats(&met(None), 2_500), "nor is it known when it began");
+    let mut remembered = Known { heartbeat_at: Some(at(1_500)), ..quiet() };
+    assert!(!beats(&remembered, 2_000));
+    assert!(beats(&remembered, 3_300));
+    remembered.heartbeats_are_throttled = true;
+    assert!(!beats(&remembered, 3_899), "two thirds must have passed");
+    assert!(beats(&remembered, 3_900));
+}
+
+/// A drain at which nothing is looked at.
+fn quiet() -> Known {
+    Known { next_look: at(100_000), ..draining(3) }
+}
+
+#[test]
+fn those_whose_action_expires_first_go_first_and_what_is_not_known_may_expire_at_once() {
+    let known = |heartbeat_at, started: Option<u64>| {
+        let start = started.map(|seconds| Start { at: at(seconds), reason: None });
+        Known { heartbeat_at, start, met_at: at(2_500), ..quiet() }
+    };
+    let unknown = known(None, None);
+    let old = known(None, Some(0));
+    let sent = known(Some(at(1_000)), Some(0));
+    let late = known(Some(at(2_400)), Some(0));
+    let order = [&unknown, &old, &sent, &late].map(|known| heartbeats::urgency(known).0);
+    assert_eq!(order, [at(2_500), at(3_600), at(4_600), at(6_000)]);
+    let pressing = [&unknown, &old, &sent, &late].map(|known| heartbeats::is_pressing(known, at(2_500)));
+    assert_eq!(pressing, [true, true, false, false]);
+}
+
+#[test]
+fn before_a_pause_goes_one_to_what_may_end_in_it() {
+    let short = |seconds, heartbeat_at: Option<u64>| {
+        let timeout = Some(Duration::from_secs(seconds));
+        let hold = Hold { read_at: at(0), by: HeldBy::Ours(Ours { heartbeat_timeout: timeout, ..ours() }) };
+        Known { hold: Some(hold), heartbeat_at: heartbeat_at.map(at), ..quiet() }
+    };
+    let due = |known: &Known, now| heartbeats::is_due_before_a_pause(&Case::new(known, &terms(known), at(now)));
+    assert!(due(&short(90, None), 15));
+    assert!(!due(&short(90, None), 14), "75 s later it still waits");
+    assert!(!due(&short(90, Some(15)), 15));
+    assert!(due(&short(30, Some(15)), 15));
+    assert!(!due(&Known { asked_start: false, ..short(30, None) }, 15), "its time may be over");
+    assert!(!due(&Known { is_released: true, ..short(30, None) }, 15));
 }
 
 fn at_deadline(on_drain_timeout: OnDrainTimeout) -> Known {
@@ -103,7 +159,7 @@ fn proceed_and_abandon_release_at_the_deadline_and_wait_never_does() {
     assert_eq!(released(&step(&at_deadline(OnDrainTimeout::Abandon), 100)), Some(LifecycleActionResult::Abandon));
     let mut waiting = at_deadline(OnDrainTimeout::Wait);
     for seconds in [100, 701, 170_000, 180_000] {
-        waiting.heartbeat_at = at(seconds);
+        waiting.heartbeat_at = Some(at(seconds));
         assert_eq!(released(&step(&waiting, seconds)), None, "{seconds}");
     }
 }

@@ -365,18 +365,21 @@ fn container_instances_of(response: Response) -> Found<ContainerInstance> {
     let Response::ContainerInstances { container_instances, failures } = response else {
         panic!("an answer of another shape: {response:?}")
     };
-    let item = |found: ContainerInstanceDescription| ContainerInstance {
-        arn: found.container_instance_arn.into(),
-        instance: InstanceId::parse(&found.ec2_instance_id),
-        version: found.version,
-        status: InstanceStatus::from(found.status.as_str()),
-        agent_connected: found.agent_connected,
-        running_tasks: u32::try_from(found.running_tasks_count).unwrap(),
-        pending_tasks: u32::try_from(found.pending_tasks_count).unwrap(),
-        attributes: found.attributes.into_iter().filter_map(|a| Some((a.name, a.value?))).collect(),
+    // A count that is no number of tasks makes an unreadable description, as in the port over the SDK.
+    let item = |found: ContainerInstanceDescription| {
+        Some(ContainerInstance {
+            arn: found.container_instance_arn.into(),
+            instance: InstanceId::parse(&found.ec2_instance_id),
+            version: found.version,
+            status: InstanceStatus::from(found.status.as_str()),
+            agent_connected: found.agent_connected,
+            running_tasks: u32::try_from(found.running_tasks_count).ok()?,
+            pending_tasks: u32::try_from(found.pending_tasks_count).ok()?,
+            attributes: found.attributes.into_iter().filter_map(|a| Some((a.name, a.value?))).collect(),
+        })
     };
     Found {
-        items: container_instances.into_iter().map(item).collect(),
+        items: container_instances.into_iter().filter_map(item).collect(),
         failures: failures.into_iter().map(failure).collect(),
     }
 }

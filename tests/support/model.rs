@@ -17,16 +17,17 @@ use simulator::world::{
 
 /// Sees each request at the moment the world does, whatever becomes of the answer.
 pub(crate) trait Witness {
-    /// The request, and the world that it is sent to.
-    fn before(&mut self, world: &World, request: &Request);
+    /// The request, who sends it, and the world that it is sent to.
+    fn before(&mut self, world: &World, client: &str, request: &Request);
     /// What came of it.
-    fn after(&mut self, world: &World, request: &Request, reply: &Reply);
+    fn after(&mut self, world: &World, client: &str, request: &Request, reply: &Reply);
 }
 
 /// A world, and the clock by which it is asked.
 pub(crate) struct Model {
-    world: RefCell<World>,
+    world: Rc<RefCell<World>>,
     clock: Clock,
+    client: String,
     witness: Option<Rc<RefCell<dyn Witness>>>,
 }
 
@@ -34,7 +35,12 @@ impl Model {
     /// Its clock starts now, at the world's time.
     pub(crate) fn of(world: World) -> Self {
         let clock = Clock::starting_at(world.now());
-        Self { world: RefCell::new(world), clock, witness: None }
+        Self { world: Rc::new(RefCell::new(world)), clock, client: "drainer".into(), witness: None }
+    }
+
+    /// The same world, asked under another name.
+    pub(crate) fn asked_by(&self, client: String) -> Self {
+        Self { world: self.world.clone(), clock: self.clock, client, witness: self.witness.clone() }
     }
 
     pub(crate) fn watched_by(self, witness: Rc<RefCell<dyn Witness>>) -> Self {
@@ -57,11 +63,11 @@ impl Model {
         let operation = request.operation().name();
         let reply = self.world(|world| {
             if let Some(witness) = &self.witness {
-                witness.borrow_mut().before(world, &request);
+                witness.borrow_mut().before(world, &self.client, &request);
             }
-            let reply = world.request(self.clock.now(), "drainer", request.clone());
+            let reply = world.request(self.clock.now(), &self.client, request.clone());
             if let Some(witness) = &self.witness {
-                witness.borrow_mut().after(world, &request, &reply);
+                witness.borrow_mut().after(world, &self.client, &request, &reply);
             }
             reply
         });

@@ -99,11 +99,15 @@ impl Truth {
     }
 
     /// Whether its agent registered it anew so lately that the drainer need not have seen it.
-    fn just_registered(&self, world: &World, now: Timestamp) -> bool {
-        let Some(anew) = self.plan.registers_anew else { return false };
-        let at = self.leaves_at + Duration::from_secs(anew.after_s);
-        let id = |it: &ContainerInstance| it.registered_at == at && now < at + REGISTERED_UNSEEN;
-        world.container_instances().any(id)
+    fn just_registered(&self, world: &World, instance_id: &str) -> bool {
+        let latest = world.registrations(instance_id).map(|it| it.registered_at).max();
+        self.plan.registers_anew.is_some() && latest.is_some_and(|at| world.now() < at + REGISTERED_UNSEEN)
+    }
+
+    /// Whether it has two registrations without an agent, so that ECS does not tell which of their tasks run.
+    fn has_lost_two_agents(&self) -> bool {
+        let phantoms = self.plan.registered_too.is_some_and(|too| too.phantom) || self.plan.registers_anew.is_some();
+        phantoms && self.plan.lost.is_some_and(|lost| lost.back_after_s.is_none())
     }
 
     /// The hooks of ours that hold it.
@@ -202,7 +206,7 @@ impl Judge {
         if self.is_given_up(world, &truth, hook) {
             self.seen.insert("deadlines");
         }
-        if self.may_go_with_tasks(world, &truth, hook) {
+        if self.may_go_with_tasks(world, &truth, hook, instance_id) {
             self.hosts.entry(instance_id.to_owned()).and_modify(|truth| truth.given_up = true);
             return;
         }
@@ -271,7 +275,7 @@ impl Judge {
         let registered = world.registrations(instance_id).any(|known| known.status != "INACTIVE");
         let mut clusters = (0..self.plan.world.clusters).map(|index| cluster(&self.plan, index));
         let searched = clusters.all(|cluster| self.answers.have_searches(client, &cluster, instance_id, since));
-        if !listed && (registered || !searched) && !self.may_go_with_tasks(world, truth, hook) {
+        if !listed && (registered || !searched) && !self.may_go_with_tasks(world, truth, hook, instance_id) {
             let what = if registered { "unknown is not empty: released without proof" } else { SEARCHED_TOO_LITTLE };
             self.blame(world, what, instance_id);
         }
@@ -350,7 +354,7 @@ impl Judge {
         }
     }
 
-    fn may_go_with_tasks(&self, world: &World, truth: &Truth, hook: &str) -> bool {
+    fn may_go_with_tasks(&self, world: &World, truth: &Truth, hook: &str, instance_id: &str) -> bool {
         let now = world.now();
         let agent_lost = Duration::from_secs(self.policy_for(hook).agent_lost_s);
         // The drainer's last look at the host may be a little older than its return.
@@ -358,7 +362,7 @@ impl Judge {
             let gone = (died + AGENT_LOST_SEEN_FOR.min(agent_lost)).max(truth.leaves_at + agent_lost);
             now + TOLERANCE >= gone && now < shared::clock::after(back, RACE)
         });
-        let unseen = truth.just_undrained(now) || truth.just_registered(world, now);
+        let unseen = truth.just_undrained(now) || truth.just_registered(world, instance_id);
         host_gone || unseen || self.is_given_up(world, truth, hook)
     }
 

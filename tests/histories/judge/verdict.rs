@@ -13,6 +13,8 @@ const FINDING_AND_TELLING_TAKES: Duration = Duration::from_secs(8);
 const TELLING_TAKES: Duration = Duration::from_secs(2);
 /// That is so long before.
 const READ_AHEAD: Duration = Duration::from_secs(25);
+/// Lists lag by up to ten seconds, and are read again a little later.
+const NEW_TASKS_ARE_FOUND_AFTER: Duration = Duration::from_secs(15);
 /// What each request costs that was harmed while a notice was served: the longest pause before the next try of a drain that
 /// has no time, and a slow answer.
 const SPOT_FAULT_COSTS: Duration = Duration::from_secs(10);
@@ -72,9 +74,8 @@ impl Judge {
         }
         let power_goes = noticed_at + SPOT_NOTICE;
         let due = self.due_to_stop(id, told_at, power_goes);
-        // A task that was placed so lately may not be listed yet.
-        let lists_lag = Duration::from_millis(self.plan.world.list_lag_ms.max(self.plan.world.description_lag_ms));
-        let savable = |task: &&Task| due + task.stopping_takes() <= power_goes && task.created_at + lists_lag <= due;
+        let is_found = |task: &Task| task.created_at + NEW_TASKS_ARE_FOUND_AFTER <= due;
+        let savable = |task: &&Task| due + task.stopping_takes() <= power_goes && is_found(task);
         let killed = world.killed().iter().filter(|killed| killed.instance_id == id && killed.at >= power_goes);
         for killed in killed {
             let task = world.tasks().find(|task| task.arn == killed.task).unwrap();
@@ -100,7 +101,7 @@ impl Judge {
         let may_wait = truth.hooks().iter().any(|hook| self.policy_of(truth, hook).1 == OnDrainTimeout::Wait);
         let all_stopped = world.tasks_on(id).iter().all(|task| task.last_status == LastStatus::Stopped);
         let dead = truth.dead().is_some_and(|(_, back)| back == Timestamp::MAX);
-        let is_empty = all_stopped && !truth.refuses();
+        let is_empty = all_stopped && !truth.refuses() && !truth.has_lost_two_agents();
         if still_held(world, id) && (!may_wait || is_empty || dead) {
             return Err(format!("never lost: {id} still waits at the end, {:?}", world.lifecycle_state(id)));
         }

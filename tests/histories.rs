@@ -30,7 +30,7 @@ const LOGGED: u64 = 200;
 const PARTS: u64 = 4;
 /// Each kind of event in `COVERED` must happen in more than this percentage of the histories.
 const COVERED_PERCENT: u64 = 5;
-const COVERED: [&str; 18] = [
+const COVERED: [&str; 35] = [
     "bursts",
     "warm pools",
     "root volumes",
@@ -49,6 +49,23 @@ const COVERED: [&str; 18] = [
     "Spot stops",
     "further slices",
     "saved from Spot",
+    "lists lag",
+    "descriptions lag",
+    "write answers lag",
+    "two clusters",
+    "phantoms",
+    "registered anew",
+    "joined another cluster",
+    "tasks placed last",
+    "denied hosts",
+    "odd states",
+    "wrong counts",
+    "ECS silent",
+    "reconcile away",
+    "two stacks",
+    "overlapping reconciles",
+    "always cold",
+    "warm environments",
 ];
 
 fn variable(name: &str) -> Option<u64> {

@@ -3,6 +3,7 @@
 mod auto_scaling;
 mod build;
 mod deployed;
+mod earlier;
 mod ec2;
 mod ecs;
 mod error;

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use shared::config::OnDrainTimeout;
 use shared::drain::facts::departure::Destination;
 use simulator::world::{
-    AutoScalingRequest, ContainerInstance, EcsRequest, Killed, LastStatus, Outcome, Owner, Reply, Request,
-    RequestError, Task, World,
+    AutoScalingRequest, ContainerInstance, EcsRequest, Killed, LastStatus, Operation, Outcome, Owner, Reply, Request,
+    RequestError, Response, Task, World,
 };
 
-use super::plan::{GroupPlan, HostPlan, Plan};
-use super::proof::Answers;
+use super::plan::{GroupPlan, HostPlan, Plan, PolicyPlan, WorldPlan};
+use super::proof::{Answers, SETTLES};
 use super::worlds::{SECOND_HOOK, cluster};
 use crate::support::HOOK;
 use crate::support::model::Witness;
@@ -29,6 +29,9 @@ const TOLERANCE: Duration = Duration::from_millis(1_002);
 const RACE: Duration = Duration::from_secs(80);
 /// An agent must be seen disconnected for so long by one invocation.
 const AGENT_LOST_SEEN_FOR: Duration = Duration::from_secs(45);
+/// An agent may register its host anew between the last look and the completion: a look is at most 30 s old then, and tells how
+/// things were up to ten seconds before. A slow answer comes on top.
+const REGISTERED_UNSEEN: Duration = Duration::from_secs(45);
 /// Spot's two minutes: the documented number.
 const SPOT_NOTICE: Duration = Duration::from_secs(120);
 /// How much earlier, because a slice ends and the next is not sure to look in time.
@@ -53,13 +56,19 @@ impl Truth {
     }
 
     /// The kinds of host that this one is, for the coverage.
-    fn kinds(&self) -> impl Iterator<Item = &'static str> {
+    fn kinds(&self, world: &WorldPlan) -> impl Iterator<Item = &'static str> {
+        let two_clusters = world.clusters > 1 && !world.only_first_watched;
         let kinds = [
             (self.plan.to == Destination::WarmPool, "warm pools"),
             (self.plan.to == Destination::AutoScalingGroup, "root volumes"),
             (self.plan.group == GroupPlan::TwoOfOurs, "two hooks"),
             (self.plan.group == GroupPlan::Overriding, "overrides"),
             (self.plan.registered_too.is_some(), "old registrations"),
+            (two_clusters && self.plan.registered_too.is_some_and(|too| too.in_next_cluster), "two clusters"),
+            (self.plan.registered_too.is_some_and(|too| too.phantom), "phantoms"),
+            (self.plan.odd_state.is_some() && self.plan.cluster.is_some(), "odd states"),
+            (self.plan.miscount.is_some() && self.plan.cluster.is_some(), "wrong counts"),
+            (self.plan.denied.is_some(), "denied hosts"),
         ];
         kinds.into_iter().filter(|(is, _)| *is).map(|(_, kind)| kind)
     }
@@ -78,8 +87,32 @@ impl Truth {
 
     /// Whether no operator and no failure meddles with it.
     fn is_plain(&self) -> bool {
-        let HostPlan { lost, deregistered_after_s, undrained_after_s, .. } = &self.plan;
-        lost.is_none() && deregistered_after_s.is_none() && undrained_after_s.is_none()
+        let HostPlan { lost, deregistered_after_s, undrained_after_s, registers_anew, denied, .. } = &self.plan;
+        let meddled = deregistered_after_s.is_some() || undrained_after_s.is_some() || registers_anew.is_some();
+        lost.is_none() && !meddled && denied.is_none() && !self.refuses()
+    }
+
+    /// Whether it refuses to be set DRAINING, at least for a time. One whose registration failed gets no tasks, so that
+    /// it may go all the same.
+    fn refuses(&self) -> bool {
+        self.plan.odd_state.is_some_and(|odd| odd.state != "REGISTRATION_FAILED") && self.plan.cluster.is_some()
+    }
+
+    /// Whether its agent registered it anew so lately that the drainer need not have seen it.
+    fn just_registered(&self, world: &World, instance_id: &str) -> bool {
+        let latest = world.registrations(instance_id).map(|it| it.registered_at).max();
+        self.plan.registers_anew.is_some() && latest.is_some_and(|at| world.now() < at + REGISTERED_UNSEEN)
+    }
+
+    /// Whether it has two registrations without an agent, so that ECS does not tell which of their tasks run.
+    fn has_lost_two_agents(&self) -> bool {
+        let phantoms = self.plan.registered_too.is_some_and(|too| too.phantom) || self.plan.registers_anew.is_some();
+        phantoms && self.plan.lost.is_some_and(|lost| lost.back_after_s.is_none())
+    }
+
+    /// The hooks of ours that hold it.
+    fn hooks(&self) -> &'static [&'static str] {
+        if self.plan.group == GroupPlan::TwoOfOurs { &[HOOK, SECOND_HOOK] } else { &[HOOK] }
     }
 
     /// Whether an operator set it ACTIVE so lately that the drainer need not have seen it.
@@ -102,12 +135,18 @@ pub(crate) struct Judge {
     pub(crate) violations: Vec<String>,
     /// When a request was harmed by a fault, a quota or an outage.
     harmed: Vec<Timestamp>,
-    /// When ECS last failed to answer a search or DRAINING, otherwise than by a denial.
-    unanswered_at: Option<Timestamp>,
+    /// When invocations died.
+    pub(crate) killed_at: Vec<Timestamp>,
     /// When a slice died, and the hosts that it was for.
     pub(crate) died: Vec<(Timestamp, Vec<String>)>,
     /// What AWS has answered so far.
     answers: Answers,
+    /// Since when each container instance has been DRAINING, by its bare id.
+    draining_since: BTreeMap<String, Timestamp>,
+    /// The container instances and tasks that an invocation has written to, and has not looked at since.
+    written: BTreeSet<(String, String)>,
+    /// Whether a request failed without which a host is not found or not set DRAINING, and not for want of a permission.
+    search_failed: bool,
     /// What happened in this history, for the coverage.
     pub(crate) seen: BTreeSet<&'static str>,
 }
@@ -121,8 +160,29 @@ impl Judge {
         };
         let hosts = hosts.into_iter().zip(&plan.hosts).map(truth).collect();
         let (violations, harmed, died) = (Vec::new(), Vec::new(), Vec::new());
-        let (answers, seen) = (Answers::default(), BTreeSet::new());
-        Self { plan: plan.clone(), hosts, violations, harmed, unanswered_at: None, died, answers, seen }
+        let (answers, mut seen) = (Answers::default(), BTreeSet::new());
+        let shape = &plan.world;
+        let kinds = [
+            (shape.list_lag_ms > 2_000, "lists lag"),
+            (shape.description_lag_ms > 2_000, "descriptions lag"),
+            (shape.write_answers_lag, "write answers lag"),
+            (plan.second_stack.is_some(), "two stacks"),
+            (plan.always_cold, "always cold"),
+        ];
+        seen.extend(kinds.into_iter().filter(|(is, _)| *is).map(|(_, kind)| kind));
+        Self {
+            plan: plan.clone(),
+            hosts,
+            violations,
+            harmed,
+            killed_at: Vec::new(),
+            died,
+            answers,
+            draining_since: BTreeMap::new(),
+            written: BTreeSet::new(),
+            search_failed: false,
+            seen,
+        }
     }
 
     fn blame(&mut self, world: &World, what: &str, of: &str) {
@@ -143,10 +203,10 @@ impl Judge {
         if world.unstopped_on(instance_id) == 0 {
             return;
         }
-        if self.is_given_up(world, &truth) {
+        if self.is_given_up(world, &truth, hook) {
             self.seen.insert("deadlines");
         }
-        if self.may_go_with_tasks(world, &truth) {
+        if self.may_go_with_tasks(world, &truth, hook, instance_id) {
             self.hosts.entry(instance_id.to_owned()).and_modify(|truth| truth.given_up = true);
             return;
         }
@@ -158,12 +218,13 @@ impl Judge {
     fn never_early_to_stop_a_task(&mut self, world: &World, task: &Task) {
         let Some(truth) = self.hosts.get(&task.instance_id).cloned() else { return };
         let standalone = matches!(task.owner, Owner::Standalone { .. });
-        let late = world.now() + TOLERANCE >= self.stop_at(&truth);
-        let by_deadline = late && self.policy_of(&truth).1 == OnDrainTimeout::StopTasks;
-        if late {
+        let late = |hook: &&str| world.now() + TOLERANCE >= self.stop_at(&truth, hook);
+        let stops = |hook: &&str| late(hook) && self.policy_of(&truth, hook).1 == OnDrainTimeout::StopTasks;
+        let by_deadline = truth.hooks().iter().any(stops);
+        if truth.hooks().iter().any(late) {
             self.seen.insert("deadlines");
         }
-        let by_setting = standalone && self.plan.policy.stop_standalone;
+        let by_setting = standalone && self.plan.policies().any(|policy| policy.stop_standalone);
         let power_goes = truth.told_at().and(truth.noticed_at()).map(|noticed_at| noticed_at + SPOT_NOTICE);
         let by_notice = power_goes.is_some_and(|at| world.now() + TOLERANCE + self.lead() + SPOT_STOP_EARLIER >= at);
         if by_notice {
@@ -193,33 +254,88 @@ impl Judge {
         }
     }
 
-    /// Promise 4: a completion has proof. ECS has listed the tasks of every live registration, or every cluster has answered
-    /// the search.
-    fn unknown_is_not_empty(&mut self, world: &World, instance_id: &str) {
+    /// Promise 4: a completion has proof of the invocation that asks for it. ECS has listed the tasks of every live
+    /// registration, long enough after it was set DRAINING, or every cluster has answered two searches, long enough apart.
+    fn unknown_is_not_empty(&mut self, world: &World, client: &str, hook: &str, instance_id: &str) {
         let Some(truth) = self.hosts.get(instance_id) else { return };
         let since = truth.leaves_at;
-        let is_listed = |known: &&ContainerInstance| self.answers.have_tasks_of(known, since);
+        let is_listed = |known: &ContainerInstance| {
+            let settled = self.settled_at(known, since);
+            settled.is_some_and(|settled| self.answers.have_tasks_of(client, known, settled))
+        };
         // One that came later may be of a new root volume, after the release.
+        let was_seen = |it: &ContainerInstance| {
+            it.registered_at <= since
+                || truth.plan.registers_anew.is_some() && it.registered_at + REGISTERED_UNSEEN <= world.now()
+        };
         let is_live =
-            |it: &&ContainerInstance| it.status != "INACTIVE" && it.agent_connected && it.registered_at <= since;
+            |it: &&ContainerInstance| it.status != "INACTIVE" && it.agent_connected && !it.left_behind && was_seen(it);
         let mut live = world.registrations(instance_id).filter(is_live);
-        let listed = world.registrations(instance_id).any(|it| is_listed(&it)) && live.all(|it| is_listed(&it));
+        let listed = world.registrations(instance_id).any(is_listed) && live.all(is_listed);
         let registered = world.registrations(instance_id).any(|known| known.status != "INACTIVE");
         let mut clusters = (0..self.plan.world.clusters).map(|index| cluster(&self.plan, index));
-        let searched = clusters.all(|cluster| self.answers.have_search(&cluster, instance_id, since));
-        if !listed && (registered || !searched) && !self.may_go_with_tasks(world, truth) {
-            self.blame(world, "unknown is not empty: released without proof", instance_id);
+        let searched = clusters.all(|cluster| self.answers.have_searches(client, &cluster, instance_id, since));
+        if !listed && (registered || !searched) && !self.may_go_with_tasks(world, truth, hook, instance_id) {
+            let what = if registered { "unknown is not empty: released without proof" } else { SEARCHED_TOO_LITTLE };
+            self.blame(world, what, instance_id);
         }
     }
 
-    /// Promise 5: a heartbeat goes only to a host that drains, or would if ECS answered: one that may not is left to the
-    /// hook's own timeout.
+    /// From when on lists of a container instance's tasks prove something; none while it may get new ones.
+    fn settled_at(&self, known: &ContainerInstance, since: Timestamp) -> Option<Timestamp> {
+        match known.status.as_str() {
+            // It gets no tasks, and cannot be set DRAINING.
+            "REGISTRATION_FAILED" | "DEREGISTERING" | "REGISTERING" => Some(since),
+            "ACTIVE" => None,
+            _ => {
+                let drained = self.draining_since.get(&known.id).map(|at| *at + SETTLES);
+                Some(drained.map_or(since, |drained| drained.max(since)))
+            }
+        }
+    }
+
+    /// Promise 5: a heartbeat goes only to a host that drains. One that cannot, for want of a permission, is left to the hook's
+    /// own timeout; one that is not found or not set DRAINING for another reason is kept alive.
     fn never_stuck_on_a_host_that_does_not_drain(&mut self, world: &World, instance_id: &str) {
-        let Some(truth) = self.hosts.get(instance_id) else { return };
-        let undrained = truth.plan.undrained_after_s.is_some();
-        let drains = world.registrations(instance_id).any(|r| r.status == "DRAINING" || r.status == "INACTIVE");
-        if !undrained && !drains && !self.may_be_unlocated(instance_id) {
+        let undrained = self.hosts.get(instance_id).is_some_and(|truth| truth.plan.undrained_after_s.is_some());
+        let mut registrations = world.registrations(instance_id);
+        let can_not_be = |it: &ContainerInstance| it.status != "ACTIVE" || it.left_behind;
+        let drains = world.registrations(instance_id).count() == 0 || registrations.any(can_not_be);
+        if !undrained && !drains && !self.search_failed {
             self.blame(world, "never stuck: kept alive what was never set DRAINING", instance_id);
+        }
+    }
+
+    /// Promise 5: an invocation does not repeat a write that was accepted before it has looked again.
+    fn never_stuck_repeating_a_write(&mut self, world: &World, client: &str, request: &Request, reply: &Reply) {
+        let about: Vec<String> = match request {
+            Request::Ecs(EcsRequest::DescribeContainerInstances { container_instances: ids, .. })
+            | Request::Ecs(EcsRequest::DescribeTasks { tasks: ids, .. }) => {
+                if reply.answer.is_ok() {
+                    for id in ids {
+                        self.written.remove(&(client.to_owned(), bare(id)));
+                    }
+                }
+                return;
+            }
+            Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, .. }) => {
+                container_instances.iter().map(|id| bare(id)).collect()
+            }
+            Request::Ecs(EcsRequest::StopTask { task, .. }) => vec![bare(task)],
+            _ => return,
+        };
+        let refused = match &reply.answer {
+            Ok(Response::ContainerInstances { failures, .. }) => failures.iter().map(|it| bare(&it.arn)).collect(),
+            _ => BTreeSet::new(),
+        };
+        for id in about {
+            let write = (client.to_owned(), id);
+            if self.written.contains(&write) {
+                self.blame(world, "never stuck: repeated before a look", &format!("{request:?}"));
+            }
+            if reply.answer.is_ok() && !refused.contains(&write.1) {
+                self.written.insert(write);
+            }
         }
     }
 
@@ -238,29 +354,28 @@ impl Judge {
         }
     }
 
-    /// Whether a host waits on our hook, and ECS has not answered since: it may be in a watched cluster, for all that is known.
+    /// Whether a host waits on our hook, and a search has failed: it may be in a watched cluster, for all that is known.
     fn may_be_unlocated(&self, instance_id: &str) -> bool {
-        self.hosts.get(instance_id).is_some_and(|truth| {
-            let waits = truth.plan.group != GroupPlan::Theirs && truth.plan.is_scaled_in();
-            waits && self.unanswered_at.is_some_and(|at| at >= truth.leaves_at)
-        })
+        let waits = |truth: &Truth| truth.plan.group != GroupPlan::Theirs && truth.plan.is_scaled_in();
+        self.search_failed && self.hosts.get(instance_id).is_some_and(waits)
     }
 
-    fn may_go_with_tasks(&self, world: &World, truth: &Truth) -> bool {
+    fn may_go_with_tasks(&self, world: &World, truth: &Truth, hook: &str, instance_id: &str) -> bool {
         let now = world.now();
-        let agent_lost = Duration::from_secs(self.plan.policy.agent_lost_s);
+        let agent_lost = Duration::from_secs(self.policy_for(hook).agent_lost_s);
         // The drainer's last look at the host may be a little older than its return.
         let host_gone = truth.dead().is_some_and(|(died, back)| {
             let gone = (died + AGENT_LOST_SEEN_FOR.min(agent_lost)).max(truth.leaves_at + agent_lost);
             now + TOLERANCE >= gone && now < shared::clock::after(back, RACE)
         });
-        host_gone || truth.just_undrained(now) || self.is_given_up(world, truth)
+        let unseen = truth.just_undrained(now) || truth.just_registered(world, instance_id);
+        host_gone || unseen || self.is_given_up(world, truth, hook)
     }
 
     /// Whether the deadline has passed, and the policy says to proceed.
-    fn is_given_up(&self, world: &World, truth: &Truth) -> bool {
-        let (now, stop_at) = (world.now(), self.stop_at(truth));
-        match self.policy_of(truth).1 {
+    fn is_given_up(&self, world: &World, truth: &Truth, hook: &str) -> bool {
+        let (now, stop_at) = (world.now(), self.stop_at(truth, hook));
+        match self.policy_of(truth, hook).1 {
             OnDrainTimeout::Proceed | OnDrainTimeout::Abandon => now + TOLERANCE >= stop_at,
             OnDrainTimeout::StopTasks => now + TOLERANCE >= stop_at + GRACE,
             OnDrainTimeout::Wait => false,
@@ -268,14 +383,20 @@ impl Judge {
     }
 
     /// The deadline, which counts from when the termination began.
-    fn stop_at(&self, truth: &Truth) -> Timestamp {
+    fn stop_at(&self, truth: &Truth, hook: &str) -> Timestamp {
         let limit = Duration::from_secs(self.plan.world.hook_timeout_s) * HEARTBEATS_MAX;
-        truth.leaves_at + self.policy_of(truth).0.min(limit.saturating_sub(GRACE))
+        truth.leaves_at + self.policy_of(truth, hook).0.min(limit.saturating_sub(GRACE))
     }
 
-    /// How long a drain of this host may take, and what happens then.
-    fn policy_of(&self, truth: &Truth) -> (Duration, OnDrainTimeout) {
-        let (policy, overrides) = (&self.plan.policy, &self.plan.policy.overrides);
+    /// The policy of the stack whose hook it is.
+    fn policy_for(&self, hook: &str) -> &PolicyPlan {
+        self.plan.second_stack.as_ref().filter(|_| hook == SECOND_HOOK).unwrap_or(&self.plan.policy)
+    }
+
+    /// How long a drain of this host may take for a hook, and what happens then.
+    fn policy_of(&self, truth: &Truth, hook: &str) -> (Duration, OnDrainTimeout) {
+        let policy = self.policy_for(hook);
+        let overrides = &policy.overrides;
         let overridden = truth.plan.group == GroupPlan::Overriding;
         let (seconds, then) = if overridden {
             (overrides.drain_timeout_s, overrides.on_drain_timeout)
@@ -293,7 +414,7 @@ fn host_of(world: &World, container_instance: &str) -> String {
 }
 
 impl Witness for Judge {
-    fn before(&mut self, world: &World, request: &Request) {
+    fn before(&mut self, world: &World, client: &str, request: &Request) {
         self.nobody_elses_business_is_written(world, request);
         match request {
             Request::AutoScaling(AutoScalingRequest::CompleteLifecycleAction {
@@ -303,7 +424,7 @@ impl Witness for Judge {
             }) => {
                 self.never_the_wrong_one_hook(world, hook, instance_id);
                 self.nobody_elses_business_is_released(world, instance_id);
-                self.unknown_is_not_empty(world, instance_id);
+                self.unknown_is_not_empty(world, client, hook, instance_id);
                 self.never_early_to_complete(world, hook, instance_id);
             }
             Request::AutoScaling(AutoScalingRequest::RecordLifecycleActionHeartbeat {
@@ -319,6 +440,10 @@ impl Witness for Judge {
             }
             Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, .. }) => {
                 for id in container_instances {
+                    let draining = |it: &ContainerInstance| it.id == bare(id) && it.status == "DRAINING";
+                    if !world.container_instances().any(draining) {
+                        self.draining_since.remove(&bare(id));
+                    }
                     self.never_the_wrong_one(world, &host_of(world, id), "set DRAINING a host that stays");
                 }
             }
@@ -333,17 +458,22 @@ impl Witness for Judge {
         }
     }
 
-    fn after(&mut self, world: &World, request: &Request, reply: &Reply) {
+    fn after(&mut self, world: &World, client: &str, request: &Request, reply: &Reply) {
+        self.never_stuck_repeating_a_write(world, client, request, reply);
+        if let Request::Ecs(EcsRequest::UpdateContainerInstancesState { container_instances, .. }) = request {
+            let named: BTreeSet<_> = container_instances.iter().map(|id| bare(id)).collect();
+            for it in world.container_instances().filter(|it| named.contains(&it.id) && it.status == "DRAINING") {
+                self.draining_since.entry(it.id.clone()).or_insert(world.now());
+            }
+        }
+        if FINDING.contains(&request.operation()) && reply.answer.as_ref().is_err_and(|error| !is_denial(error)) {
+            self.search_failed = true;
+        }
         if reply.answer.is_err() || reply.delay > Duration::from_secs(1) {
             self.harmed.push(world.now());
         }
-        let is_denial =
-            |error: &RequestError| matches!(error, RequestError::Api(it) if it.code.contains("AccessDenied"));
-        if matches!(request, Request::Ecs(_)) && reply.answer.as_ref().is_err_and(|error| !is_denial(error)) {
-            self.unanswered_at = Some(world.now());
-        }
         match &reply.answer {
-            Ok(response) => self.answers.take_in(request, response, world.now()),
+            Ok(response) => self.answers.take_in(client, request, response, world.now()),
             Err(RequestError::Api(error)) => {
                 match error.code.as_str() {
                     "ThrottlingException" | "Throttling" => self.seen.insert("throttles"),
@@ -352,7 +482,9 @@ impl Witness for Judge {
                     }
                     // No request that AWS would reject. A resource that is gone in between is no fault of the drainer.
                     "InvalidParameterException" | "ValidationError" | "AttributeLimitExceededException"
-                        if !error.message.contains("No active") && !error.message.contains("not found") =>
+                        if !["No active", "not found", "Container instance arn"]
+                            .iter()
+                            .any(|gone| error.message.contains(gone)) =>
                     {
                         self.blame(world, "asked what AWS rejects", &format!("{} {}", error.code, error.message));
                         false
@@ -372,6 +504,24 @@ impl Witness for Judge {
             self.seen.insert("partial chunks");
         }
     }
+}
+
+/// The requests without which a host is not found or not set DRAINING.
+const FINDING: [Operation; 4] = [
+    Operation::ListClusters,
+    Operation::ListContainerInstances,
+    Operation::DescribeContainerInstances,
+    Operation::UpdateContainerInstancesState,
+];
+const SEARCHED_TOO_LITTLE: &str = "unknown is not empty: released as in no cluster without two searches apart";
+
+fn is_denial(error: &RequestError) -> bool {
+    matches!(error, RequestError::Api(error) if error.code.starts_with("AccessDenied"))
+}
+
+/// The bare id of an ARN or id.
+fn bare(id: &str) -> String {
+    id.rsplit('/').next().unwrap_or(id).to_owned()
 }
 
 fn is_ours(hook: &str) -> bool {

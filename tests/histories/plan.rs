@@ -26,6 +26,17 @@ pub(crate) const ASKED: [Operation; 15] = [
     Operation::RecordLifecycleActionHeartbeat,
 ];
 
+/// The operations that one host of many may be denied: those that IAM can deny by resource.
+pub(crate) const DENIED: [Operation; 7] = [
+    Operation::DescribeContainerInstances,
+    Operation::UpdateContainerInstancesState,
+    Operation::ListTasks,
+    Operation::DescribeTasks,
+    Operation::StopTask,
+    Operation::CompleteLifecycleAction,
+    Operation::RecordLifecycleActionHeartbeat,
+];
+
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) world: WorldPlan,
@@ -33,8 +44,11 @@ pub(crate) struct Plan {
     pub(crate) hosts: Vec<HostPlan>,
     pub(crate) services: Vec<ServicePlan>,
     pub(crate) faults: Vec<FaultPlan>,
-    /// When AWS stops answering, for how long, in seconds, and how it does not answer.
-    pub(crate) outage: Option<(u64, u64, Harm)>,
+    pub(crate) outage: Option<OutagePlan>,
+    /// The policy of a second stack, whose hook is the second of [`GroupPlan::TwoOfOurs`].
+    pub(crate) second_stack: Option<PolicyPlan>,
+    /// Whether each invocation finds a new environment.
+    pub(crate) always_cold: bool,
     pub(crate) reconcile: ReconcilePlan,
     /// How long after a message is visible it is received.
     pub(crate) received_after_ms: u64,
@@ -44,12 +58,21 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
 }
 
+impl Plan {
+    /// The policy of each stack.
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &PolicyPlan> {
+        [&self.policy].into_iter().chain(&self.second_stack)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct WorldPlan {
     pub(crate) clusters: usize,
     /// Whether only the first cluster is watched, or all.
     pub(crate) only_first_watched: bool,
     pub(crate) list_lag_ms: u64,
+    pub(crate) description_lag_ms: u64,
+    pub(crate) write_answers_lag: bool,
     pub(crate) page_size: usize,
     pub(crate) empty_pages: bool,
     pub(crate) latency_ms: u64,
@@ -59,6 +82,16 @@ pub(crate) struct WorldPlan {
     pub(crate) full_batch: usize,
     /// How long after it began a termination's state says that it waits.
     pub(crate) waits_after_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OutagePlan {
+    pub(crate) begins_at_s: u64,
+    pub(crate) lasts_s: u64,
+    /// How AWS does not answer.
+    pub(crate) silence: Harm,
+    /// Whether Auto Scaling answers all the time.
+    pub(crate) of_ecs_alone: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -92,8 +125,18 @@ pub(crate) struct HostPlan {
     pub(crate) to: Destination,
     /// Where it was registered before, besides.
     pub(crate) registered_too: Option<RegisteredToo>,
+    /// When its agent registers it anew, after it leaves.
+    pub(crate) registers_anew: Option<RegistersAnew>,
+    /// The state that its container instance is in when the history begins.
+    pub(crate) odd_state: Option<OddState>,
+    /// What its `pendingTasksCount` is wrong by.
+    pub(crate) miscount: Option<i64>,
+    /// From when on requests that name its container instance or its tasks are denied: one of [`DENIED`], by its place.
+    pub(crate) denied: Option<(usize, u64)>,
     /// Tasks that no service owns: when they end by themselves, and how long they take to stop, in seconds.
     pub(crate) jobs: Vec<(Option<u64>, u64)>,
+    /// A task that is placed on it about when it leaves, while it is ACTIVE.
+    pub(crate) placed_last: Option<PlacedLast>,
     /// When its agent is disconnected, after it leaves.
     pub(crate) lost: Option<AgentLost>,
     /// When an operator deregisters its container instance, after it leaves.
@@ -132,11 +175,33 @@ pub(crate) struct AgentLost {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RegisteredToo {
-    /// Before, by an agent that lost its state: nothing runs there any more.
-    InItsCluster,
-    /// The same in the next cluster.
-    InNextCluster,
+pub(crate) struct RegisteredToo {
+    pub(crate) in_next_cluster: bool,
+    /// Whether a task there reads RUNNING for ever, though nothing runs there any more.
+    pub(crate) phantom: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RegistersAnew {
+    pub(crate) after_s: u64,
+    pub(crate) in_next_cluster: bool,
+    /// A task is placed there: when it ends by itself, and how long it takes to stop, in seconds.
+    pub(crate) job: (Option<u64>, u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlacedLast {
+    /// From six seconds before it leaves.
+    pub(crate) after_ms: u64,
+    /// When it ends by itself, and how long it takes to stop, in seconds.
+    pub(crate) job: (Option<u64>, u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OddState {
+    pub(crate) state: &'static str,
+    /// When it becomes ACTIVE, if it does.
+    pub(crate) until_s: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,39 +254,96 @@ pub(crate) struct ReconcilePlan {
     pub(crate) jitter_ms: u64,
     /// Minutes in which it is not woken.
     pub(crate) skipped: Vec<usize>,
+    /// From which minute on it is not woken, for this percentage of the hook's timeout. It finds a new environment then.
+    pub(crate) away: Option<(usize, u64)>,
+    /// How long after each minute it is woken once more.
+    pub(crate) doubled_after_s: Option<u64>,
+}
+
+impl ReconcilePlan {
+    /// The first minute after it was away.
+    pub(crate) fn back_at(&self, hook_timeout_s: u64) -> Option<usize> {
+        let away = self.away_minutes(hook_timeout_s);
+        let back = (away.end..).find(|minute| !self.skipped.contains(minute));
+        back.filter(|_| !away.is_empty())
+    }
+
+    /// The minutes in which it is away. Those before and after them are as far apart as `away` says, at most.
+    pub(crate) fn away_minutes(&self, hook_timeout_s: u64) -> std::ops::Range<usize> {
+        let Some((from, percent)) = self.away else { return 0..0 };
+        from..from + usize::try_from(hook_timeout_s * percent / 100 / 60).unwrap_or_default()
+    }
 }
 
 pub(crate) fn plans() -> impl Strategy<Value = Plan> {
     let hosts =
         prop_oneof![4 => vec(host(), 1..=3).prop_map(|hosts| (hosts, None)), 1 => (crowd(), of(broken_chunk()))];
     let parts = (world(), policy(), hosts, vec(service(), 0..=2), vec(fault(), 0..=8));
-    let silence = prop_oneof![Just(Harm::ServerError), Just(Harm::Throttle), Just(Harm::DropConnection)];
-    let outage = weighted(0.15, (0_u64..300, 30_u64..600, silence));
     let kills = vec((0_usize..12, prop_oneof![0_u64..1_500, 0_u64..60_000]), 0..=4);
     let received_after_ms = 0_u64..2_000;
-    let story = (parts, outage, reconcile(), received_after_ms, kills, any::<u64>());
-    story.prop_map(|(parts, outage, reconcile, received_after_ms, kills, seed)| {
-        let (world, policy, (hosts, broken_chunk), services, mut faults) = parts;
+    let stacks = (weighted(0.15, policy()), weighted(0.2, Just(())));
+    let story = (parts, weighted(0.25, outage()), reconcile(), received_after_ms, kills, stacks, any::<u64>());
+    story.prop_map(|(parts, outage, reconcile, received_after_ms, kills, (second_stack, cold), seed)| {
+        let (world, policy, (mut hosts, broken_chunk), services, mut faults) = parts;
         faults.extend(broken_chunk);
-        Plan { world, policy, hosts, services, faults, outage, reconcile, received_after_ms, kills, seed }
+        if second_stack.is_some() {
+            for host in hosts.iter_mut().filter(|host| host.group == GroupPlan::Ours) {
+                host.group = GroupPlan::TwoOfOurs;
+            }
+        }
+        let always_cold = cold.is_some();
+        Plan {
+            world,
+            policy,
+            hosts,
+            services,
+            faults,
+            outage,
+            second_stack,
+            always_cold,
+            reconcile,
+            received_after_ms,
+            kills,
+            seed,
+        }
     })
 }
 
+fn outage() -> impl Strategy<Value = OutagePlan> {
+    let silence = || prop_oneof![Just(Harm::ServerError), Just(Harm::Throttle), Just(Harm::DropConnection)];
+    let of_ecs = prop_oneof![6 => silence(), 1 => Just(Harm::AccessDenied)];
+    let outage = |of_ecs_alone| {
+        move |(begins_at_s, lasts_s, silence)| OutagePlan { begins_at_s, lasts_s, silence, of_ecs_alone }
+    };
+    prop_oneof![
+        (0_u64..300, 30_u64..600, silence()).prop_map(outage(false)),
+        (0_u64..300, 300_u64..=1_200, of_ecs).prop_map(outage(true)),
+    ]
+}
+
+/// Under ten seconds, which is what proof waits for; in some histories none.
+fn lag_ms() -> impl Strategy<Value = u64> {
+    prop_oneof![2 => Just(0_u64), 1 => 1_u64..1_900, 1 => 1_u64..9_500]
+}
+
 fn world() -> impl Strategy<Value = WorldPlan> {
-    let lists = (prop_oneof![Just(0_u64), 1_u64..1_900], prop_oneof![Just(100_usize), 1_usize..5], any::<bool>());
+    let lags = (lag_ms(), lag_ms(), weighted(0.3, Just(())));
+    let lists = (lags, prop_oneof![Just(100_usize), 1_usize..5], any::<bool>());
     let shape = (1_usize..=3, weighted(0.3, Just(())), lists, 0_u64..200, any::<bool>(), 300_u64..1_200);
     let waits = prop_oneof![2 => 200_u64..600, 1 => 0_u64..12_000];
     let shape = (shape, waits, 1_usize..=4);
     shape.prop_map(
         |(
-            (clusters, only_first, (list_lag_ms, page_size, empty_pages), latency_ms, quotas, hook_timeout_s),
+            (clusters, only_first, (lags, page_size, empty_pages), latency_ms, quotas, hook_timeout_s),
             waits,
             full_batch,
         )| {
             WorldPlan {
                 clusters,
                 only_first_watched: only_first.is_some(),
-                list_lag_ms,
+                list_lag_ms: lags.0,
+                description_lag_ms: lags.1,
+                write_answers_lag: lags.2.is_some(),
                 page_size,
                 empty_pages,
                 latency_ms,
@@ -306,8 +428,18 @@ fn host() -> impl Strategy<Value = HostPlan> {
         1 => Just(Destination::WarmPool),
         1 => Just(Destination::AutoScalingGroup),
     ];
-    let registered_too = prop_oneof![Just(RegisteredToo::InItsCluster), Just(RegisteredToo::InNextCluster)];
-    let fate = (before, weighted(0.3, interruption), to, weighted(0.15, registered_too));
+    let registered_too = (any::<bool>(), any::<bool>())
+        .prop_map(|(in_next_cluster, phantom)| RegisteredToo { in_next_cluster, phantom });
+    let anew = (0_u64..240, any::<bool>(), (of(0_u64..400), 0_u64..40))
+        .prop_map(|(after_s, in_next_cluster, job)| RegistersAnew { after_s, in_next_cluster, job });
+    let states = prop_oneof![Just("REGISTERING"), Just("REGISTRATION_FAILED"), Just("DEREGISTERING")];
+    let odd = (states, of(0_u64..300))
+        .prop_map(|(state, until_s)| OddState { state, until_s: until_s.filter(|_| state == "REGISTERING") });
+    let odd = (weighted(0.06, odd), weighted(0.06, prop_oneof![Just(1_i64), Just(-1)]));
+    let denied = weighted(0.06, (0_usize..DENIED.len(), 0_u64..240));
+    let placed = (0_u64..10_000, (of(0_u64..400), 0_u64..40)).prop_map(|(after_ms, job)| PlacedLast { after_ms, job });
+    let registrations = (weighted(0.15, placed), weighted(0.15, registered_too), weighted(0.1, anew), odd, denied);
+    let fate = (before, weighted(0.3, interruption), to, registrations);
     (weighted(0.9, 0_usize..3), 0_u64..240, events, group, jobs, mishaps, fate).prop_map(
         |(
             cluster,
@@ -316,7 +448,12 @@ fn host() -> impl Strategy<Value = HostPlan> {
             group,
             jobs,
             mishaps,
-            (drained_before_s, interrupted, to, registered_too),
+            (
+                drained_before_s,
+                interrupted,
+                to,
+                (placed_last, registered_too, registers_anew, (odd_state, miscount), denied),
+            ),
         )| HostPlan {
             cluster,
             leaves_at_s,
@@ -325,6 +462,11 @@ fn host() -> impl Strategy<Value = HostPlan> {
             // Spot instances have no warm pool, nor new root volumes.
             to: if interrupted.is_some() { Destination::Ec2 } else { to },
             registered_too,
+            registers_anew,
+            odd_state,
+            miscount,
+            denied,
+            placed_last,
             jobs,
             lost: mishaps.0,
             deregistered_after_s: mishaps.1,
@@ -368,9 +510,16 @@ fn fault() -> impl Strategy<Value = FaultPlan> {
 }
 
 fn reconcile() -> impl Strategy<Value = ReconcilePlan> {
-    (0_u64..60, 0_u64..3_000, vec(0_usize..20, 0..=2)).prop_map(|(phase_s, jitter_ms, skipped)| ReconcilePlan {
-        phase_s,
-        jitter_ms,
-        skipped,
-    })
+    // Longer than two thirds is longer than the pause between two heartbeats forgives.
+    let away = weighted(0.25, (0_usize..6, prop_oneof![20_u64..=90, 67_u64..=90]));
+    let doubled = weighted(0.15, 1_u64..50);
+    (0_u64..60, 0_u64..3_000, vec(0_usize..20, 0..=2), away, doubled).prop_map(
+        |(phase_s, jitter_ms, skipped, away, doubled_after_s)| ReconcilePlan {
+            phase_s,
+            jitter_ms,
+            skipped,
+            away,
+            doubled_after_s,
+        },
+    )
 }

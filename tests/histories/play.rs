@@ -16,18 +16,22 @@ use shared::drain::rules::decision::Outcome;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
 use simulator::sqs::Message;
-use simulator::world::{AutoScalingRequest, Fault, Request, SpotAction, World};
+use simulator::world::{AutoScalingRequest, Fault, FaultKind, Request, Service, SpotAction, TaskSpec, World};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::judge::Judge;
-use super::plan::{GroupPlan, Harm, HostPlan, InterruptionPlan, Plan};
-use super::worlds::{BOTH, SECOND_HOOK, THEIRS, cluster, group, harm_kind, instance_id, secs, word, world};
+use super::plan::{DENIED, GroupPlan, HostPlan, InterruptionPlan, OutagePlan, Plan, PolicyPlan};
+use super::worlds::{
+    BOTH, SECOND_HOOK, THEIRS, another_cluster, cluster, group, harm_kind, instance_id, secs, word, world,
+};
 use crate::support::delivery::Delivery;
 use crate::support::model::Model;
 use crate::support::{EVENTS, EVENTS_CONCURRENCY, HOOK, NOTICES, NOTICES_CONCURRENCY};
 
 const START: &str = "2026-01-15T20:00:00Z";
 const GRACE_S: u64 = 600;
+/// Tasks are placed from so long before their host leaves.
+const PLACED_BEFORE_MS: u64 = 6_000;
 /// After the last deadline: the rest of a minute, a pass, and what faults and skipped minutes cost.
 const SLACK_S: u64 = 600;
 
@@ -43,6 +47,11 @@ enum Happening {
     AgentBack(usize),
     Deregistered(usize),
     Undrained(usize),
+    /// Its container instance, which was registering, is ACTIVE.
+    Registered(usize),
+    PlacedLast(usize),
+    RegistersAnew(usize),
+    Denied(usize),
     TheirsCompleted(usize),
     Interrupted(usize),
     NoticeSent(usize),
@@ -53,6 +62,8 @@ enum Happening {
     /// The events of the hooks of ours that hold a host.
     EventSent(usize),
     Minute(usize),
+    /// `reconcile` is woken once more while it may still run.
+    MinuteAgain(usize),
 }
 
 /// What was seen in a history, and each of its requests: when, and what.
@@ -72,28 +83,36 @@ async fn story(plan: &Plan) -> Result<Played, String> {
     let judge = Rc::new(RefCell::new(Judge::new(plan, hosts, start)));
     let model = Rc::new(Model::of(world).watched_by(judge.clone()));
     let clock = model.clock();
+    let configs = configs(plan);
+    let events = || Rc::new(Delivery::new(EVENTS, EVENTS_CONCURRENCY, clock));
     let stage = Rc::new(Stage {
         plan: plan.clone(),
-        config: config(plan),
         model,
         started: RefCell::new(0),
         judge,
         warm: RefCell::default(),
-        events: Rc::new(Delivery::new(EVENTS, EVENTS_CONCURRENCY, clock)),
+        reconciling: RefCell::new(vec![0; configs.len()]),
+        events: configs.iter().map(|_| events()).collect(),
+        configs,
         notices: Rc::new(Delivery::new(NOTICES, NOTICES_CONCURRENCY, clock)),
     });
-    let receivers = [Queued::Event, Queued::Notice].map(|kind| {
-        let stage = stage.clone();
-        spawn_local(stage.mailbox(kind).feed(move |messages| stage.clone().batch(kind, messages)))
-    });
+    let kinds = (0..stage.configs.len()).map(Queued::Event).chain([Queued::Notice]);
+    let receivers: Vec<_> = kinds
+        .map(|kind| {
+            let stage = stage.clone();
+            spawn_local(stage.mailbox(kind).feed(move |messages| stage.clone().batch(kind, messages)))
+        })
+        .collect();
 
     let mut seen = BTreeSet::new();
     let leave = |host: &HostPlan| host.leaves_at_s.max(host.interrupted.as_ref().map_or(0, |it| it.noticed_at_s));
     let last = plan.hosts.iter().map(leave).max().unwrap_or_default();
-    let outage = plan.outage.map_or(0, |(at, length, _)| at + length);
-    let end = last.max(outage) + plan.policy.drain_timeout_s + GRACE_S + SLACK_S + plan.world.hook_timeout_s;
+    let outage = plan.outage.map_or(0, |outage| outage.begins_at_s + outage.lasts_s);
+    let timeout = plan.policies().map(|policy| policy.drain_timeout_s).max().unwrap_or_default();
+    let end = last.max(outage) + timeout + GRACE_S + SLACK_S + plan.world.hook_timeout_s;
     let happenings = happenings(plan, end);
-    let planned = happenings.iter().filter(|(_, happening)| !matches!(happening, Happening::Minute(_)));
+    let is_minute = |it: &Happening| matches!(it, Happening::Minute(_) | Happening::MinuteAgain(_));
+    let planned = happenings.iter().filter(|(_, happening)| !is_minute(happening));
     let last_planned_ms = planned.map(|(at_ms, _)| *at_ms).max().unwrap_or_default();
     let mut invocations = Vec::new();
     for (at_ms, happening) in happenings {
@@ -105,9 +124,7 @@ async fn story(plan: &Plan) -> Result<Played, String> {
         {
             break;
         }
-        if let Some(invocation) = stage.perform(happening, &mut seen) {
-            invocations.push(spawn_local(invocation));
-        }
+        invocations.extend(stage.perform(happening, &mut seen).into_iter().map(spawn_local));
         if !stage.judge.borrow().violations.is_empty() {
             break;
         }
@@ -150,18 +167,29 @@ fn happenings(plan: &Plan, end_s: u64) -> Vec<(u64, Happening)> {
         }
         all.extend(host.deregistered_after_s.map(|s| (after_leaving(s), Happening::Deregistered(n))));
         all.extend(host.undrained_after_s.map(|s| (after_leaving(s), Happening::Undrained(n))));
+        let placed =
+            host.placed_last.map(|placed| (host.leaves_at_s * 1000 + placed.after_ms).saturating_sub(PLACED_BEFORE_MS));
+        all.extend(placed.map(|at_ms| (at_ms, Happening::PlacedLast(n))));
+        let registered = host.odd_state.and_then(|odd| odd.until_s);
+        all.extend(registered.map(|s| (s * 1000, Happening::Registered(n))));
+        all.extend(host.registers_anew.map(|anew| (after_leaving(anew.after_s), Happening::RegistersAnew(n))));
+        all.extend(host.denied.map(|(_, s)| (after_leaving(s), Happening::Denied(n))));
         if let GroupPlan::OursAndTheirs(seconds) = host.group {
             all.push((after_leaving(seconds), Happening::TheirsCompleted(n)));
         }
     }
-    if let Some((at, length, _)) = plan.outage {
-        all.extend([(at * 1000, Happening::OutageBegins), ((at + length) * 1000, Happening::OutageEnds)]);
+    if let Some(OutagePlan { begins_at_s, lasts_s, .. }) = plan.outage {
+        all.push((begins_at_s * 1000, Happening::OutageBegins));
+        all.push(((begins_at_s + lasts_s) * 1000, Happening::OutageEnds));
     }
+    let away = plan.reconcile.away_minutes(plan.world.hook_timeout_s);
     for minute in 0..usize::try_from(end_s / 60).unwrap() {
         let jitter = plan.reconcile.jitter_ms * u64::try_from(minute % 3).unwrap();
         let at = (plan.reconcile.phase_s + 60 * u64::try_from(minute).unwrap()) * 1000 + jitter;
-        if !plan.reconcile.skipped.contains(&minute) {
+        if !plan.reconcile.skipped.contains(&minute) && !away.contains(&minute) {
             all.push((at, Happening::Minute(minute)));
+            let again = plan.reconcile.doubled_after_s;
+            all.extend(again.map(|s| (at + s * 1000, Happening::MinuteAgain(minute))));
         }
     }
     all.sort();
@@ -171,15 +199,18 @@ fn happenings(plan: &Plan, end_s: u64) -> Vec<(u64, Happening)> {
 
 struct Stage {
     plan: Plan,
-    config: Config,
+    /// One for each stack.
+    configs: Vec<Config>,
     model: Rc<Model>,
     /// Invocations so far.
     started: RefCell<usize>,
     judge: Rc<RefCell<Judge>>,
-    /// The environments of each function that are free, and what they remember.
-    warm: RefCell<BTreeMap<&'static str, Vec<Remembered>>>,
-    /// Each message is the number of a host and the hook that holds it.
-    events: Rc<Delivery>,
+    /// The environments of each stack's functions that are free, and what they remember.
+    warm: RefCell<BTreeMap<(usize, &'static str), Vec<Remembered>>>,
+    /// How many invocations of each stack's `reconcile` are under way.
+    reconciling: RefCell<Vec<usize>>,
+    /// One queue for each stack. Each message is the number of a host and the hook that holds it.
+    events: Vec<Rc<Delivery>>,
     /// Each message is the number of a host.
     notices: Rc<Delivery>,
 }
@@ -187,7 +218,8 @@ struct Stage {
 /// The kinds of message in the queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Queued {
-    Event,
+    /// Of this stack.
+    Event(usize),
     Notice,
 }
 
@@ -224,7 +256,7 @@ impl Stage {
         self: &Rc<Self>,
         happening: Happening,
         seen: &mut BTreeSet<&'static str>,
-    ) -> Option<impl Future<Output = ()> + 'static> {
+    ) -> Vec<impl Future<Output = ()> + 'static> {
         let in_world = |f: &dyn Fn(&mut World)| self.model.world(|world| f(world));
         match happening {
             Happening::Leaves(host) => {
@@ -253,7 +285,26 @@ impl Stage {
                 drop(world.set_health(&instance_id(host), "Healthy"));
             }),
             Happening::Deregistered(host) => in_world(&|world| drop(world.deregister(&instance_id(host)))),
-            Happening::Undrained(host) => in_world(&|world| drop(world.set_status(&instance_id(host), "ACTIVE"))),
+            Happening::Undrained(host) => in_world(&|world| {
+                // AWS refuses it of an instance in another state.
+                let id = instance_id(host);
+                if world.registrations(&id).all(|it| ["ACTIVE", "DRAINING", "INACTIVE"].contains(&it.status.as_str())) {
+                    drop(world.set_status(&id, "ACTIVE"));
+                }
+            }),
+            Happening::Registered(host) => in_world(&|world| {
+                let id = instance_id(host);
+                if world.registrations(&id).any(|it| it.status == "REGISTERING" && !it.left_behind) {
+                    drop(world.set_status(&id, "ACTIVE"));
+                }
+            }),
+            Happening::PlacedLast(host) => {
+                if self.model.world(|world| self.place_last(world, host)) {
+                    seen.insert("tasks placed last");
+                }
+            }
+            Happening::RegistersAnew(host) => seen.extend(self.model.world(|world| self.register_anew(world, host))),
+            Happening::Denied(host) => in_world(&|world| self.deny(world, host)),
             Happening::TheirsCompleted(host) => in_world(&|world| {
                 let request = AutoScalingRequest::CompleteLifecycleAction {
                     group: BOTH.into(),
@@ -272,32 +323,87 @@ impl Stage {
                 let hooks: &[&str] =
                     if self.plan.hosts[host].group == GroupPlan::TwoOfOurs { &[HOOK, SECOND_HOOK] } else { &[HOOK] };
                 for hook in hooks {
-                    self.events.send(format!("{host} {hook}"));
+                    self.events[self.stack_of(hook)].send(format!("{host} {hook}"));
                 }
             }
             Happening::Taken(_) => {}
             Happening::OutageBegins => {
-                seen.insert("outages");
+                let Some(outage) = self.plan.outage else { return Vec::new() };
+                seen.insert(if outage.of_ecs_alone { "ECS silent" } else { "outages" });
                 in_world(&|world| {
-                    world.forget_faults();
-                    let silence = self.plan.outage.map_or(Harm::ServerError, |(_, _, silence)| silence);
-                    world.plan(Fault::always(harm_kind(silence)));
+                    world.break_down(Service::Ecs, harm_kind(outage.silence));
+                    if !outage.of_ecs_alone {
+                        world.break_down(Service::AutoScaling, harm_kind(outage.silence));
+                    }
                 });
             }
-            Happening::OutageEnds => in_world(&World::forget_faults),
-            Happening::Minute(_) => return Some(self.woken(Woken::Minute)),
+            Happening::OutageEnds => in_world(&|world| {
+                world.recover(Service::Ecs);
+                world.recover(Service::AutoScaling);
+            }),
+            Happening::Minute(minute) => {
+                if self.plan.reconcile.back_at(self.plan.world.hook_timeout_s) == Some(minute) {
+                    if (0..self.plan.hosts.len()).any(|host| !self.is_done_with(host)) {
+                        seen.insert("reconcile away");
+                    }
+                    self.warm.borrow_mut().retain(|(_, function), _| *function != Woken::Minute.function());
+                }
+                return self.reconcile();
+            }
+            Happening::MinuteAgain(_) => return self.reconcile(),
         }
-        None
+        Vec::new()
     }
 
-    fn woken(self: &Rc<Self>, by: Woken) -> impl Future<Output = ()> + 'static {
-        let stage = self.clone();
-        async move { drop(stage.invocation(by).await) }
+    /// Each stack's `reconcile` is woken.
+    fn reconcile(self: &Rc<Self>) -> Vec<impl Future<Output = ()> + 'static> {
+        let woken = |stack| {
+            let stage = self.clone();
+            async move { drop(stage.invocation(stack, Woken::Minute).await) }
+        };
+        (0..self.configs.len()).map(woken).collect()
+    }
+
+    /// A task is placed on a host if it is still ACTIVE. Answers whether it is.
+    fn place_last(&self, world: &mut World, host: usize) -> bool {
+        let (plan, id) = (&self.plan.hosts[host], instance_id(host));
+        let (Some(placed), Some(index)) = (plan.placed_last, plan.cluster) else { return false };
+        let is_active = world.registrations(&id).any(|it| it.agent_connected && it.status == "ACTIVE");
+        is_active && world.run_task(new_task(cluster(&self.plan, index), id, placed.job)).is_ok()
+    }
+
+    /// The agent registers a host anew, and a task is placed there. Answers what it did.
+    fn register_anew(&self, world: &mut World, host: usize) -> Option<&'static str> {
+        let plan = &self.plan.hosts[host];
+        let (anew, index) = plan.registers_anew.zip(plan.cluster)?;
+        let (id, joined) = (instance_id(host), another_cluster(&self.plan, index, anew.in_next_cluster));
+        world.register(&id, &joined).ok()?;
+        let is_another = joined != cluster(&self.plan, index);
+        world.run_task(new_task(joined, id, anew.job)).ok()?;
+        Some(if is_another { "joined another cluster" } else { "registered anew" })
+    }
+
+    /// From now on one operation is denied on what there is of a host.
+    fn deny(&self, world: &mut World, host: usize) {
+        let Some((operation, _)) = self.plan.hosts[host].denied else { return };
+        let id = instance_id(host);
+        let registrations = world.registrations(&id).map(|it| it.id.clone());
+        let tasks = world.tasks().filter(|task| task.instance_id == id).map(|task| task.id.clone());
+        let names: Vec<_> = [id.clone()].into_iter().chain(registrations).chain(tasks).collect();
+        for name in names {
+            let operation = Some(DENIED[operation]);
+            world.plan(Fault { operation, matching: Some(name), ..Fault::always(FaultKind::AccessDenied) });
+        }
+    }
+
+    /// The stack whose hook it is.
+    fn stack_of(&self, hook: &str) -> usize {
+        usize::from(hook == SECOND_HOOK && self.configs.len() > 1)
     }
 
     fn mailbox(&self, kind: Queued) -> Rc<Delivery> {
         match kind {
-            Queued::Event => self.events.clone(),
+            Queued::Event(stack) => self.events[stack].clone(),
             Queued::Notice => self.notices.clone(),
         }
     }
@@ -308,7 +414,8 @@ impl Stage {
         if comes_again && kind == Queued::Notice {
             self.judge.borrow_mut().seen.insert("further slices");
         }
-        let Some(drains) = self.invocation(woken_by(kind, &messages)).await else {
+        let stack = if let Queued::Event(stack) = kind { stack } else { 0 };
+        let Some(drains) = self.invocation(stack, woken_by(kind, &messages)).await else {
             if kind == Queued::Notice {
                 let ids = messages.iter().map(|message| instance_id(host_of(message))).collect();
                 self.judge.borrow_mut().died.push((self.model.clock().now(), ids));
@@ -337,17 +444,32 @@ impl Stage {
     }
 
     /// One invocation. It may die, and answer nothing.
-    async fn invocation(&self, woken: Woken) -> Option<Vec<Drain>> {
+    async fn invocation(&self, stack: usize, woken: Woken) -> Option<Vec<Drain>> {
+        if !matches!(woken, Woken::Minute) {
+            return self.living(stack, woken).await;
+        }
+        if self.reconciling.borrow()[stack] > 0 {
+            self.judge.borrow_mut().seen.insert("overlapping reconciles");
+        }
+        self.reconciling.borrow_mut()[stack] += 1;
+        let drains = self.living(stack, woken).await;
+        self.reconciling.borrow_mut()[stack] -= 1;
+        drains
+    }
+
+    async fn living(&self, stack: usize, woken: Woken) -> Option<Vec<Drain>> {
         let number = *self.started.borrow();
         *self.started.borrow_mut() += 1;
         let dies = self.plan.kills.iter().find(|(which, _)| *which == number).map(|(_, after_ms)| *after_ms);
-        let run = self.run(woken, self.plan.seed.wrapping_add(u64::try_from(number).unwrap()));
+        let run = self.run(stack, woken, number);
         let drains = match dies {
             None => run.await,
             Some(after_ms) => match tokio::time::timeout(Duration::from_millis(after_ms), run).await {
                 Ok(drains) => drains,
                 Err(_) => {
-                    self.judge.borrow_mut().seen.insert("kills");
+                    let mut judge = self.judge.borrow_mut();
+                    judge.seen.insert("kills");
+                    judge.killed_at.push(self.model.clock().now());
                     return None;
                 }
             },
@@ -358,28 +480,32 @@ impl Stage {
         Some(drains)
     }
 
-    async fn run(&self, woken: Woken, seed: u64) -> Vec<Drain> {
-        let function = woken.function();
+    async fn run(&self, stack: usize, woken: Woken, number: usize) -> Vec<Drain> {
+        let function = (stack, woken.function());
         let warm = self.warm.borrow_mut().entry(function).or_default().pop();
+        self.judge.borrow_mut().seen.insert(if warm.is_some() { "warm environments" } else { "cold environments" });
         let remembered = warm.unwrap_or_default();
-        let drains = self.run_in(&remembered, woken, seed).await;
+        let drains = self.run_in(&remembered, stack, woken, number).await;
         // An invocation that dies leaves no warm environment.
-        self.warm.borrow_mut().entry(function).or_default().push(remembered);
+        if !self.plan.always_cold {
+            self.warm.borrow_mut().entry(function).or_default().push(remembered);
+        }
         drains
     }
 
-    async fn run_in(&self, remembered: &Remembered, woken: Woken, seed: u64) -> Vec<Drain> {
-        let clock = self.model.clock();
-        let context = |budget| Context { calls: &*self.model, config: &self.config, remembered, clock, budget };
+    async fn run_in(&self, remembered: &Remembered, stack: usize, woken: Woken, number: usize) -> Vec<Drain> {
+        let (clock, config) = (self.model.clock(), &self.configs[stack]);
+        let model = self.model.asked_by(format!("invocation-{number}"));
+        let context = |budget| Context { calls: &model, config, remembered, clock, budget };
         let within = |lasts, polls| Budget::within(after(clock.now(), secs(lasts)), polls, clock.now());
-        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut rng = fastrand::Rng::with_seed(self.plan.seed.wrapping_add(u64::try_from(number).unwrap()));
         let (known, budget): (Vec<_>, _) = match woken {
             Woken::Events(told) => {
                 let is_burst = told.len() >= self.plan.world.full_batch;
                 if is_burst {
                     self.judge.borrow_mut().seen.insert("bursts");
                 }
-                let budget = within(60, self.config.poll_for.batch(is_burst)).of_a_batch().of_a_burst(is_burst);
+                let budget = within(60, config.poll_for.batch(is_burst)).of_a_batch().of_a_burst(is_burst);
                 (told.into_iter().map(|it| self.terminated(it, clock.now())).collect(), budget)
             }
             Woken::Notices(hosts) => {
@@ -420,6 +546,19 @@ impl Stage {
     }
 }
 
+/// A task that starts now: when it ends by itself, and how long it takes to stop.
+fn new_task(cluster: String, instance_id: String, (finishes_after, stop_s): (Option<u64>, u64)) -> TaskSpec {
+    TaskSpec {
+        cluster,
+        instance_id,
+        family: "new".into(),
+        start_time: secs(1),
+        stop_time: secs(stop_s),
+        finishes_after: finishes_after.map(secs),
+        ..TaskSpec::default()
+    }
+}
+
 /// The host that a message is about.
 fn host_of(message: &Message) -> usize {
     message.body.split(' ').next().unwrap().parse().unwrap()
@@ -428,7 +567,7 @@ fn host_of(message: &Message) -> usize {
 fn woken_by(kind: Queued, messages: &[Message]) -> Woken {
     let is_second = |message: &Message| message.body.ends_with(SECOND_HOOK);
     match kind {
-        Queued::Event => {
+        Queued::Event(_) => {
             let told = |it| Told { host: host_of(it), hook: if is_second(it) { SECOND_HOOK } else { HOOK } };
             Woken::Events(messages.iter().map(told).collect())
         }
@@ -439,12 +578,20 @@ fn woken_by(kind: Queued, messages: &[Message]) -> Woken {
     }
 }
 
-fn config(plan: &Plan) -> Config {
-    let policy = &plan.policy;
+/// One for each stack. Both watch the same clusters; each has its own hook, where there are two.
+fn configs(plan: &Plan) -> Vec<Config> {
+    let hooks = match plan.second_stack {
+        Some(_) => vec![HOOK.to_owned(), SECOND_HOOK.to_owned()],
+        None => vec![format!("{HOOK},{SECOND_HOOK}")],
+    };
+    plan.policies().zip(hooks).map(|(policy, hooks)| config(plan, policy, &hooks)).collect()
+}
+
+fn config(plan: &Plan, policy: &PolicyPlan, hooks: &str) -> Config {
     Config::read(|name| match name {
         "ECS_CLUSTERS" if plan.world.only_first_watched => Some(cluster(plan, 0)),
         "DRAIN_TIMEOUT_SECONDS" => Some(policy.drain_timeout_s.to_string()),
-        "LIFECYCLE_HOOK_NAMES" => Some(format!("{HOOK},{SECOND_HOOK}")),
+        "LIFECYCLE_HOOK_NAMES" => Some(hooks.to_owned()),
         "ON_DRAIN_TIMEOUT" => Some(word(policy.on_drain_timeout).to_owned()),
         "STANDALONE_TASKS" if policy.stop_standalone => Some("stop".to_owned()),
         "SPOT_STOP_LEAD_SECONDS" => Some(policy.spot_stop_lead_s.to_string()),

@@ -1,56 +1,86 @@
 //! What AWS has answered in a history: a release needs proof, and this is what proof is made of.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use simulator::world::{ContainerInstance, EcsRequest, Request, Response};
 
-/// When AWS last answered each question to the end. A page that fails, and one that is not the last, is no answer.
+/// Proof waits so long after DRAINING, and between two searches: longer than answers lag. The documented number.
+pub(super) const SETTLES: Duration = Duration::from_secs(10);
+
+/// What a list is of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum List {
+    /// ListTasks: the cluster, the container instance or all of them, and the desired status.
+    Tasks(String, Option<String>, Option<String>),
+    /// ListContainerInstances: the cluster, and the filter, which names instances.
+    Search(String, String),
+}
+
+/// When each list began that an invocation read to the end. A list with a page that failed, or without its last one, is none.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    /// ListTasks: the cluster, the container instance or all of them, and the desired status.
-    tasks: BTreeMap<(String, Option<String>, Option<String>), Timestamp>,
-    /// ListContainerInstances: the cluster, and the filter, which names instances.
-    searches: BTreeMap<(String, String), Timestamp>,
+    begun: BTreeMap<(String, List), Timestamp>,
+    whole: BTreeMap<(String, List), Vec<Timestamp>>,
 }
 
 impl Answers {
-    pub(super) fn take_in(&mut self, request: &Request, response: &Response, now: Timestamp) {
-        let Response::Arns { next_token: None, .. } = response else { return };
-        match request {
+    pub(super) fn take_in(&mut self, client: &str, request: &Request, response: &Response, now: Timestamp) {
+        let Response::Arns { next_token, .. } = response else { return };
+        let (list, is_first) = match request {
             Request::Ecs(EcsRequest::ListTasks {
-                cluster: Some(cluster), container_instance, desired_status, ..
+                cluster: Some(cluster),
+                container_instance,
+                desired_status,
+                next_token,
+                ..
             }) => {
-                self.tasks.insert((cluster.clone(), container_instance.clone(), desired_status.clone()), now);
+                let list = List::Tasks(cluster.clone(), container_instance.clone(), desired_status.clone());
+                (list, next_token.is_none())
             }
             Request::Ecs(EcsRequest::ListContainerInstances {
-                cluster: Some(cluster), filter: Some(filter), ..
-            }) => {
-                self.searches.insert((cluster.clone(), filter.clone()), now);
-            }
-            _ => {}
+                cluster: Some(cluster),
+                filter: Some(filter),
+                next_token,
+                ..
+            }) => (List::Search(cluster.clone(), filter.clone()), next_token.is_none()),
+            _ => return,
+        };
+        let key = (client.to_owned(), list);
+        if is_first {
+            self.begun.insert(key.clone(), now);
+        }
+        if let (None, Some(begun)) = (next_token, self.begun.get(&key)) {
+            self.whole.entry(key).or_default().push(*begun);
         }
     }
 
-    /// Whether ECS has listed a container instance's tasks, those that are to run and those that are to stop.
-    pub(super) fn have_tasks_of(&self, known: &ContainerInstance, since: Timestamp) -> bool {
+    /// Whether ECS has listed a container instance's tasks to an invocation, those that are to run and those that are to stop.
+    pub(super) fn have_tasks_of(&self, client: &str, known: &ContainerInstance, since: Timestamp) -> bool {
         let is_of = |asked: &Option<String>| asked.as_ref().is_none_or(|asked| asked.ends_with(&known.id));
         ["RUNNING", "STOPPED"].iter().all(|status| {
-            self.tasks.iter().any(|((cluster, container_instance, desired), at)| {
-                *at >= since
-                    && names(cluster, &known.cluster)
-                    && is_of(container_instance)
-                    && desired.as_deref() == Some(*status)
+            self.whole_lists_of(client).any(|(list, begun)| {
+                matches!(list, List::Tasks(cluster, container_instance, desired)
+                    if names(cluster, &known.cluster)
+                        && is_of(container_instance)
+                        && desired.as_deref() == Some(*status))
+                    && begun.iter().any(|at| *at >= since)
             })
         })
     }
 
-    /// Whether a cluster has answered a search for an instance.
-    pub(super) fn have_search(&self, cluster: &str, instance_id: &str, since: Timestamp) -> bool {
-        let answers = |((asked, filter), at): (&(String, String), &Timestamp)| {
-            *at >= since && names(asked, cluster) && filter.contains(instance_id)
-        };
-        self.searches.iter().any(answers)
+    /// Whether a cluster has answered an invocation's search for an instance twice, far enough apart.
+    pub(super) fn have_searches(&self, client: &str, cluster: &str, instance_id: &str, since: Timestamp) -> bool {
+        let is_it = |list: &List| matches!(list, List::Search(asked, filter) if names(asked, cluster) && filter.contains(instance_id));
+        let lists = self.whole_lists_of(client).filter(|(list, _)| is_it(list));
+        let searches: Vec<_> = lists.flat_map(|(_, begun)| begun).filter(|at| **at >= since).collect();
+        let (first, last) = (searches.iter().min(), searches.iter().max());
+        first.zip(last).is_some_and(|(first, last)| **last >= **first + SETTLES)
+    }
+
+    fn whole_lists_of(&self, client: &str) -> impl Iterator<Item = (&List, &Vec<Timestamp>)> {
+        self.whole.iter().filter(move |((by, _), _)| by == client).map(|((_, list), begun)| (list, begun))
     }
 }
 

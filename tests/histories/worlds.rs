@@ -9,7 +9,7 @@ use simulator::world::{
     ServiceSpec, Settings, TaskSpec, WarmPoolSpec, WarmPoolState, World,
 };
 
-use super::plan::{ASKED, FaultPlan, GroupPlan, Harm, HostPlan, OverridesPlan, Plan, RegisteredToo};
+use super::plan::{ASKED, FaultPlan, GroupPlan, Harm, HostPlan, OverridesPlan, Plan};
 use crate::support::HOOK;
 
 const OURS: &str = "ours";
@@ -37,6 +37,8 @@ pub(super) fn world(plan: &Plan, start: Timestamp) -> World {
     let settings = Settings {
         seed: plan.seed,
         list_lag: Duration::from_millis(shape.list_lag_ms),
+        description_lag: Duration::from_millis(shape.description_lag_ms),
+        write_answers_lag: shape.write_answers_lag,
         latency: Duration::from_millis(shape.latency_ms / 2)..Duration::from_millis(shape.latency_ms),
         quotas: if shape.quotas { Quotas::documented() } else { Quotas::unlimited() },
         page_size: shape.page_size,
@@ -44,7 +46,7 @@ pub(super) fn world(plan: &Plan, start: Timestamp) -> World {
         wait_begins_after: Duration::from_millis(shape.waits_after_ms),
         ..Settings::default()
     };
-    // The hosts registered longer ago than lists lag.
+    // The hosts registered longer ago than answers lag.
     let mut world = World::new(start - secs(10), settings);
     for index in 0..shape.clusters {
         world.add_cluster(&cluster(plan, index)).unwrap();
@@ -119,15 +121,26 @@ pub(super) fn word(policy: OnDrainTimeout) -> &'static str {
 fn add_planned(world: &mut World, plan: &Plan, n: usize) {
     let (host, id) = (&plan.hosts[n], instance_id(n));
     let own = host.cluster.map(|index| cluster(plan, index));
-    let before = host.registered_too.zip(host.cluster).map(|(too, index)| match too {
-        RegisteredToo::InNextCluster if !plan.world.only_first_watched => cluster(plan, index + 1),
-        RegisteredToo::InItsCluster | RegisteredToo::InNextCluster => cluster(plan, index),
-    });
+    let before =
+        host.registered_too.zip(host.cluster).map(|(too, index)| another_cluster(plan, index, too.in_next_cluster));
     add_host(world, &id, before.clone().or(own.clone()), group(host));
-    if let (Some(_), Some(own)) = (before, own) {
-        world.lose_agent_state(&id).unwrap();
+    if let (Some(before), Some(own)) = (before, own) {
+        if host.registered_too.is_some_and(|too| too.phantom) {
+            world.run_task(TaskSpec { cluster: before, instance_id: id.clone(), ..TaskSpec::default() }).unwrap();
+        }
         drop(world.register(&id, &own).unwrap());
     }
+    if let Some(odd) = host.odd_state {
+        world.set_status(&id, odd.state).unwrap();
+    }
+    if let Some(by) = host.miscount {
+        world.miscount_pending(&id, by).unwrap();
+    }
+}
+
+/// The next cluster, if it is watched, too; else the same.
+pub(super) fn another_cluster(plan: &Plan, index: usize, in_next_cluster: bool) -> String {
+    cluster(plan, index + usize::from(in_next_cluster && !plan.world.only_first_watched))
 }
 
 /// The attributes of an earlier drain that an operator undid.

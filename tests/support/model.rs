@@ -17,16 +17,17 @@ use simulator::world::{
 
 /// Sees each request at the moment the world does, whatever becomes of the answer.
 pub(crate) trait Witness {
-    /// The request, and the world that it is sent to.
-    fn before(&mut self, world: &World, request: &Request);
+    /// The request, who sends it, and the world that it is sent to.
+    fn before(&mut self, world: &World, client: &str, request: &Request);
     /// What came of it.
-    fn after(&mut self, world: &World, request: &Request, reply: &Reply);
+    fn after(&mut self, world: &World, client: &str, request: &Request, reply: &Reply);
 }
 
 /// A world, and the clock by which it is asked.
 pub(crate) struct Model {
-    world: RefCell<World>,
+    world: Rc<RefCell<World>>,
     clock: Clock,
+    client: String,
     witness: Option<Rc<RefCell<dyn Witness>>>,
     twist: Option<Box<Twist>>,
 }
@@ -38,7 +39,12 @@ impl Model {
     /// Its clock starts now, at the world's time.
     pub(crate) fn of(world: World) -> Self {
         let clock = Clock::starting_at(world.now());
-        Self { world: RefCell::new(world), clock, witness: None, twist: None }
+        Self { world: Rc::new(RefCell::new(world)), clock, client: "drainer".into(), witness: None, twist: None }
+    }
+
+    /// The same world, asked under another name.
+    pub(crate) fn asked_by(&self, client: String) -> Self {
+        Self { world: self.world.clone(), clock: self.clock, client, witness: self.witness.clone(), twist: None }
     }
 
     pub(crate) fn watched_by(self, witness: Rc<RefCell<dyn Witness>>) -> Self {
@@ -66,11 +72,11 @@ impl Model {
         let operation = request.operation().name();
         let mut reply = self.world(|world| {
             if let Some(witness) = &self.witness {
-                witness.borrow_mut().before(world, &request);
+                witness.borrow_mut().before(world, &self.client, &request);
             }
-            let reply = world.request(self.clock.now(), "drainer", request.clone());
+            let reply = world.request(self.clock.now(), &self.client, request.clone());
             if let Some(witness) = &self.witness {
-                witness.borrow_mut().after(world, &request, &reply);
+                witness.borrow_mut().after(world, &self.client, &request, &reply);
             }
             reply
         });
@@ -378,18 +384,21 @@ fn container_instances_of(response: Response) -> Found<ContainerInstance> {
     let Response::ContainerInstances { container_instances, failures } = response else {
         panic!("an answer of another shape: {response:?}")
     };
-    let item = |found: ContainerInstanceDescription| ContainerInstance {
-        arn: found.container_instance_arn.into(),
-        instance: InstanceId::parse(&found.ec2_instance_id),
-        version: found.version,
-        status: InstanceStatus::from(found.status.as_str()),
-        agent_connected: found.agent_connected,
-        running_tasks: u32::try_from(found.running_tasks_count).unwrap(),
-        pending_tasks: u32::try_from(found.pending_tasks_count).unwrap(),
-        attributes: found.attributes.into_iter().filter_map(|a| Some((a.name, a.value?))).collect(),
+    // A count that is no number of tasks makes an unreadable description, as in the port over the SDK.
+    let item = |found: ContainerInstanceDescription| {
+        Some(ContainerInstance {
+            arn: found.container_instance_arn.into(),
+            instance: InstanceId::parse(&found.ec2_instance_id),
+            version: found.version,
+            status: InstanceStatus::from(found.status.as_str()),
+            agent_connected: found.agent_connected,
+            running_tasks: u32::try_from(found.running_tasks_count).ok()?,
+            pending_tasks: u32::try_from(found.pending_tasks_count).ok()?,
+            attributes: found.attributes.into_iter().filter_map(|a| Some((a.name, a.value?))).collect(),
+        })
     };
     Found {
-        items: container_instances.into_iter().map(item).collect(),
+        items: container_instances.into_iter().filter_map(item).collect(),
         failures: failures.into_iter().map(failure).collect(),
     }
 }

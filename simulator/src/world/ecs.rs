@@ -19,6 +19,8 @@ mod services;
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::world::terms::{
     ApiError, EcsRequest, LastStatus, Log, Present, Response, STOPPED_TASKS_STAY, Task, TaskChange,
 };
@@ -84,16 +86,15 @@ impl Ecs {
                 self.describe_services(present, &self.cluster(cluster)?, services)
             }
             EcsRequest::PutAttributes { cluster, attributes } => {
-                self.put_attributes(&self.cluster(cluster)?, attributes)
+                self.put_attributes(present, &self.cluster(cluster)?, attributes)
             }
             EcsRequest::DeleteAttributes { cluster, attributes } => {
-                self.delete_attributes(&self.cluster(cluster)?, attributes)
+                self.delete_attributes(present, &self.cluster(cluster)?, attributes)
             }
         }
     }
 
-    /// The tasks on a host, in all its registrations, STOPPED ones included. Those of a root volume that was replaced since are
-    /// on it no more.
+    /// The tasks on a host, STOPPED ones included. Those of a registration that its agent has left do not run.
     pub(crate) fn tasks_on(&self, instance_id: &str) -> impl Iterator<Item = &Task> {
         self.registrations(instance_id)
             .filter(|instance| !instance.left_behind)
@@ -141,10 +142,10 @@ impl Ecs {
         (self.container_instances.get(id)).filter(|instance| instance.cluster == cluster)
     }
 
-    /// A task that ECS still tells of.
-    fn task_in(&self, present: &Present, cluster: &str, id: &str) -> Option<&Task> {
+    /// A task that ECS told of then.
+    fn task_in(&self, then: Timestamp, cluster: &str, id: &str) -> Option<&Task> {
         (self.tasks.get(id))
-            .filter(|task| task.cluster == cluster)
-            .filter(|task| (task.stopped_at).is_none_or(|at| present.now < at + STOPPED_TASKS_STAY))
+            .filter(|task| task.cluster == cluster && task.created_at <= then)
+            .filter(|task| (task.stopped_at).is_none_or(|at| then < at + STOPPED_TASKS_STAY))
     }
 }

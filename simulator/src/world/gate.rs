@@ -8,8 +8,8 @@ pub(crate) mod refusal;
 use std::collections::BTreeMap;
 
 use crate::iam::{Access, Permissions};
-use crate::world::terms::{ApiError, Operation, Present, Request};
-use fault::Fault;
+use crate::world::terms::{ApiError, Operation, Present, Request, Service};
+use fault::{Fault, FaultKind};
 use quota::Meters;
 use refusal::{CredentialsFault, credentials_refused, throttled};
 
@@ -19,6 +19,7 @@ pub(crate) struct Gate {
     permissions: BTreeMap<String, Permissions>,
     refused_credentials: BTreeMap<String, CredentialsFault>,
     faults: Vec<Fault>,
+    broken: BTreeMap<Service, FaultKind>,
     meters: Meters,
 }
 
@@ -51,9 +52,19 @@ impl Gate {
         accesses().into_iter().find(|access| !permissions.allow(access))
     }
 
-    /// The planned fault that hits a request.
+    pub(crate) fn break_down(&mut self, service: Service, kind: FaultKind) {
+        self.broken.insert(service, kind);
+    }
+
+    pub(crate) fn recover(&mut self, service: Service) {
+        self.broken.remove(&service);
+    }
+
+    /// What hits a request: that its service is broken, else a planned fault.
     pub(crate) fn strike(&mut self, request: &Request) -> Option<Fault> {
-        fault::strike(&mut self.faults, request).cloned()
+        let broken = self.broken.get(&request.operation().service());
+        let broken = broken.map(|kind| Fault::always(kind.clone()));
+        broken.or_else(|| fault::strike(&mut self.faults, request).cloned())
     }
 
     /// Takes a request's token out of its bucket.

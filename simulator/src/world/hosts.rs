@@ -14,7 +14,8 @@ use crate::world::terms::{Due, WorldError, unknown};
 const SLOTS: usize = 10;
 
 impl World {
-    /// Registers a host in a cluster, now; what it was registered as before stays. Answers the bare container instance id.
+    /// The agent of a host registers it in a cluster, now. What it was registered as before stays behind, without an agent.
+    /// Answers the bare container instance id.
     pub fn register(&mut self, instance_id: &str, cluster: &str) -> Result<String, WorldError> {
         self.ec2.check_runs(instance_id)?;
         let now = self.present.now;
@@ -39,6 +40,11 @@ impl World {
     /// The agent of a host loses its state: what the host is registered as stays behind, without an agent.
     pub fn lose_agent_state(&mut self, instance_id: &str) -> Result<(), WorldError> {
         self.change(instance_id, |world| world.ecs.leave_registrations_behind(&mut world.present, instance_id))
+    }
+
+    /// The `pendingTasksCount` of a host is wrong by so many from now on, in all its registrations.
+    pub fn miscount_pending(&mut self, instance_id: &str, by: i64) -> Result<(), WorldError> {
+        self.change(instance_id, |world| world.ecs.miscount_pending(&world.present, instance_id, by))
     }
 
     /// The host goes away this instant; what ran on it is dead.

@@ -48,8 +48,7 @@ impl World {
         self.present.next_due()
     }
 
-    /// The tasks on a host, in all its registrations, STOPPED ones included. Those of a root volume that was replaced since are
-    /// on it no more.
+    /// The tasks on a host, STOPPED ones included. Those of a registration that its agent has left do not run.
     pub fn tasks_on(&self, instance_id: &str) -> Vec<&Task> {
         self.ecs.tasks_on(instance_id).collect()
     }

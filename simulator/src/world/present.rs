@@ -55,9 +55,32 @@ impl Present {
         self.agenda.pop_first()
     }
 
-    /// The present for the lists that lag.
-    pub(crate) fn listed_at(&self) -> Timestamp {
-        self.now - self.settings.list_lag
+    /// As of when a page of a list tells how things were.
+    pub(crate) fn listed_at(&mut self) -> Timestamp {
+        self.up_to_ago(self.settings.list_lag)
+    }
+
+    /// As of when a description tells how things were.
+    pub(crate) fn described_at(&mut self) -> Timestamp {
+        self.up_to_ago(self.settings.description_lag)
+    }
+
+    /// No answer tells of anything before this.
+    pub(crate) fn oldest_told(&self) -> Timestamp {
+        self.now - self.longest_lag()
+    }
+
+    pub(crate) fn longest_lag(&self) -> Duration {
+        self.settings.list_lag.max(self.settings.description_lag)
+    }
+
+    fn up_to_ago(&mut self, lag: Duration) -> Timestamp {
+        if lag.is_zero() { self.now } else { self.now - lag.mul_f64(self.rng.f64()) }
+    }
+
+    /// A toss of a coin.
+    pub(crate) fn is_heads(&mut self) -> bool {
+        self.rng.bool()
     }
 
     /// Since when what a world begins with has been there.

@@ -12,7 +12,7 @@ use super::{
     parts::World,
 };
 use crate::iam::{Access, Permissions};
-use crate::world::terms::{ApiError, Edit, Reply, Request, RequestError, Response};
+use crate::world::terms::{ApiError, Edit, Reply, Request, RequestError, Response, Service};
 
 impl World {
     /// From now on `client` may do what its policies allow, and no more. A client that is never named here may do
@@ -34,6 +34,16 @@ impl World {
     /// Takes back every planned fault.
     pub fn forget_faults(&mut self) {
         self.gate.forget_faults();
+    }
+
+    /// From now on every request to a service goes wrong like this, whatever else is planned.
+    pub fn break_down(&mut self, service: Service, kind: FaultKind) {
+        self.gate.break_down(service, kind);
+    }
+
+    /// A service that was broken works again.
+    pub fn recover(&mut self, service: Service) {
+        self.gate.recover(service);
     }
 
     /// A request of `client` comes at `now`. It has its effect at once; the answer takes the reply's delay.

@@ -150,8 +150,8 @@ pub struct ContainerInstanceDescription {
     pub version: i64,
     pub status: String,
     pub agent_connected: bool,
-    pub running_tasks_count: usize,
-    pub pending_tasks_count: usize,
+    pub running_tasks_count: i64,
+    pub pending_tasks_count: i64,
     pub attributes: Vec<Attribute>,
     pub registered_at: Timestamp,
 }

@@ -1,7 +1,7 @@
 //! The AWS services whose operations are modelled.
 
 /// An AWS service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
     /// Amazon ECS.
     Ecs,

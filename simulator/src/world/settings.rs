@@ -23,8 +23,14 @@ pub struct Settings {
     pub partition: String,
     /// Seeds every made-up id and all jitter.
     pub seed: u64,
-    /// ListTasks and ListContainerInstances answer as things were this long ago.
+    /// ListTasks and ListContainerInstances answer as things were some time ago, each page by itself: at most so long.
+    // ECS API reference, RunTask: "The Amazon ECS API follows an eventual consistency model." How long it takes is not said.
     pub list_lag: Duration,
+    /// DescribeContainerInstances and DescribeTasks likewise, each answer by itself, so that an older one may come after a newer.
+    pub description_lag: Duration,
+    /// UpdateContainerInstancesState and StopTask answer how things were before them, as far back as descriptions lag.
+    // Reported of both: a write took effect, and its answer still said ACTIVE, or RUNNING.
+    pub write_answers_lag: bool,
     /// How long an answer takes, drawn evenly from this range.
     pub latency: Range<Duration>,
     /// The request quotas of account and region.
@@ -58,6 +64,8 @@ impl Default for Settings {
             partition: "aws".to_owned(),
             seed: 0,
             list_lag: Duration::ZERO,
+            description_lag: Duration::ZERO,
+            write_answers_lag: false,
             latency: Duration::ZERO..Duration::ZERO,
             quotas: Quotas::documented(),
             failing: 0.0,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::spelled::spelled;
+use super::{earlier::Earlier, present::Present, spelled::spelled};
 
 /// How long a stopped task stays listed and described.
 // ECS API reference, DescribeTasks: stopped tasks "appear in the returned results for at least one hour".
@@ -22,6 +22,13 @@ spelled! {
         Stopping = "STOPPING",
         Deprovisioning = "DEPROVISIONING",
         Stopped = "STOPPED",
+    }
+}
+
+impl LastStatus {
+    /// Placed, but nothing of it runs yet.
+    pub(crate) fn is_pending(self) -> bool {
+        matches!(self, LastStatus::Provisioning | LastStatus::Pending)
     }
 }
 
@@ -89,6 +96,8 @@ pub struct Task {
     pub stopped_reason: Option<String>,
     /// Counts its changes.
     pub version: i64,
+    /// Its last status and version before.
+    pub(crate) earlier: Earlier<(LastStatus, i64)>,
     pub(crate) timing: Timing,
     /// When the agent told its containers to end.
     pub(crate) told_to_end_at: Option<Timestamp>,
@@ -167,7 +176,24 @@ impl Task {
 
     /// Placed, but nothing of it runs yet.
     pub(crate) fn is_pending(&self) -> bool {
-        matches!(self.last_status, LastStatus::Provisioning | LastStatus::Pending)
+        self.last_status.is_pending()
+    }
+
+    /// Something of it changes.
+    pub(crate) fn change(&mut self, present: &Present, change: impl FnOnce(&mut Task)) {
+        self.earlier.remember(present, (self.last_status, self.version));
+        self.version += 1;
+        change(self);
+    }
+
+    /// Its last status and its version then.
+    pub(crate) fn standing_at(&self, then: Timestamp) -> (LastStatus, i64) {
+        self.earlier.at(then).copied().unwrap_or((self.last_status, self.version))
+    }
+
+    /// What ECS wanted it to be then.
+    pub(crate) fn desired_at(&self, then: Timestamp) -> DesiredStatus {
+        if self.stopping_at.is_some_and(|at| at <= then) { DesiredStatus::Stopped } else { DesiredStatus::Running }
     }
 
     /// It is to stop, and its agent is the one to do it.

@@ -1,6 +1,7 @@
 //! The terms that every part of the world uses.
 
 pub(crate) use super::{
+    earlier::Earlier,
     error::{ApiError, RequestError, WorldError, exists, unknown},
     log::Log,
     pages::{Cut, Page, cut},

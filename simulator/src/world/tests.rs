@@ -7,6 +7,7 @@ mod fidelity;
 mod hook_settings;
 mod hooks;
 mod hosts;
+mod lags;
 mod lifecycle_events;
 mod lifecycle_states;
 mod lists;
@@ -19,6 +20,7 @@ mod spot;
 mod stack;
 mod states;
 mod tasks;
+mod versions;
 mod warm_pool;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -110,8 +112,8 @@ fn registration(world: &World, instance_id: &str) -> ContainerInstance {
     world.registrations(instance_id).next().unwrap().clone()
 }
 
-fn counts(world: &World, instance_id: &str) -> (usize, usize) {
-    let described = world.ecs.describe(&registration(world, instance_id));
+fn counts(world: &World, instance_id: &str) -> (i64, i64) {
+    let described = world.ecs.describe(&registration(world, instance_id), world.now());
     (described.running_tasks_count, described.pending_tasks_count)
 }
 

@@ -1,6 +1,9 @@
 //! What the judge finds at the end of a history.
 
+use simulator::world::HookTimeout;
+
 use super::*;
+use crate::histories::plan::Harm;
 
 /// What each failed request may cost: the longest pause before the next try, and a slow answer.
 const FAULT_COSTS: Duration = Duration::from_secs(20);
@@ -10,11 +13,19 @@ const FINDING_AND_TELLING_TAKES: Duration = Duration::from_secs(8);
 const TELLING_TAKES: Duration = Duration::from_secs(2);
 /// That is so long before.
 const READ_AHEAD: Duration = Duration::from_secs(25);
+/// Lists lag by up to ten seconds, and are read again a little later.
+const NEW_TASKS_ARE_FOUND_AFTER: Duration = Duration::from_secs(15);
 /// What each request costs that was harmed while a notice was served: the longest pause before the next try of a drain that
 /// has no time, and a slow answer.
 const SPOT_FAULT_COSTS: Duration = Duration::from_secs(10);
 /// What an invocation that dies costs a notice: its visibility timeout, and the next receive.
 const SLICE_COSTS: Duration = Duration::from_secs(33);
+/// What proof waits for beyond the last task's end: the lists settle, and the descriptions that lag catch up.
+const PROVING_TAKES: Duration = Duration::from_secs(30);
+/// What one host that is denied costs the others: chunks are split until it is alone.
+const DENIAL_COSTS: Duration = Duration::from_secs(60);
+/// From when AWS answers again, or `reconcile` is back, until a heartbeat is sent at the latest.
+const COMING_BACK_TAKES: Duration = Duration::from_secs(30);
 /// What a drain may cost in requests, each minute and host, far above what it does and far below a hot loop.
 const REQUESTS_A_MINUTE: usize = 90;
 
@@ -31,7 +42,7 @@ impl Judge {
                 seen.insert("saved from Spot");
             }
             if truth.is_ours() {
-                seen.extend(truth.kinds());
+                seen.extend(truth.kinds(&self.plan.world));
                 self.never_lost(world, id, truth)?;
                 self.never_stuck(world, id, truth)?;
             }
@@ -44,7 +55,8 @@ impl Judge {
         let minutes = usize::try_from(world.now().duration_since(self.start()).as_secs() / 60).unwrap() + 1;
         // Lists in small pages take so many more.
         let pages = 1 + 40 / self.plan.world.page_size;
-        let most = 200 + REQUESTS_A_MINUTE * pages * minutes * self.hosts.len();
+        let at_once = self.plan.policies().count() * if self.plan.reconcile.doubled_after_s.is_some() { 2 } else { 1 };
+        let most = 200 + REQUESTS_A_MINUTE * pages * minutes * self.hosts.len() * at_once;
         if world.requests().len() > most {
             let mut counts: BTreeMap<_, usize> = BTreeMap::new();
             world.requests().iter().for_each(|it| *counts.entry(it.request.operation().name()).or_default() += 1);
@@ -62,7 +74,8 @@ impl Judge {
         }
         let power_goes = noticed_at + SPOT_NOTICE;
         let due = self.due_to_stop(id, told_at, power_goes);
-        let savable = |task: &&Task| due + task.stopping_takes() <= power_goes;
+        let is_found = |task: &Task| task.created_at + NEW_TASKS_ARE_FOUND_AFTER <= due;
+        let savable = |task: &&Task| due + task.stopping_takes() <= power_goes && is_found(task);
         let killed = world.killed().iter().filter(|killed| killed.instance_id == id && killed.at >= power_goes);
         for killed in killed {
             let task = world.tasks().find(|task| task.arn == killed.task).unwrap();
@@ -81,10 +94,15 @@ impl Judge {
 
     /// Promise 3: the drainer has released every host that it may release, and no task was killed.
     fn never_lost(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
-        let may_wait = self.policy_of(truth).1 == OnDrainTimeout::Wait;
+        // Of one that is denied nothing can be said but that it is not released early.
+        if truth.plan.denied.is_some() {
+            return Ok(());
+        }
+        let may_wait = truth.hooks().iter().any(|hook| self.policy_of(truth, hook).1 == OnDrainTimeout::Wait);
         let all_stopped = world.tasks_on(id).iter().all(|task| task.last_status == LastStatus::Stopped);
         let dead = truth.dead().is_some_and(|(_, back)| back == Timestamp::MAX);
-        if still_held(world, id) && (!may_wait || all_stopped || dead) {
+        let is_empty = all_stopped && !truth.refuses() && !truth.has_lost_two_agents();
+        if still_held(world, id) && (!may_wait || is_empty || dead) {
             return Err(format!("never lost: {id} still waits at the end, {:?}", world.lifecycle_state(id)));
         }
         if self.plan.outage.is_some() || !truth.is_plain() {
@@ -92,7 +110,8 @@ impl Judge {
         }
         let by_spot = truth.noticed_at().map(|noticed_at| noticed_at + SPOT_NOTICE);
         let by_release = |killed: &&Killed| killed.instance_id == id && Some(killed.at) != by_spot;
-        if let Some(killed) = world.killed().iter().find(by_release).filter(|_| !truth.given_up) {
+        let timed_out = world.hook_timeouts().iter().any(|timeout| timeout.instance_id == id);
+        if let Some(killed) = world.killed().iter().find(by_release).filter(|_| !truth.given_up && !timed_out) {
             return Err(format!("never lost: {} was killed at {}", killed.task, killed.at));
         }
         Ok(())
@@ -100,19 +119,55 @@ impl Judge {
 
     /// Promise 5: no hook of ours timed out, and the release came soon after it was safe.
     fn never_stuck(&self, world: &World, id: &str, truth: &Truth) -> Result<(), String> {
-        if self.plan.outage.is_some() {
+        if self.plan.outage.is_some_and(|outage| !outage.of_ecs_alone) || truth.plan.denied.is_some() {
             return Ok(());
         }
-        if let Some(timeout) = world.hook_timeouts().iter().find(|t| t.instance_id == id && is_ours(&t.hook)) {
+        let ours = |timeout: &&HookTimeout| timeout.instance_id == id && is_ours(&timeout.hook);
+        let saved = |timeout: &&HookTimeout| !truth.refuses() && !self.is_helpless(timeout.at);
+        if let Some(timeout) = world.hook_timeouts().iter().filter(ours).find(saved) {
             return Err(format!("never stuck: our hook on {id} timed out at {}", timeout.at));
         }
-        let release = world.releases().iter().find(|r| r.instance_id == id && is_ours(&r.hook));
-        let Some(release) = release.filter(|_| truth.is_plain()) else { return Ok(()) };
-        let due = self.due(world, id, truth);
-        if release.at > due {
-            return Err(format!("never stuck: {id} was released at {}, and could have been at {due}", release.at));
+        for release in world.releases().iter().filter(|r| r.instance_id == id && is_ours(&r.hook)) {
+            let due = self.due(world, id, truth, &release.hook);
+            if release.at > due && truth.is_plain() {
+                return Err(format!("never stuck: {id} was released at {}, and could have been at {due}", release.at));
+            }
         }
         Ok(())
+    }
+
+    /// Whether nothing was there that could have sent a heartbeat in time: `reconcile` was away, or ECS denied what a host
+    /// needs to be set DRAINING.
+    fn is_helpless(&self, at: Timestamp) -> bool {
+        let denied = self.plan.outage.filter(|outage| outage.silence == Harm::AccessDenied).is_some_and(|outage| {
+            let ends_at = self.start() + Duration::from_secs(outage.begins_at_s + outage.lasts_s);
+            // The next minute comes, and its reads.
+            at < ends_at + Duration::from_secs(60) + COMING_BACK_TAKES + self.in_the_way()
+        });
+        let Some((from, to)) = self.away() else { return denied };
+        let while_back = |then: &&Timestamp| (to..at).contains(*then);
+        let harmed = u32::try_from(self.harmed.iter().filter(while_back).count()).unwrap();
+        let killed = u32::try_from(self.killed_at.iter().filter(while_back).count()).unwrap();
+        let comes_back = COMING_BACK_TAKES + FAULT_COSTS * harmed + Duration::from_secs(60) * killed;
+        denied || (from..to + comes_back).contains(&at)
+    }
+
+    /// From when to when `reconcile` is away.
+    fn away(&self) -> Option<(Timestamp, Timestamp)> {
+        let reconcile = &self.plan.reconcile;
+        let from = reconcile.away_minutes(self.plan.world.hook_timeout_s).start;
+        let to = reconcile.back_at(self.plan.world.hook_timeout_s)?;
+        let at = |minute: usize| {
+            let minute = u64::try_from(minute).unwrap();
+            let jitter = Duration::from_millis(reconcile.jitter_ms * (minute % 3));
+            self.start() + Duration::from_secs(reconcile.phase_s + 60 * minute) + jitter
+        };
+        Some((at(from), at(to)))
+    }
+
+    /// What the history puts in the way of any host, an outage and an absence excepted.
+    fn in_the_way(&self) -> Duration {
+        FAULT_COSTS * self.faults() + Duration::from_secs(60) * u32::try_from(self.hindrances()).unwrap()
     }
 
     /// When the last straggler must have been told, given what was in the way.
@@ -143,13 +198,15 @@ impl Judge {
 
     /// The latest time for a release: when all had stopped, or the deadline's grace was over, plus two minutes for the next
     /// invocation and its looks, plus what the history put in the way.
-    fn due(&self, world: &World, id: &str, truth: &Truth) -> Timestamp {
-        let in_the_way =
-            FAULT_COSTS * self.faults() + Duration::from_secs(60) * u32::try_from(self.hindrances()).unwrap();
-        let slack = Duration::from_secs(120) + in_the_way;
+    fn due(&self, world: &World, id: &str, truth: &Truth, hook: &str) -> Timestamp {
+        let denied = self.hosts.values().filter(|truth| truth.plan.denied.is_some()).count();
+        let outage = Duration::from_secs(self.plan.outage.map_or(0, |outage| outage.lasts_s));
+        let away = self.away().map_or(Duration::ZERO, |(from, to)| to.duration_since(from).try_into().unwrap());
+        let apart = DENIAL_COSTS * u32::try_from(denied).unwrap() + outage + away;
+        let slack = Duration::from_secs(120) + PROVING_TAKES + self.in_the_way() + apart;
         let stopped = truth.stopped_at.or(world.last_stopped_at(id)).unwrap_or(truth.leaves_at).max(truth.leaves_at);
-        let given_up = self.stop_at(truth) + GRACE;
-        let natural = match self.policy_of(truth).1 {
+        let given_up = self.stop_at(truth, hook) + GRACE;
+        let natural = match self.policy_of(truth, hook).1 {
             OnDrainTimeout::Wait => stopped,
             _ if truth.given_up => given_up,
             _ => stopped.min(given_up),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Ecs, container_instance::ContainerInstance, ids::bare};
-use crate::world::terms::{ApiError, Attribute, Response};
+use crate::world::terms::{ApiError, Attribute, Present, Response};
 
 // ECS API reference, PutAttributes: "You can specify up to 10 custom attributes for each resource. You can specify up to 10 attributes in a single call."
 const MAX_IN_A_CALL: usize = 10;
@@ -24,7 +24,12 @@ impl Ecs {
         (built_in.into_iter()).chain(custom.map(|(name, value)| described(name, value.as_deref()))).collect()
     }
 
-    pub(crate) fn put_attributes(&mut self, cluster: &str, attributes: &[Attribute]) -> Result<Response, ApiError> {
+    pub(crate) fn put_attributes(
+        &mut self,
+        present: &Present,
+        cluster: &str,
+        attributes: &[Attribute],
+    ) -> Result<Response, ApiError> {
         check_count(attributes)?;
         let mut after = BTreeMap::new();
         for attribute in attributes {
@@ -45,22 +50,25 @@ impl Ecs {
         }
         for (target, attributes) in after {
             if let Some(instance) = self.container_instances.get_mut(&target) {
-                instance.attributes = attributes;
-                instance.version += 1;
+                instance.change(present, |instance| instance.attributes = attributes);
             }
         }
         Ok(Response::Attributes(attributes.to_vec()))
     }
 
-    pub(crate) fn delete_attributes(&mut self, cluster: &str, attributes: &[Attribute]) -> Result<Response, ApiError> {
+    pub(crate) fn delete_attributes(
+        &mut self,
+        present: &Present,
+        cluster: &str,
+        attributes: &[Attribute],
+    ) -> Result<Response, ApiError> {
         check_count(attributes)?;
         let targets = (attributes.iter())
             .map(|attribute| Ok(self.target(cluster, attribute)?.id.clone()))
             .collect::<Result<Vec<_>, ApiError>>()?;
         for (target, attribute) in targets.iter().zip(attributes) {
             if let Some(instance) = self.container_instances.get_mut(target) {
-                instance.attributes.remove(&attribute.name);
-                instance.version += 1;
+                instance.change(present, |instance| drop(instance.attributes.remove(&attribute.name)));
             }
         }
         Ok(Response::Attributes(attributes.to_vec()))

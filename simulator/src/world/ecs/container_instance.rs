@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::world::terms::{Earlier, Present};
+
 /// A host as ECS knows it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EcsHost {
@@ -36,15 +38,38 @@ pub struct ContainerInstance {
     pub attributes: BTreeMap<String, Option<String>>,
     /// Counts its changes.
     pub version: i64,
-    /// Whether the host's root volume was replaced since: its agent never connects again, and its tasks are dead.
+    /// Whether its agent has left it: it lost its state, or joined another cluster. It never connects here again, and the tasks
+    /// here do not run, whatever they read.
     pub left_behind: bool,
     pub(crate) tasks: BTreeSet<String>,
-    /// What it was before, each with the time it ended, as far as lists that lag still tell.
-    pub(crate) earlier_statuses: Vec<(Timestamp, String)>,
+    /// What `pendingTasksCount` is wrong by.
+    pub(crate) pending_miscount: i64,
+    pub(crate) earlier: Earlier<Standing>,
+}
+
+/// What of a container instance changes, its tasks excepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) status: String,
+    pub(crate) agent_connected: bool,
+    pub(crate) version: i64,
 }
 
 impl ContainerInstance {
-    pub(crate) fn status_at(&self, then: Timestamp) -> &str {
-        self.earlier_statuses.iter().find(|(until, _)| then < *until).map_or(&self.status, |(_, status)| status)
+    /// Something of it, or of its tasks, changes.
+    // ECS API reference, ContainerInstance.version: it rises with every change that triggers an event. Recorded: DRAINING does.
+    pub(crate) fn change(&mut self, present: &Present, change: impl FnOnce(&mut ContainerInstance)) {
+        let was = self.standing();
+        self.earlier.remember(present, was);
+        self.version += 1;
+        change(self);
+    }
+
+    pub(crate) fn standing_at(&self, then: Timestamp) -> Standing {
+        self.earlier.at(then).cloned().unwrap_or_else(|| self.standing())
+    }
+
+    fn standing(&self) -> Standing {
+        Standing { status: self.status.clone(), agent_connected: self.agent_connected, version: self.version }
     }
 }

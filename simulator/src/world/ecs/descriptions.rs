@@ -2,12 +2,14 @@
 
 use super::{
     Ecs,
-    container_instance::ContainerInstance,
+    container_instance::{ContainerInstance, Standing},
     ids::{MAX_DESCRIBED, bare, check_count, check_most, each},
 };
+use jiff::Timestamp;
+
 use crate::world::terms::{
-    ApiError, ContainerInstanceDescription, Failure, Owner, Present, Response, ServiceDescription, ServiceKind,
-    ServiceSpec, StopCause, Task, TaskDescription,
+    ApiError, ContainerInstanceDescription, DesiredStatus, Failure, Owner, Present, Response, ServiceDescription,
+    ServiceKind, ServiceSpec, Settings, StopCause, Task, TaskDescription,
 };
 
 // ECS API reference, DescribeServices: "You may specify up to 10 services to describe in a single operation."
@@ -19,12 +21,16 @@ const MAX_UPDATED: usize = 10;
 impl Ecs {
     pub(crate) fn describe_instances_of(
         &self,
-        present: &Present,
+        present: &mut Present,
         cluster: &str,
         ids: &[String],
     ) -> Result<Response, ApiError> {
         check_count(ids, MAX_DESCRIBED, "Container instances")?;
-        let find = |id| self.instance(cluster, id).map(|it| Ok(self.describe(it)));
+        let then = present.described_at();
+        let find = |id| {
+            let known = self.instance(cluster, id).filter(|it| it.registered_at <= then);
+            known.map(|it| Ok(self.describe(it, then)))
+        };
         let (container_instances, failures) = each(present, cluster, "container-instance", ids, find)?;
         Ok(Response::ContainerInstances { container_instances, failures })
     }
@@ -51,27 +57,30 @@ impl Ecs {
         let (found, failures) = each(present, cluster, "container-instance", ids, find)?;
         // ECS API reference, UpdateContainerInstancesState: REGISTERING, DEREGISTERING and REGISTRATION_FAILED cannot be updated.
         if let Some(it) = found.iter().find(|it| !matches!(it.status.as_str(), "ACTIVE" | "DRAINING")) {
-            return Err(ApiError::invalid_parameter(format!("Container instance {} is {}", it.arn, it.status)));
+            // Its errors are these two for what the client asks wrongly; which one it is, is not said.
+            let code = if present.is_heads() { "ClientException" } else { "InvalidParameterException" };
+            return Err(ApiError::new(code, format!("Container instance {} is {}", it.arn, it.status)));
         }
         let found: Vec<String> = found.into_iter().map(|it| it.id.clone()).collect();
+        let before = self.describe_all(&found, present.described_at());
         for id in &found {
             self.change_status(present, id, status);
         }
-        let container_instances = (found.iter())
-            .filter_map(|id| self.container_instances.get(id))
-            .map(|instance| self.describe(instance))
-            .collect();
+        let lags = present.settings.write_answers_lag;
+        let container_instances = if lags { before } else { self.describe_all(&found, present.now) };
         Ok(Response::ContainerInstances { container_instances, failures })
     }
 
     pub(crate) fn describe_tasks(
         &self,
-        present: &Present,
+        present: &mut Present,
         cluster: &str,
         ids: &[String],
     ) -> Result<Response, ApiError> {
         check_count(ids, MAX_DESCRIBED, "Tasks")?;
-        let find = |id| self.task_in(present, cluster, id).map(|task| Ok(self.describe_task(present, task)));
+        let then = present.described_at();
+        let find =
+            |id| self.task_in(then, cluster, id).map(|task| Ok(self.describe_task(&present.settings, task, then)));
         let (tasks, failures) = each(present, cluster, "task", ids, find)?;
         Ok(Response::Tasks { tasks, failures })
     }
@@ -86,10 +95,15 @@ impl Ecs {
         let id = bare(id, "task", cluster)?;
         // ECS API reference, StopTask: InvalidParameterException; the message is the service's own.
         let not_found = || ApiError::invalid_parameter("The referenced task was not found.");
-        self.task_in(present, cluster, id).ok_or_else(not_found)?;
+        let task = self.task_in(present.now, cluster, id).ok_or_else(not_found)?;
+        let then = present.described_at();
+        let before = self.describe_task(&present.settings, task, then);
         self.stop(present, id, StopCause::User(reason));
-        let task = self.task_in(present, cluster, id).ok_or_else(not_found)?;
-        Ok(Response::Task(Box::new(self.describe_task(present, task))))
+        if present.settings.write_answers_lag {
+            return Ok(Response::Task(Box::new(before)));
+        }
+        let task = self.task_in(present.now, cluster, id).ok_or_else(not_found)?;
+        Ok(Response::Task(Box::new(self.describe_task(&present.settings, task, present.now))))
     }
 
     pub(crate) fn describe_services(
@@ -109,7 +123,11 @@ impl Ecs {
         if self.hosts.get(instance_id).is_some_and(|host| host.is_managed) { "MANAGED_INSTANCES" } else { "EC2" }
     }
 
-    fn describe_task(&self, present: &Present, task: &Task) -> TaskDescription {
+    /// A task as it was then.
+    fn describe_task(&self, settings: &Settings, task: &Task, then: Timestamp) -> TaskDescription {
+        let (last_status, version) = task.standing_at(then);
+        let past = |at: Option<Timestamp>| at.filter(|at| *at <= then);
+        let stops = task.desired_at(then) == DesiredStatus::Stopped;
         let family = match &task.owner {
             Owner::Service { name, .. } => name,
             Owner::Standalone { family } => family,
@@ -120,23 +138,23 @@ impl Ecs {
             container_instance_arn: (self.container_instances.get(&task.container_instance))
                 .map(|instance| instance.arn.clone())
                 .unwrap_or_default(),
-            task_definition_arn: present.settings.arn("ecs", &format!("task-definition/{family}:1")),
+            task_definition_arn: settings.arn("ecs", &format!("task-definition/{family}:1")),
             group: task.group(),
             started_by: match &task.owner {
                 Owner::Service { deployment, .. } => Some(deployment.clone()),
                 Owner::Standalone { .. } => None,
             },
             launch_type: self.launch_type(&task.instance_id),
-            last_status: task.last_status,
-            desired_status: task.desired_status,
+            last_status,
+            desired_status: task.desired_at(then),
             created_at: task.created_at,
-            started_at: task.started_at,
-            stopping_at: task.stopping_at,
-            execution_stopped_at: task.execution_stopped_at,
-            stopped_at: task.stopped_at,
-            stopped_reason: task.stopped_reason.clone(),
-            stop_code: task.stop_code.clone(),
-            version: task.version,
+            started_at: past(task.started_at),
+            stopping_at: past(task.stopping_at),
+            execution_stopped_at: past(task.execution_stopped_at),
+            stopped_at: past(task.stopped_at),
+            stopped_reason: task.stopped_reason.clone().filter(|_| stops),
+            stop_code: task.stop_code.clone().filter(|_| stops),
+            version,
         }
     }
 
@@ -163,18 +181,31 @@ impl Ecs {
         })
     }
 
-    /// How a container instance is described.
-    pub(crate) fn describe(&self, instance: &ContainerInstance) -> ContainerInstanceDescription {
-        let alive = || (instance.tasks.iter()).filter_map(|id| self.tasks.get(id)).filter(|task| task.is_alive());
+    fn describe_all(&self, ids: &[String], then: Timestamp) -> Vec<ContainerInstanceDescription> {
+        let found = ids.iter().filter_map(|id| self.container_instances.get(id));
+        found.map(|instance| self.describe(instance, then)).collect()
+    }
+
+    /// How a container instance was described then.
+    pub(crate) fn describe(&self, instance: &ContainerInstance, then: Timestamp) -> ContainerInstanceDescription {
+        let Standing { status, agent_connected, version } = instance.standing_at(then);
+        // ECS API reference, ContainerInstance: both count desired state, so a task that got SIGTERM is in neither.
+        let (mut running_tasks_count, mut pending_tasks_count) = (0, instance.pending_miscount);
+        for task in instance.tasks.iter().filter_map(|id| self.tasks.get(id)).filter(|task| task.created_at <= then) {
+            if task.desired_at(then) == DesiredStatus::Running {
+                let is_pending = task.standing_at(then).0.is_pending();
+                pending_tasks_count += i64::from(is_pending);
+                running_tasks_count += i64::from(!is_pending);
+            }
+        }
         ContainerInstanceDescription {
             container_instance_arn: instance.arn.clone(),
             ec2_instance_id: instance.instance_id.clone(),
-            version: instance.version,
-            status: instance.status.clone(),
-            agent_connected: instance.agent_connected,
-            // ECS API reference, ContainerInstance: both count desired state, so a task that got SIGTERM is in neither.
-            running_tasks_count: alive().filter(|task| !task.is_pending()).count(),
-            pending_tasks_count: alive().filter(|task| task.is_pending()).count(),
+            version,
+            status,
+            agent_connected,
+            running_tasks_count,
+            pending_tasks_count,
             attributes: self.attributes(instance),
             registered_at: instance.registered_at,
         }

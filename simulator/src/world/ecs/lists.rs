@@ -20,7 +20,7 @@ impl Ecs {
 
     pub(crate) fn list_instances(
         &self,
-        present: &Present,
+        present: &mut Present,
         cluster: &str,
         filter: Option<&str>,
         status: Option<&str>,
@@ -36,7 +36,7 @@ impl Ecs {
         let instances = (self.container_instances.values())
             .filter(|instance| instance.cluster == cluster && instance.registered_at <= then)
             .filter(|instance| {
-                let was = instance.status_at(then);
+                let was = instance.standing_at(then).status;
                 // ECS API reference, ListContainerInstances: without a status, all but INACTIVE.
                 status.map_or(was != "INACTIVE", |status| was == status)
             })
@@ -47,7 +47,7 @@ impl Ecs {
 
     pub(crate) fn list_tasks(
         &self,
-        present: &Present,
+        present: &mut Present,
         cluster: &str,
         container_instance: Option<&str>,
         desired: Option<&str>,
@@ -75,10 +75,7 @@ impl Ecs {
         let tasks = tasks
             .filter(|task| task.cluster == cluster && task.created_at <= then)
             .filter(|task| (task.stopped_at).is_none_or(|at| then < at + STOPPED_TASKS_STAY))
-            .filter(|task| {
-                let stopping = task.stopping_at.is_some_and(|at| at <= then);
-                desired == Some(if stopping { DesiredStatus::Stopped } else { DesiredStatus::Running })
-            })
+            .filter(|task| desired == Some(task.desired_at(then)))
             .map(|task| (task.id.clone(), task.arn.clone()));
         let list = format!("ListTasks {cluster} {instance:?} {desired:?}");
         arns(present, tasks, &list, page)

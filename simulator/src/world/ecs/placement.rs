@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Ecs;
-use crate::world::terms::{DesiredStatus, Due, LastStatus, Owner, Present, Task, Timing, WorldError, later, unknown};
+use crate::world::terms::{
+    DesiredStatus, Due, Earlier, LastStatus, Owner, Present, Task, Timing, WorldError, later, unknown,
+};
 
 /// A host with a free slot; the first in order gets the next task.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +112,12 @@ impl Ecs {
         let status = if running { LastStatus::Running } else { LastStatus::Provisioning };
         let instance = self.container_instances.get_mut(container_instance)?;
         instance.tasks.insert(id.clone());
+        if running {
+            // It was there before what lags began, and so was this version.
+            instance.version += 1;
+        } else {
+            instance.change(present, |_| ());
+        }
         let cluster = instance.cluster.clone();
         let instance_id = instance.instance_id.clone();
         let task = Task {
@@ -129,6 +137,7 @@ impl Ecs {
             stop_code: None,
             stopped_reason: None,
             version: 1,
+            earlier: Earlier::default(),
             timing,
             told_to_end_at: None,
             next_step: None,

@@ -1,25 +1,22 @@
 //! How tasks move from status to status.
 
-use jiff::Timestamp;
-
 use super::Ecs;
 use crate::world::terms::{DesiredStatus, Due, LastStatus, Present, STOPPED_TASKS_STAY, StopCause, Task, later};
 
 impl Ecs {
     /// Begins to stop a task, unless it is stopping already.
     pub(crate) fn stop(&mut self, present: &mut Present, id: &str, cause: StopCause<'_>) {
-        let now = present.now;
-        let Some(task) = self.tasks.get_mut(id) else { return };
-        if !task.is_alive() {
-            return;
-        }
-        want_stopped(task, cause, now);
+        let Some(task) = self.tasks.get_mut(id).filter(|task| task.is_alive()) else { return };
+        want_stopped(task, cause, present);
         let waits = match cause {
             StopCause::User(_) => task.timing.stop_task_waits_for_deregistration,
             _ => true,
         };
+        let (waits, container_instance) =
+            (waits && task.timing.deregistration.is_some() && !task.is_pending(), task.container_instance.clone());
+        self.tasks_changed(present, &container_instance);
         // ECS developer guide, Task lifecycle: DEACTIVATING deregisters the target, then the containers stop.
-        if waits && task.timing.deregistration.is_some() && !task.is_pending() {
+        if waits {
             self.enter(present, id, LastStatus::Deactivating);
         } else {
             self.tell_to_end(present, id);
@@ -72,10 +69,9 @@ impl Ecs {
 
     /// Every task that is not STOPPED ends with its host.
     pub(crate) fn end_with_host(&mut self, present: &mut Present, id: &str) {
-        let now = present.now;
         let Some(task) = self.tasks.get_mut(id) else { return };
         if task.is_alive() {
-            want_stopped(task, StopCause::HostTerminated, now);
+            want_stopped(task, StopCause::HostTerminated, present);
         }
         self.enter(present, id, LastStatus::Stopped);
     }
@@ -105,8 +101,7 @@ impl Ecs {
         let now = present.now;
         let Some(task) = self.tasks.get_mut(id) else { return };
         let from = task.last_status;
-        task.last_status = status;
-        task.version += 1;
+        task.change(present, |task| task.last_status = status);
         task.waits_for_agent = false;
         match status {
             LastStatus::Running => task.started_at = Some(now),
@@ -115,18 +110,19 @@ impl Ecs {
                     task.execution_stopped_at.get_or_insert(now);
                 }
                 if task.is_alive() {
-                    want_stopped(task, StopCause::Exited, now);
+                    want_stopped(task, StopCause::Exited, present);
                 }
             }
             LastStatus::Stopped => task.stopped_at = Some(now),
             _ => {}
         }
         let change = task.changed(from, now);
-        let cluster = task.cluster.clone();
+        let (cluster, container_instance) = (task.cluster.clone(), task.container_instance.clone());
         self.changes.push(change);
+        self.tasks_changed(present, &container_instance);
         self.schedule_step(present, id);
         if status == LastStatus::Stopped {
-            let gone = now + STOPPED_TASKS_STAY + present.settings.list_lag;
+            let gone = now + STOPPED_TASKS_STAY + present.longest_lag();
             present.plan(gone, Due::Forget(id.to_owned()));
         }
         self.want_scheduler(present, &cluster);
@@ -140,6 +136,14 @@ impl Ecs {
             let at = later(now, stay);
             task.next_step = Some(at);
             present.plan(at, Due::Step(id.to_owned()));
+        }
+    }
+
+    /// What a container instance runs has changed, and so has what it has to spare.
+    // ECS developer guide, "Amazon ECS container instance state change events": tasks that start and stop change the resources.
+    fn tasks_changed(&mut self, present: &Present, container_instance: &str) {
+        if let Some(instance) = self.container_instances.get_mut(container_instance) {
+            instance.change(present, |_| ());
         }
     }
 
@@ -162,10 +166,11 @@ impl Ecs {
     }
 }
 
-fn want_stopped(task: &mut Task, cause: StopCause<'_>, now: Timestamp) {
-    task.desired_status = DesiredStatus::Stopped;
-    task.version += 1;
-    task.stopping_at = Some(now);
-    task.stop_code = Some(cause.code().to_owned());
-    task.stopped_reason = Some(cause.reason(task));
+fn want_stopped(task: &mut Task, cause: StopCause<'_>, present: &Present) {
+    task.change(present, |task| {
+        task.desired_status = DesiredStatus::Stopped;
+        task.stopping_at = Some(present.now);
+        task.stop_code = Some(cause.code().to_owned());
+        task.stopped_reason = Some(cause.reason(task));
+    });
 }

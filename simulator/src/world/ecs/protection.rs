@@ -23,7 +23,7 @@ impl Ecs {
             return Ok(Response::TaskProtection { protected_tasks, failures: Vec::new() });
         }
         check_count(ids, MAX_DESCRIBED, "Tasks")?;
-        let find = |id| match self.task_in(present, cluster, id)? {
+        let find = |id| match self.task_in(present.now, cluster, id)? {
             // ECS developer guide, "API failure reasons": only tasks of a service can be protected.
             task if task.service().is_none() => {
                 Some(Err(Failure { arn: task.arn.clone(), reason: "TASK_NOT_VALID".to_owned() }))

@@ -62,6 +62,38 @@ fn refusals_have_the_codes_of_their_service_and_no_effect() {
 }
 
 #[test]
+fn a_service_that_is_broken_answers_nothing_while_others_do_and_what_was_planned_stays_planned() {
+    let mut world = with_fault(FaultKind::AccessDenied);
+    let update = draining(&world);
+    let groups =
+        AutoScalingRequest::DescribeAutoScalingGroups { names: Vec::new(), max_records: None, next_token: None };
+    world.break_down(Service::Ecs, FaultKind::ServerError);
+    assert_eq!(refusal(&mut world, update.clone()).code, "ServerException");
+    ask(&mut world, groups).unwrap();
+    world.recover(Service::Ecs);
+    assert_eq!(refusal(&mut world, update.clone()).code, "AccessDeniedException");
+    ask(&mut world, update).unwrap();
+}
+
+#[test]
+fn a_fault_may_be_for_one_member_of_a_request() {
+    let mut world = world();
+    host(&mut world, "i-1");
+    host(&mut world, "i-2");
+    let ids = ["i-1", "i-2"].map(|id| registration(&world, id).id);
+    let update = |ids: &[String]| EcsRequest::UpdateContainerInstancesState {
+        cluster: named(CLUSTER),
+        container_instances: ids.to_vec(),
+        status: "DRAINING".to_owned(),
+    };
+    world.plan(Fault { matching: Some(ids[0].clone()), ..Fault::always(FaultKind::AccessDenied) });
+    for ids in [&ids[..], &ids[..1]] {
+        assert_eq!(refusal(&mut world, update(ids)).code, "AccessDeniedException");
+    }
+    ask(&mut world, update(&ids[1..])).unwrap();
+}
+
+#[test]
 fn latency_is_drawn_from_its_range() {
     let settings = Settings { latency: Duration::from_millis(20)..Duration::from_millis(80), ..Settings::default() };
     let range = settings.latency.clone();

@@ -72,6 +72,58 @@ fn a_host_may_be_registered_twice() {
 }
 
 #[test]
+fn the_agent_of_a_host_is_in_one_cluster_the_one_that_it_joined_last() {
+    let mut world = world();
+    host(&mut world, "i-1");
+    let phantom = world.run_task(job("i-1")).unwrap();
+    world.add_cluster("other").unwrap();
+    let latest = world.register("i-1", "other").unwrap();
+    world.set_agent_connected("i-1", true).unwrap();
+    let connected: Vec<_> = world.registrations("i-1").filter(|it| it.agent_connected).map(|it| &it.id).collect();
+    assert_eq!(connected, [&latest]);
+    let earlier = world.registrations("i-1").find(|it| it.id != latest).unwrap();
+    assert_eq!(earlier.status, "ACTIVE", "it keeps what it had");
+    let (earlier, arn) = (earlier.id.clone(), earlier.arn.clone());
+    let describe = EcsRequest::DescribeContainerInstances { cluster: named(CLUSTER), container_instances: vec![arn] };
+    let Ok(Response::ContainerInstances { container_instances, .. }) = ask(&mut world, describe) else {
+        panic!("not described");
+    };
+    assert_eq!(container_instances[0].running_tasks_count, 1);
+    stop(&mut world, &phantom);
+    world.advance(at(864_000));
+    assert_eq!(world.task(&phantom).unwrap().last_status, LastStatus::Running, "{earlier} has no agent to stop it");
+    assert_eq!((world.tasks_on("i-1").len(), world.unstopped_on("i-1")), (0, 0), "it does not run");
+    world.power_off("i-1").unwrap();
+    assert!(world.killed().is_empty());
+}
+
+#[test]
+fn an_agent_that_joins_the_same_cluster_again_leaves_what_it_was_there() {
+    let mut world = world();
+    host(&mut world, "i-1");
+    drain(&mut world, "i-1");
+    let latest = world.register("i-1", CLUSTER).unwrap();
+    world.add_service(service("web", 1)).unwrap();
+    let stood: BTreeSet<_> = (world.registrations("i-1"))
+        .map(|it| (it.id == latest, it.status.clone(), it.agent_connected, it.left_behind))
+        .collect();
+    let expected = [(false, "DRAINING".to_owned(), false, true), (true, "ACTIVE".to_owned(), true, false)];
+    assert_eq!(stood, BTreeSet::from(expected));
+    assert_eq!(world.tasks_on("i-1")[0].container_instance, latest);
+}
+
+#[test]
+fn a_pending_count_may_be_wrong_for_ever() {
+    let mut world = world();
+    host(&mut world, "i-1");
+    for by in [1, -1] {
+        world.miscount_pending("i-1", by).unwrap();
+        world.advance(world.now() + seconds(864_000));
+        assert_eq!(counts(&world, "i-1"), (0, by));
+    }
+}
+
+#[test]
 fn the_same_seed_makes_the_same_world() {
     let story = || {
         let mut world = world();

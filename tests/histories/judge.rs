@@ -203,7 +203,7 @@ impl Judge {
         if world.unstopped_on(instance_id) == 0 {
             return;
         }
-        if self.is_given_up(world, &truth, hook) {
+        if self.is_given_up(world.now(), &truth, hook) {
             self.seen.insert("deadlines");
         }
         if self.may_go_with_tasks(world, &truth, hook, instance_id) {
@@ -369,12 +369,12 @@ impl Judge {
             now + TOLERANCE >= gone && now < shared::clock::after(back, RACE)
         });
         let unseen = truth.just_undrained(now) || truth.just_registered(world, instance_id);
-        host_gone || unseen || self.is_given_up(world, truth, hook)
+        host_gone || unseen || self.is_given_up(world.now(), truth, hook)
     }
 
     /// Whether the deadline has passed, and the policy says to proceed.
-    fn is_given_up(&self, world: &World, truth: &Truth, hook: &str) -> bool {
-        let (now, stop_at) = (world.now(), self.stop_at(truth, hook));
+    fn is_given_up(&self, now: Timestamp, truth: &Truth, hook: &str) -> bool {
+        let stop_at = self.stop_at(truth, hook);
         match self.policy_of(truth, hook).1 {
             OnDrainTimeout::Proceed | OnDrainTimeout::Abandon => now + TOLERANCE >= stop_at,
             OnDrainTimeout::StopTasks => now + TOLERANCE >= stop_at + GRACE,

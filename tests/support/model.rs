@@ -384,7 +384,6 @@ fn container_instances_of(response: Response) -> Found<ContainerInstance> {
     let Response::ContainerInstances { container_instances, failures } = response else {
         panic!("an answer of another shape: {response:?}")
     };
-    // A count that is no number of tasks makes an unreadable description, as in the port over the SDK.
     let item = |found: ContainerInstanceDescription| {
         Some(ContainerInstance {
             arn: found.container_instance_arn.into(),
@@ -392,8 +391,8 @@ fn container_instances_of(response: Response) -> Found<ContainerInstance> {
             version: found.version,
             status: InstanceStatus::from(found.status.as_str()),
             agent_connected: found.agent_connected,
-            running_tasks: u32::try_from(found.running_tasks_count).ok()?,
-            pending_tasks: u32::try_from(found.pending_tasks_count).ok()?,
+            running_tasks: u32::try_from(found.running_tasks_count).unwrap_or_default(),
+            pending_tasks: u32::try_from(found.pending_tasks_count).unwrap_or_default(),
             attributes: found.attributes.into_iter().filter_map(|a| Some((a.name, a.value?))).collect(),
         })
     };

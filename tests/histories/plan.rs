@@ -438,7 +438,7 @@ fn host() -> impl Strategy<Value = HostPlan> {
     let odd = (weighted(0.06, odd), weighted(0.06, prop_oneof![Just(1_i64), Just(-1)]));
     let denied = weighted(0.06, (0_usize..DENIED.len(), 0_u64..240));
     let placed = (0_u64..10_000, (of(0_u64..400), 0_u64..40)).prop_map(|(after_ms, job)| PlacedLast { after_ms, job });
-    let registrations = (weighted(0.15, placed), weighted(0.15, registered_too), weighted(0.1, anew), odd, denied);
+    let registrations = (weighted(0.15, placed), weighted(0.15, registered_too), weighted(0.2, anew), odd, denied);
     let fate = (before, weighted(0.3, interruption), to, registrations);
     (weighted(0.9, 0_usize..3), 0_u64..240, events, group, jobs, mishaps, fate).prop_map(
         |(

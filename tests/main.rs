@@ -13,6 +13,7 @@ mod batches;
 mod burst;
 mod by_hand;
 mod connections;
+mod crowds;
 mod deadlines;
 mod drains;
 mod events;

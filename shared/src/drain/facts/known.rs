@@ -1,7 +1,7 @@
 //! What was read of one instance. Each fact carries when it was read: of tasks, when the read began; of all else, when
 //! the answer came, so that a read of tasks at or after `draining_since` surely saw the host closed to new ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use super::hold::{HeldBy, Hold, Ours};
 use super::patience::Patience;
 use super::proof::WholeRead;
 use super::registration::Registration;
+use super::tasks::{Ended, Named};
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
 use crate::clock::{before, older_than};
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, TaskArn};
@@ -208,9 +209,9 @@ impl Known {
         self.registrations.iter().flat_map(Registration::unstopped)
     }
 
-    /// The tasks known of it.
-    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.registrations.iter().flat_map(Registration::tasks)
+    /// The tasks known of it that are STOPPED.
+    pub fn stopped(&self) -> impl Iterator<Item = &Ended> {
+        self.registrations.iter().flat_map(|registration| registration.stopped().map(|(_, ended)| ended))
     }
 
     /// Takes in where a search found it. A search that some cluster did not answer leaves the place unknown.
@@ -245,9 +246,9 @@ impl Known {
     }
 
     /// Takes in a whole read of a registration's tasks.
-    pub fn learn_tasks(&mut self, arn: &ContainerInstanceArn, each: BTreeMap<TaskArn, Task>, read: WholeRead) {
+    pub fn learn_tasks(&mut self, arn: &ContainerInstanceArn, named: Named, read: WholeRead) {
         if let Some(registration) = self.registrations.iter_mut().find(|r| r.arn == *arn) {
-            registration.learn_tasks(each, read);
+            registration.learn_tasks(named, read);
         }
     }
 

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::proof::{Proof, Seen, WholeRead};
+use super::tasks::{Ended, Named};
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
-use crate::ids::{ClusterName, ContainerInstanceArn, ServiceName, TaskArn};
+use crate::ids::{ClusterName, ContainerInstanceArn, ServiceName, TaskArn, TaskId};
 
 /// Since when a person has been draining a host by hand: an attribute of its container instance.
 pub const MAINTENANCE_SINCE: &str = "ecs-drainer.maintenance-since";
@@ -43,8 +44,12 @@ pub struct Registration {
 /// Every task of a registration.
 #[derive(Debug, Clone)]
 pub struct Tasks {
-    /// Each, as last seen.
+    /// Each that had not stopped when it was last seen.
     pub each: BTreeMap<TaskArn, Task>,
+    /// Those that had.
+    pub stopped: BTreeMap<TaskId, Ended>,
+    /// Whether one of them is a task of ECS Managed Instances.
+    pub is_managed: bool,
     /// When anything of those that had not stopped was learnt last.
     pub seen_at: Timestamp,
     /// How far the whole reads of them prove that there are no others.
@@ -78,19 +83,19 @@ impl Registration {
         self.status == InstanceStatus::Draining
     }
 
-    /// The tasks known of it.
-    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+    /// Tasks known of it that are not STOPPED.
+    pub fn unstopped(&self) -> impl Iterator<Item = &Task> {
         self.tasks.iter().flat_map(|tasks| tasks.each.values())
     }
 
     /// Tasks that were not told to stop yet.
     pub fn staying(&self) -> impl Iterator<Item = &Task> {
-        self.tasks().filter(|task| !task.is_leaving())
+        self.unstopped().filter(|task| !task.is_leaving())
     }
 
-    /// Tasks known of it that are not STOPPED.
-    pub fn unstopped(&self) -> impl Iterator<Item = &Task> {
-        self.tasks().filter(|task| !task.is_stopped())
+    /// Tasks known of it that are STOPPED.
+    pub fn stopped(&self) -> impl Iterator<Item = (&TaskId, &Ended)> {
+        self.tasks.iter().flat_map(|tasks| &tasks.stopped)
     }
 
     /// Since when a person has been draining it by hand: the command writes that down, for people.
@@ -134,16 +139,22 @@ impl Registration {
     }
 
     /// Takes in a whole read of its tasks.
-    pub fn learn_tasks(&mut self, each: BTreeMap<TaskArn, Task>, read: WholeRead) {
+    pub fn learn_tasks(&mut self, named: Named, read: WholeRead) {
         let before = self.tasks.take();
+        let names_another = before.as_ref().is_none_or(|before| before.lacks_one_of(&named));
         let known = |arn: &TaskArn| before.as_ref().and_then(|before| before.each.get(arn));
-        let names_another = each.keys().any(|task| known(task).is_none());
-        let each = each.into_iter().map(|(arn, task)| (arn.clone(), no_earlier(known(&arn), task))).collect();
+        let mut each = named.unstopped;
+        each.iter_mut().for_each(|(arn, task)| no_earlier(known(arn), task));
         let proof = match &before {
             Some(before) => before.proof.followed_by(read, self.draining_since, names_another),
             None => Proof::begun(read, self.draining_since),
         };
-        self.tasks = Some(Tasks { each, seen_at: read.ended_at, proof });
+        let (mut stopped, was_managed) = before.map(|it| (it.stopped, it.is_managed)).unwrap_or_default();
+        each.retain(|arn, _| !stopped.contains_key(&TaskId::from(arn)));
+        stopped.extend(named.stopped);
+        let is_managed = was_managed || named.is_managed;
+        // Of a long read, some of it was learnt at its beginning.
+        self.tasks = Some(Tasks { each, stopped, is_managed, seen_at: read.began_at, proof });
     }
 
     /// Takes in a read of those tasks alone that had not stopped: what is absent has, long ago.
@@ -151,18 +162,18 @@ impl Registration {
         let Some(tasks) = &mut self.tasks else { return };
         tasks.seen_at = read_at;
         tasks.each.retain(|task, _| !absent.contains(task));
-        for task in found {
-            let task = no_earlier(tasks.each.get(&task.arn), task);
-            tasks.each.insert(task.arn.clone(), task);
+        for mut task in found {
+            no_earlier(tasks.each.get(&task.arn), &mut task);
+            tasks.put(task);
         }
     }
 
     /// Takes in a task as the answer to StopTask tells it.
     pub fn learn_task(&mut self, task: &Task, now: Timestamp) {
         if let Some(tasks) = &mut self.tasks
-            && let Some(known) = tasks.each.get_mut(&task.arn)
+            && tasks.each.contains_key(&task.arn)
         {
-            *known = task.clone();
+            tasks.put(task.clone());
             tasks.seen_at = now;
         }
     }
@@ -175,13 +186,41 @@ impl Registration {
             tasks.seen_at = now;
         }
     }
+
+    /// Takes in that it was not looked at for so long that it may have been open to new tasks, or its agent back, since.
+    pub fn was_out_of_sight(&mut self) {
+        (self.draining_since, self.agent_lost_at) = (None, None);
+        let unseen = Seen { is_draining: false, ..self.seen() };
+        if let Some(tasks) = &mut self.tasks {
+            tasks.proof = tasks.proof.looked(unseen, 0);
+        }
+    }
+}
+
+impl Tasks {
+    /// Whether a whole read named a task that is not known.
+    fn lacks_one_of(&self, named: &Named) -> bool {
+        let unstopped: BTreeSet<_> = self.each.keys().map(TaskId::from).collect();
+        let is_new = |id: &TaskId| !self.stopped.contains_key(id) && !unstopped.contains(id);
+        named.stopped.keys().any(is_new) || named.unstopped.keys().map(TaskId::from).any(|id| is_new(&id))
+    }
+
+    /// STOPPED is final, whatever lags behind it.
+    fn put(&mut self, task: Task) {
+        let id = TaskId::from(&task.arn);
+        if task.is_stopped() {
+            self.each.remove(&task.arn);
+            self.stopped.insert(id, Ended::of(&task));
+        } else if !self.stopped.contains_key(&id) {
+            self.each.insert(task.arn.clone(), task);
+        }
+    }
 }
 
 /// What was read of a task, unless it lags behind what is known: one that was told to stop is never wanted to run again.
-fn no_earlier(known: Option<&Task>, read: Task) -> Task {
-    match known.filter(|known| known.is_leaving() && !read.is_leaving()) {
-        Some(known) => known.clone(),
-        None => read,
+fn no_earlier(known: Option<&Task>, read: &mut Task) {
+    if let Some(known) = known.filter(|known| known.is_leaving() && !read.is_leaving()) {
+        read.clone_from(known);
     }
 }
 

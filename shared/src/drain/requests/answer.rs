@@ -17,6 +17,7 @@ use crate::drain::facts::known::{Known, Place, Start};
 use crate::drain::facts::log::log_drain;
 use crate::drain::facts::patience::{Request, scattered};
 use crate::drain::facts::proof::WholeRead;
+use crate::drain::facts::tasks::Named;
 use crate::drain::rules::deadlines::{HEARTBEAT_TIMEOUT_SHORTEST, next_look};
 use crate::drain::rules::decision::{Outcome, Settled};
 use crate::ids::{ContainerInstanceArn, ServiceName, TaskArn};
@@ -31,7 +32,7 @@ pub(crate) struct Answer {
     pub(crate) request: Request,
     pub(crate) findings: Vec<Finding>,
     pub(crate) error: Option<Rc<CallError>>,
-    /// Whether it came further before it failed, so that it is no harder to go on than before.
+    /// Whether it came further before it failed, or before its round ended, so that it is no harder to go on than before.
     pub(crate) progressed: bool,
     /// Whether some of it was not even tried, because others of the round were throttled.
     pub(crate) held_back: bool,
@@ -49,7 +50,7 @@ pub(crate) enum Finding {
     /// Every task of a container instance.
     Tasks {
         arn: ContainerInstanceArn,
-        each: BTreeMap<TaskArn, Task>,
+        named: Named,
         began_at: Timestamp,
     },
     /// Those of a container instance's known tasks that had not stopped; some may be known no more.
@@ -79,6 +80,11 @@ impl Answer {
         Self { held_back: true, ..Self::new(index, request) }
     }
 
+    /// Whether it goes on in the next round.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.progressed && self.error.is_none() && self.findings.is_empty()
+    }
+
     pub(crate) fn is_throttled(&self) -> bool {
         self.error.as_ref().is_some_and(|error| error.class() == ErrorClass::Throttled)
     }
@@ -104,7 +110,7 @@ pub(crate) fn take_in<C>(
         let Some(drainee) = drainees.get_mut(answer.index) else {
             continue;
         };
-        let throttled = answer.is_throttled();
+        let (throttled, is_under_way) = (answer.is_throttled(), answer.is_under_way());
         let silent = learn(context, drainee, std::mem::take(&mut answer.findings), now);
         let known = &mut drainee.known;
         let pace = context.terms(known).policy.pace;
@@ -120,7 +126,7 @@ pub(crate) fn take_in<C>(
             Some(error) => {
                 known.patience.failed(answer.request, error, now, pace, &mut fastrand::Rng::with_seed(seed));
             }
-            None if answer.held_back => {}
+            None if answer.held_back || is_under_way => {}
             None => {
                 known.patience.succeeded(answer.request);
                 match answer.request {
@@ -192,7 +198,9 @@ fn learn_one<C>(
             return Some(error);
         }
         Finding::Instance(arn, found) => known.learn_instance(&arn, found.as_ref(), now),
-        Finding::Tasks { arn, each, began_at } => known.learn_tasks(&arn, each, WholeRead { began_at, ended_at: now }),
+        Finding::Tasks { arn, named, began_at } => {
+            known.learn_tasks(&arn, named, WholeRead { began_at, ended_at: now })
+        }
         Finding::Stragglers { arn, found, absent, read_at } => known.learn_stragglers(&arn, found, &absent, read_at),
         Finding::Services(arn, daemons) => {
             if let Some(registration) = known.registrations.iter_mut().find(|r| r.arn == arn) {

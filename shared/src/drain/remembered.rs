@@ -258,6 +258,87 @@ impl<K: Ord + Clone, V: Clone> Memory<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drain::facts::known::Start;
+    use crate::drain::facts::patience::Request;
+    use crate::drain::fixtures::{at, draining, fail, read_tasks, task};
+
+    /// Left at 60 s by an invocation that set it DRAINING, read its tasks, and looked at it 10 s before.
+    fn left() -> Known {
+        let mut known =
+            Known { start: Some(Start { at: at(0), reason: None }), heartbeats: 2, began: true, ..draining(0) };
+        read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 40);
+        known.registrations.iter_mut().for_each(|registration| registration.read_at = at(50));
+        fail(&mut known, Request::Complete, 55);
+        known
+    }
+
+    /// As a scan finds it again, `seconds` after the same start.
+    fn found(left: &Known, seconds: u64) -> Known {
+        Known { hold: left.hold.clone(), ..Known::new(left.departure.clone(), at(seconds)) }
+    }
+
+    fn resumed_as(found: impl FnOnce(&mut Known)) -> Known {
+        let left = left();
+        let mut again = self::found(&left, 65);
+        found(&mut again);
+        Left::new([left], at(60)).resume(again)
+    }
+
+    #[test]
+    fn what_was_left_is_known_and_what_an_invocation_counts_begins_anew() {
+        let known = resumed_as(|_| ());
+        assert!(known.place == left().place && known.registrations[0].tasks.is_some() && known.asked_start);
+        assert!(known.registrations[0].draining_since.is_some(), "it was looked at not long ago");
+        assert_eq!((known.started(), known.met_at, known.heartbeat_at), (at(0), at(65), left().heartbeat_at));
+        assert_eq!((known.heartbeats, known.began, known.patience.errors().count()), (0, false, 0));
+    }
+
+    #[test]
+    fn another_termination_begins_anew() {
+        let is_known = |found: fn(&mut Known)| !resumed_as(found).registrations.is_empty();
+        assert!(is_known(|_| ()));
+        assert!(is_known(|found| found.start = Some(Start { at: at(0), reason: None })));
+        assert!(!is_known(|found| found.start = Some(Start { at: at(1), reason: None })));
+        assert!(!is_known(|found| found.departure.cause = Cause::Termination { to: Destination::WarmPool }));
+        assert!(!is_known(|found| found.hold = None), "it may be another group's now");
+        assert!(!is_known(|found| found.departure.instance = InstanceId::parse("i-0aaaaaaaaaaaaaaaa").unwrap()));
+        let mut comes_back = left();
+        comes_back.departure.cause = Cause::Termination { to: Destination::AutoScalingGroup };
+        let found = self::found(&comes_back, 65);
+        assert!(Left::new([comes_back], at(60)).resume(found).registrations.is_empty(), "it may wait again");
+    }
+
+    #[test]
+    fn a_host_that_was_out_of_sight_for_long_is_not_known_to_have_been_closed() {
+        let known = resumed_as(|found| found.met_at = at(81));
+        assert!(known.registrations[0].draining_since.is_none() && known.registrations[0].tasks.is_some());
+    }
+
+    #[test]
+    fn what_was_left_is_taken_once_and_not_when_it_was_long_ago() {
+        let remembered = Remembered::default();
+        assert!(remembered.take_left(at(60)).is_none());
+        remembered.leave(Left::new([left()], at(60)));
+        assert!(remembered.take_left(at(180)).is_some() && remembered.take_left(at(180)).is_none());
+        remembered.leave(Left::new([left()], at(60)));
+        assert!(remembered.take_left(at(181)).is_none());
+    }
+
+    #[test]
+    fn the_pages_of_a_listing_that_ended_count_until_another_is_longer() {
+        let (remembered, cluster) = (Remembered::default(), ClusterName::parse("prod").unwrap());
+        let after = |read, is_whole| {
+            remembered.remember_task_pages(&cluster, read, is_whole);
+            remembered.task_pages(&cluster)
+        };
+        let pages = |count, is_whole| TaskPages { count, is_whole };
+        assert_eq!([after(5, false), after(3, false), after(6, false)], [10, 10, 12].map(|count| pages(count, false)));
+        assert_eq!(
+            [after(11, true), after(10, false), after(11, false)],
+            [pages(11, true), pages(11, true), pages(22, false)]
+        );
+        assert_eq!(after(4, true), pages(4, true));
+    }
 
     #[test]
     fn an_old_answer_is_forgotten() {

@@ -151,7 +151,7 @@ impl Listings {
             pages_to_describe: pages_left.min(pages.count.saturating_sub(stopped / DESCRIBE_MAX)),
             page_takes: self.page_takes(cluster, now),
             time_left,
-            is_late: !self.goes_on && so_far > time_left,
+            is_late: !self.goes_on && pages_read > 0 && so_far > time_left,
             is_unsuited: self.unsuited.borrow().contains(cluster),
         }
     }

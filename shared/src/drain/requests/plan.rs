@@ -26,8 +26,8 @@ pub(super) struct Wish {
     pub(super) page_takes: Duration,
     /// How long the invocation goes on.
     pub(super) time_left: Duration,
-    /// Whether half of the invocation is over, and it goes on with nothing of an earlier one: then perhaps no later one goes
-    /// on with this one's listing either.
+    /// Whether half of the invocation is over while a listing is under way, and it goes on with nothing of an earlier one: then
+    /// perhaps no later one goes on with this one's listing either.
     pub(super) is_late: bool,
     /// Whether the cluster's lists gave no answer on every task, or may not be read.
     pub(super) is_unsuited: bool,

@@ -30,7 +30,7 @@ pub struct Known {
     pub departure: Departure,
     /// What else the event told.
     pub hints: Hints,
-    /// When this invocation met it.
+    /// When this invocation met it, whatever an earlier one left of what follows.
     pub met_at: Timestamp,
     /// What Auto Scaling says of it.
     pub hold: Option<Hold>,

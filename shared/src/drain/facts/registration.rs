@@ -23,7 +23,7 @@ pub struct Registration {
     pub arn: ContainerInstanceArn,
     /// Whether it takes tasks.
     pub status: InstanceStatus,
-    /// Whether it was seen ACTIVE since this invocation met it.
+    /// Whether it was seen ACTIVE since this invocation met it, or the first of those that went on with it.
     pub was_active: bool,
     /// Tasks with desired status RUNNING, on their way there included. Zero is no proof of anything.
     pub counted_tasks: u32,

@@ -189,3 +189,47 @@ async fn a_scan_that_fails_takes_nothing_away_from_what_was_left() {
 
     assert_eq!(model.world(|world| world.count(Operation::ListContainerInstances)), 1);
 }
+
+#[tokio::test(start_paused = true)]
+#[ignore = "probe"]
+async fn probe() {
+    let n: usize = std::env::var("N").unwrap().parse().unwrap();
+    let settings = Settings { latency: secs(0.01)..secs(0.03), ..Settings::default() };
+    let mut world = World::new("2026-01-15T20:00:00Z".parse().unwrap(), settings);
+    world.add_cluster(CLUSTER).unwrap();
+    let hooks = vec![HookSpec::terminating(HOOK, secs(3600.0))];
+    world.add_group(GroupSpec { name: GROUP.into(), hooks, ..GroupSpec::default() }).unwrap();
+    for (n, id) in (0..n).map(|n| (n, instance_id(n))) {
+        host(&mut world, &id, Some(CLUSTER));
+        for _ in 0..20 {
+            job(&mut world, &id, (n % 10 != 0).then_some(1.0));
+        }
+    }
+    let now = world.now() + secs(30.0);
+    world.advance(now);
+    (0..n).for_each(|n| drop(world.scale_in(&instance_id(n), now).unwrap()));
+    world.advance(now + secs(1.0));
+    let model = Model::of(world);
+    let kept = Remembered::default();
+    let began = model.clock().now();
+    for minute in 0..9 {
+        let next = after(model.clock().now(), secs(60.0));
+        reconcile(&model, &kept, minute).await;
+        let first = model.world(|world| world.releases().iter().map(|r| r.at.duration_since(began).as_secs()).min());
+        let all = Operation::ALL.map(|o| (o.name(), model.world(|world| world.count(o))));
+        println!(
+            "minute {minute}: {} released, first {first:?}, {} pages of the cluster; {:?}",
+            released(&model),
+            pages_of_the_cluster(&model).len(),
+            all.iter().filter(|(_, n)| *n > 0).collect::<Vec<_>>()
+        );
+        if released(&model) >= n * 9 / 10 {
+            println!(
+                "last {:?}",
+                model.world(|world| world.releases().iter().map(|r| r.at.duration_since(began).as_secs()).max())
+            );
+            break;
+        }
+        tokio::time::sleep_until(model.clock().instant(next)).await;
+    }
+}

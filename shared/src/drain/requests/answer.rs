@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use super::locate::Located;
+use crate::aws::batch::DESCRIBE_MAX;
 use crate::aws::{CallError, ContainerInstance, ErrorClass, Task};
 use crate::clock::after;
+use crate::config::Pace;
 use crate::drain::context::Context;
 use crate::drain::drainee::Drainee;
 use crate::drain::facts::hold::{HeldBy, Hold};
@@ -24,6 +26,10 @@ use crate::ids::{ContainerInstanceArn, ServiceName, TaskArn};
 
 /// What a throttled round leaves untried is tried again after this, less up to half of it: a bucket has refilled a little.
 const THROTTLE_PAUSE: Duration = Duration::from_secs(3);
+
+/// Looks at a crowd of hosts take no more than a quarter of the account's reads (20 a second, ECS API reference, Request
+/// throttling).
+const LOOKS_A_SECOND: u32 = 5;
 
 /// What was asked for one host, what it told, and what of it failed.
 #[derive(Debug)]
@@ -106,6 +112,7 @@ pub(crate) fn take_in<C>(
     let resume_at = after(now, scattered(THROTTLE_PAUSE, 0.5..1.0, rng));
     // What failed together is tried again together: a request serves many, or one.
     let seed = rng.u64(..);
+    let open = drainees.iter().filter(|drainee| !drainee.is_settled()).count();
     for mut answer in answers {
         let Some(drainee) = drainees.get_mut(answer.index) else {
             continue;
@@ -131,10 +138,10 @@ pub(crate) fn take_in<C>(
                 known.patience.succeeded(answer.request);
                 match answer.request {
                     Request::Location | Request::Instance => {
-                        known.next_look = next_look(known.started(), now, pace, rng)
+                        known.next_look = next_look(known.started(), now, of_a_crowd(pace, open), rng)
                     }
                     // The second look that proves it comes as soon as it may.
-                    Request::Tasks if all_stopped(known) => known.next_look = after(now, pace.min),
+                    Request::Tasks if all_stopped(known) => known.next_look = after(now, of_a_crowd(pace, open).min),
                     Request::Drain => known.began = true,
                     Request::Start => known.asked_start = true,
                     _ => {}
@@ -142,6 +149,13 @@ pub(crate) fn take_in<C>(
             }
         }
     }
+}
+
+/// The pace of looks at so many hosts.
+fn of_a_crowd(pace: Pace, hosts: usize) -> Pace {
+    let requests = u32::try_from(hosts / DESCRIBE_MAX).unwrap_or(u32::MAX);
+    let min = pace.min.max(Duration::from_secs(1).saturating_mul(requests) / LOOKS_A_SECOND);
+    Pace { min, max: pace.max.max(min) }
 }
 
 /// Takes in what answers told for people, whom no rule asked for: what may be tried, and when, stays as it was.

@@ -1,7 +1,7 @@
 //! Listings of tasks, a whole cluster's or a host's: read page by page and described as they come in, gone on with from round
 //! to round.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::rc::Rc;
@@ -33,6 +33,9 @@ const ROUND_TAKES: Duration = Duration::from_secs(2);
 /// What a page takes, before one was read: with its description, what the account's rate leaves for two requests.
 const PAGE_TAKES: Duration = Duration::from_millis(100);
 
+/// After a throttle no list is asked for so long: twenty reads have come in by then.
+const THROTTLED_FOR: Duration = Duration::from_secs(1);
+
 /// A registration whose tasks are read, and whose it is, by index.
 pub(super) type Reader<'a> = (usize, &'a Registration);
 
@@ -48,6 +51,8 @@ pub(crate) struct Listings {
     began_at: Timestamp,
     /// Whether it goes on with what an earlier one left.
     goes_on: bool,
+    /// A list that was asked for before would only be throttled again, whichever host's it is.
+    not_before: Cell<Timestamp>,
     /// How many pages of a cluster's listing under way this invocation read, and since when.
     read: RefCell<BTreeMap<ClusterName, (usize, Timestamp)>>,
 }
@@ -114,6 +119,7 @@ impl Listings {
             unsuited: RefCell::default(),
             began_at: now,
             goes_on: false,
+            not_before: Cell::new(now),
             read: RefCell::default(),
         }
     }
@@ -163,6 +169,16 @@ impl Listings {
             Some((Ok(pages), took)) if pages > 0 => took / pages,
             _ => PAGE_TAKES,
         }
+    }
+
+    /// Whether lists may be asked for now.
+    pub(super) fn may_be_asked(&self, now: Timestamp) -> bool {
+        self.not_before.get() <= now
+    }
+
+    /// Lists or descriptions were throttled.
+    pub(super) fn hold_back(&self, now: Timestamp) {
+        self.not_before.set(after(now, THROTTLED_FOR));
     }
 
     /// A cluster whose whole lists give no answer on every task is read host by host from now on.

@@ -31,6 +31,9 @@ pub(crate) async fn every<C: Calls>(
     drainees: &[Drainee],
     indexes: &[usize],
 ) -> Vec<Answer> {
+    if !listings.may_be_asked(context.clock.now()) {
+        return indexes.iter().map(|index| Answer::held_back(*index, Request::Tasks)).collect();
+    }
     if indexes.is_empty() {
         return Vec::new();
     }
@@ -68,6 +71,9 @@ pub(crate) async fn every<C: Calls>(
             }
             (Some(listed), None) => take_listed(listings, unit, listed, &mut answers),
         }
+    }
+    if answers.values().any(|answer| answer.held_back || answer.is_throttled()) {
+        listings.hold_back(context.clock.now());
     }
     answers.into_values().collect()
 }

@@ -25,5 +25,5 @@ async fn main() -> ExitCode {
 async fn drain_the_waiting(event: LambdaEvent<String>, warm: &Warm) -> Result<Report, ScanError> {
     let clock = Clock::system();
     let budget = Budget::within(deadline(&event.context, clock.now()), POLL_FOR, clock.now());
-    Ok(Report { drains: warm.reconcile(clock, budget).await? })
+    Ok(Report::of(warm.reconcile(clock, budget).await?))
 }

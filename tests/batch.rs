@@ -1,5 +1,7 @@
 //! Paging, chunking and `failures[]`, over the model: a broken request spoils only what it asked for.
 
+use std::collections::BTreeMap;
+
 use shared::aws::batch;
 use shared::aws::listing::TaskListing;
 use shared::aws::{DesiredStatus, ErrorClass, InstanceStatus};
@@ -191,12 +193,13 @@ async fn tasks_on_a_host_are_both_desired_running_and_desired_stopped() {
         .world(|world| world.tasks_on(LEAVING).iter().filter(|t| t.desired_status.to_string() == "RUNNING").count());
     assert_eq!(counted, 0, "all got SIGTERM, none has stopped");
 
-    let mut listing = TaskListing::new(Some(arns[0].clone()));
+    let (mut listing, mut listed) = (TaskListing::new(Some(arns[0].clone())), BTreeMap::new());
     while let Some(page) = listing.next() {
         let found = listing.request(&model, &prod(), &page).await.unwrap();
-        listing.take(&page, found);
+        listing.turn(&page, found.next_token);
+        listed.extend(found.items.into_iter().map(|arn| (arn, page.desired())));
     }
 
-    assert_eq!(listing.listed().len(), tasks.len());
-    assert!(listing.listed().values().all(|desired| *desired == DesiredStatus::Stopped));
+    assert_eq!(listed.len(), tasks.len());
+    assert!(listed.values().all(|desired| *desired == DesiredStatus::Stopped));
 }

@@ -14,6 +14,7 @@ mod batches;
 mod burst;
 mod by_hand;
 mod connections;
+mod crowds;
 mod deadlines;
 mod denials;
 mod drains;

@@ -9,8 +9,9 @@ use shared::drain::rules::decide::RULES;
 use crate::support::sources::sources;
 
 /// The engine, from the bottom to the top.
-const FLOORS: [&[&str]; 6] = [
-    &["drain::facts", "drain::remembered"],
+const FLOORS: [&[&str]; 7] = [
+    &["drain::facts"],
+    &["drain::remembered"],
     &["drain::rules"],
     &["drain::context", "drain::drainee"],
     &["drain::requests"],

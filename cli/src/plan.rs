@@ -31,8 +31,7 @@ pub(crate) struct HostPlan {
 impl HostPlan {
     /// `known` was looked at, and says which hooks hold it, if any do.
     pub(crate) fn of(known: &Known, explanations: &Explanations, standalone: StandaloneTasks, now: Timestamp) -> Self {
-        let each = known.registrations.iter().flat_map(|r| r.tasks().map(move |task| (r, task)));
-        let unstopped = each.filter(|(_, task)| !task.is_stopped());
+        let unstopped = known.registrations.iter().flat_map(|r| r.unstopped().map(move |task| (r, task)));
         let mut tasks: Vec<_> =
             unstopped.map(|(r, task)| Prospect::of(task, r, explanations, standalone, now)).collect();
         let order = |it: &Prospect| match it.blocks {

@@ -24,8 +24,9 @@ use tracing::{info, warn};
 pub use self::context::Context;
 use self::drainee::{Drainee, those};
 use self::facts::departure::NoticedBy;
-use self::facts::known::Known;
+use self::facts::known::{Known, Place};
 use self::facts::log::log_drain;
+use self::remembered::Left;
 use self::reports::report::Drain;
 use self::reports::{Explanations, hand_over, look};
 use self::requests::listing::Listings;
@@ -71,7 +72,9 @@ pub async fn run<C: Calls>(context: &Context<'_, C>, departures: Vec<Known>, rng
 pub async fn reconcile<C: Calls>(context: &Context<'_, C>, rng: &mut fastrand::Rng) -> Result<Vec<Drain>, ScanError> {
     let hand_over_at = context.budget.hand_over_at;
     let mut pursuit = Pursuit::new(context, Vec::new());
-    pursuit.add(scan::departures(context, hand_over_at, rng).await?);
+    let departures = scan::departures(context, hand_over_at, rng).await?;
+    let departures = pursuit.go_on_with_what_is_left(departures);
+    pursuit.add(departures);
     let rounds = async {
         let mut next_scan = after(context.clock.now(), SCAN_AGAIN_AFTER);
         while !pursuit.round_until(next_scan, rng).await.is_over() {
@@ -90,7 +93,9 @@ pub async fn reconcile<C: Calls>(context: &Context<'_, C>, rng: &mut fastrand::R
     if timeout_at(context.clock.instant(hand_over_at), rounds).await.is_err() {
         pursuit.log_end_of_polling();
     }
-    Ok(pursuit.conclude().await)
+    let drains = pursuit.hand_over().await;
+    pursuit.leave();
+    Ok(drains)
 }
 
 /// A run, round by round, so that it can be looked at between two of them.
@@ -123,7 +128,7 @@ impl<'a, C: Calls> Pursuit<'a, C> {
     /// Nothing is done yet.
     #[must_use]
     pub fn new(context: &'a Context<'a, C>, departures: Vec<Known>) -> Self {
-        let (listings, explanations) = (Listings::default(), Explanations::default());
+        let (listings, explanations) = (Listings::new(context.clock.now()), Explanations::default());
         let mut pursuit = Self { context, drainees: Vec::new(), listings, explanations };
         pursuit.add(departures);
         pursuit
@@ -136,7 +141,8 @@ impl<'a, C: Calls> Pursuit<'a, C> {
             if !seen.insert(known.departure.clone()) {
                 continue;
             }
-            if known.departure.noticed_by == NoticedBy::Scan {
+            // What an earlier invocation left was found by that one.
+            if known.departure.noticed_by == NoticedBy::Scan && known.place == Place::Unknown {
                 log_drain!(info, &known, known.met_at, "found waiting");
             }
             let heartbeat_at = known.heartbeat_at.max(self.context.heartbeat_of(&known));
@@ -156,6 +162,21 @@ impl<'a, C: Calls> Pursuit<'a, C> {
         let is_batch = self.context.budget.is_batch && !self.context.budget.is_burst;
         let ends_soon = |it: &Drainee| !it.is_settled() && !outlasts_a_pause(&it.known);
         is_batch && self.drainees.iter().any(ends_soon)
+    }
+
+    /// Takes up what the last invocation in this environment left, of those instances that still wait.
+    fn go_on_with_what_is_left(&mut self, departures: Vec<Known>) -> Vec<Known> {
+        let Some(mut left) = self.context.remembered.take_left(self.context.clock.now()) else { return departures };
+        self.listings.go_on_with(&mut left);
+        departures.into_iter().map(|found| left.resume(found)).collect()
+    }
+
+    /// Leaves what is not settled to the next invocation in this environment.
+    fn leave(mut self) {
+        let unsettled = self.drainees.into_iter().filter(|drainee| !drainee.is_settled()).map(|drainee| drainee.known);
+        let mut left = Left::new(unsettled, self.context.clock.now());
+        self.listings.leave(&mut left);
+        self.context.remembered.leave(left);
     }
 
     /// Decides and asks once, or sleeps until the next look is due. Dropped at any await, it is as if it had ended
@@ -205,7 +226,11 @@ impl<'a, C: Calls> Pursuit<'a, C> {
 
     /// Hands over what is open, and reports.
     pub async fn conclude(mut self) -> Vec<Drain> {
-        let Self { context, drainees, listings, explanations } = &mut self;
+        self.hand_over().await
+    }
+
+    async fn hand_over(&mut self) -> Vec<Drain> {
+        let Self { context, drainees, listings, explanations } = self;
         let handed_over = async {
             hand_over::keep_alive(context, drainees).await;
             hand_over::hand_over(context, drainees, listings, explanations).await;

@@ -76,6 +76,29 @@ string_type! {
 }
 given_by_aws!(ContainerInstanceArn, TaskArn, ServiceName, GroupName, HookName);
 
+/// What tells a task from all others, in few bytes: a crowd of hosts leaves a hundred thousand tasks that have stopped.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TaskId(TaskIdForm);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum TaskIdForm {
+    /// The 32 hex digits that end a task's ARN (ECS developer guide, Amazon Resource Names).
+    Hex([u8; 16]),
+    /// An ARN that ends in anything else, as a whole.
+    Other(Box<str>),
+}
+
+impl From<&TaskArn> for TaskId {
+    fn from(arn: &TaskArn) -> Self {
+        let is_hex = |id: &&str| id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let id = arn.as_str().rsplit('/').next().filter(is_hex).and_then(|id| u128::from_str_radix(id, 16).ok());
+        Self(match id {
+            Some(id) => TaskIdForm::Hex(id.to_be_bytes()),
+            None => TaskIdForm::Other(arn.as_str().into()),
+        })
+    }
+}
+
 impl InstanceId {
     /// Takes `i-` and 8 or 17 lower-case hex digits, and nothing else.
     #[must_use]
@@ -205,6 +228,23 @@ mod tests {
         ] {
             assert_eq!(InstanceId::parse(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_task_is_told_from_others_by_its_id_and_one_of_another_form_by_its_whole_arn() {
+        let id = |id: &str| TaskId::from(&TaskArn::from(format!("arn:aws:ecs:us-west-2:123456789012:task/prod/{id}")));
+        let each = [
+            "0123456789abcdef0123456789abcdef",
+            "0123456789abcdef0123456789abcdee",
+            "0123456789ABCDEF0123456789ABCDEF",
+            "+123456789abcdef0123456789abcdef",
+            "01234567-89ab-cdef-0123-456789abcdef",
+            "",
+        ];
+        let ids: std::collections::BTreeSet<_> = each.iter().map(|each| id(each)).collect();
+        assert_eq!(ids.len(), each.len());
+        assert_eq!(id(each[0]), id(each[0]));
+        assert!(size_of::<TaskId>() <= 24, "{}", size_of::<TaskId>());
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Intake {
     #[must_use]
     pub fn answer(self, drains: Vec<Drain>, unfinished: Unfinished) -> Response {
         let Some(unreadable) = self.unreadable else {
-            return Response::Report(Report { drains: self.ignored.into_iter().chain(drains).collect() });
+            return Response::Report(Report::of(self.ignored.into_iter().chain(drains)));
         };
         let again = |drain: &Drain| match drain.outcome {
             Outcome::NotWaitingYet => true,

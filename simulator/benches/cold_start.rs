@@ -4,8 +4,10 @@
 //! of [`RUNS`]; the empty function is built and measured in the same run. Nothing here is a test: the numbers, and their
 //! ratios, are the result.
 
+mod processor;
+
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     sync::Arc,
@@ -31,15 +33,12 @@ use tokio_rustls::{
     },
 };
 
+use crate::processor::{Cgroup, QUOTA};
+
 const RUNS: usize = 20;
 const EMPTY: &str = "empty-function";
 const FUNCTIONS: [&str; 4] = [EMPTY, "instance-terminating", "spot-interruption", "reconcile"];
 const LEAVING: &str = "i-1234567890abcdef0";
-
-/// What Lambda gives a function of 128 MB: a whole virtual processor has 1,769 MB (Lambda developer guide, memory).
-const QUOTA: f64 = 128.0 / 1_769.0;
-/// AWS publishes none. A short one is the harder for short work, for it leaves little to spend at once.
-const QUOTA_PERIOD: Duration = Duration::from_millis(20);
 
 /// Where systems keep the authorities that they trust. Lambda's has one file.
 const SYSTEM_AUTHORITIES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
@@ -92,7 +91,7 @@ async fn all() -> Result<(), Failure> {
         "memory"
     );
     for quota in [None, Some(QUOTA)] {
-        let cgroup = match quota.map(Cgroup::new).transpose() {
+        let cgroup = match quota.map(|quota| Cgroup::new("ecs-drainer-cold-start", quota)).transpose() {
             Ok(cgroup) => cgroup,
             Err(error) => {
                 println!("no processor quota can be set here: {error}");
@@ -271,39 +270,5 @@ impl Tls {
             }
         });
         Ok((url, task))
-    }
-}
-
-/// A control group of our own with a processor quota, of version 1 or 2.
-struct Cgroup(PathBuf);
-
-impl Cgroup {
-    fn new(quota: f64) -> io::Result<Cgroup> {
-        let period = QUOTA_PERIOD.as_micros();
-        let microseconds = QUOTA_PERIOD.mul_f64(quota).as_micros();
-        let name = format!("ecs-drainer-cold-start-{}", std::process::id());
-        let first = Path::new("/sys/fs/cgroup/cpu");
-        if first.join("cpu.cfs_quota_us").exists() || first.join("tasks").exists() {
-            let group = Cgroup(first.join(name));
-            fs::create_dir(&group.0)?;
-            fs::write(group.0.join("cpu.cfs_period_us"), period.to_string())?;
-            fs::write(group.0.join("cpu.cfs_quota_us"), microseconds.to_string())?;
-            return Ok(group);
-        }
-        let group = Cgroup(Path::new("/sys/fs/cgroup").join(name));
-        fs::create_dir(&group.0)?;
-        fs::write(group.0.join("cpu.max"), format!("{microseconds} {period}"))?;
-        Ok(group)
-    }
-
-    fn add(&self, process: u32) -> io::Result<()> {
-        fs::write(self.0.join("cgroup.procs"), process.to_string())
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        // Its processes are gone by now; one that lingers keeps an empty group, which does no harm.
-        let _gone = fs::remove_dir(&self.0);
     }
 }

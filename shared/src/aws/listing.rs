@@ -1,17 +1,17 @@
 //! A listing of tasks that continues where it stopped: a page that fails, or a pause, costs no page that was read before.
 
-use std::collections::BTreeMap;
-
-use super::batch::PAGES_MAX;
 use super::{CallError, Calls, DesiredStatus, Page};
 use crate::ids::{ClusterName, ContainerInstanceArn, TaskArn};
 
-/// Every task of a container instance or of a whole cluster, as far as it was read: desired RUNNING and desired STOPPED,
-/// for the default lists the first alone.
+/// Pages of one listing: those of a million tasks, which is two hundred on each of the 5,000 hosts that a cluster may have
+/// (ECS service quotas). A listing that goes on longer is broken.
+const TASK_PAGES_MAX: usize = 10_000;
+
+/// How far every task of a container instance or of a whole cluster was listed: desired RUNNING first, then desired STOPPED,
+/// for the default lists the first alone. A task that is told to stop meanwhile is in the second list.
 #[derive(Debug, Clone)]
 pub struct TaskListing {
     on: Option<ContainerInstanceArn>,
-    listed: BTreeMap<TaskArn, DesiredStatus>,
     pages: usize,
     next: Option<NextPage>,
 }
@@ -23,12 +23,26 @@ pub struct NextPage {
     token: Option<String>,
 }
 
+impl NextPage {
+    /// Which list it is of.
+    #[must_use]
+    pub fn desired(&self) -> DesiredStatus {
+        self.desired
+    }
+}
+
 impl TaskListing {
     /// A listing that has not begun, of one container instance, or of the whole cluster.
     #[must_use]
     pub fn new(on: Option<ContainerInstanceArn>) -> Self {
         let next = Some(NextPage { desired: DesiredStatus::Running, token: None });
-        Self { on, listed: BTreeMap::new(), pages: 0, next }
+        Self { on, pages: 0, next }
+    }
+
+    /// The container instance whose tasks are listed; none where the whole cluster's are.
+    #[must_use]
+    pub fn on(&self) -> Option<&ContainerInstanceArn> {
+        self.on.as_ref()
     }
 
     /// The page to be read next; none when every one was, for only a missing token ends a list.
@@ -43,12 +57,6 @@ impl TaskListing {
         self.pages
     }
 
-    /// The tasks on the pages that were read, each with the list that it was last found in.
-    #[must_use]
-    pub fn listed(&self) -> &BTreeMap<TaskArn, DesiredStatus> {
-        &self.listed
-    }
-
     /// The request for a page: one `ListTasks`.
     ///
     /// # Errors
@@ -61,20 +69,18 @@ impl TaskListing {
     ) -> impl Future<Output = Result<Page<TaskArn>, CallError>> + use<'a, C> {
         let (on, page, pages) = (self.on.clone(), page.clone(), self.pages);
         async move {
-            if pages >= PAGES_MAX {
-                let what = format!("more than {PAGES_MAX} pages");
+            if pages >= TASK_PAGES_MAX {
+                let what = format!("more than {TASK_PAGES_MAX} pages");
                 return Err(CallError::Incomplete { operation: "ListTasks", what });
             }
             calls.list_tasks(cluster, on.as_ref(), page.desired, page.token).await
         }
     }
 
-    /// Takes in what stood on a page.
-    pub fn take(&mut self, page: &NextPage, found: Page<TaskArn>) {
+    /// Takes in that a page was read: `next_token` stood on it.
+    pub fn turn(&mut self, page: &NextPage, next_token: Option<String>) {
         self.pages += 1;
-        self.listed.extend(found.items.into_iter().map(|arn| (arn, page.desired)));
-        let token = found.next_token.filter(|token| !token.is_empty());
-        self.next = match (token, page.desired) {
+        self.next = match (next_token.filter(|token| !token.is_empty()), page.desired) {
             (Some(token), desired) => Some(NextPage { desired, token: Some(token) }),
             (None, DesiredStatus::Running) => Some(NextPage { desired: DesiredStatus::Stopped, token: None }),
             (None, DesiredStatus::Stopped) => None,

@@ -6,6 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::facts::departure::{Cause, Destination};
+use super::facts::known::Known;
+use super::facts::listing::{Elsewhere, Listing, Scope};
+use super::facts::patience::Patience;
+use super::facts::proof::SEEN_VALID_FOR;
 use crate::aws::Service;
 use crate::clock::older_than;
 use crate::ids::{ClusterName, GroupName, InstanceId, ServiceName, TaskArn};
@@ -20,6 +25,12 @@ const EXPLANATION_VALID_FOR: Duration = Duration::from_secs(300);
 /// One for tasks that should run and one for those that should not.
 const TASK_PAGES_LEAST: usize = 2;
 
+/// Drains that are left to the next invocation: twice as many hosts as a cluster may have (ECS service quotas), in some tens
+/// of megabytes.
+const LEFT_MAX: usize = 10_000;
+/// What was left longer ago is not gone on with: `reconcile` runs every minute, so that one was missed.
+const LEFT_VALID_FOR: Duration = Duration::from_secs(120);
+
 /// A completion is tried once more after so long, though our hook was over before: it does no harm.
 const RELEASED_VALID_FOR: Duration = Duration::from_secs(3600);
 
@@ -30,12 +41,93 @@ pub struct Remembered {
     heartbeats: Memory<InstanceId, Heartbeat, HEARTBEATS_MAX>,
     groups: Memory<GroupName, ClusterName>,
     instances: Memory<InstanceId, ClusterName>,
-    task_pages: Memory<ClusterName, usize>,
+    task_pages: Memory<ClusterName, TaskPages>,
+    left: RefCell<Option<Left>>,
     services: Memory<(ClusterName, ServiceName), (Timestamp, Option<Service>)>,
     protected: Memory<TaskArn, (Timestamp, Option<Timestamp>)>,
 }
 
+/// How many pages the lists of a cluster's tasks take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskPages {
+    /// So many, or at least.
+    pub count: usize,
+    /// Whether a listing came to its end after as many.
+    pub is_whole: bool,
+}
+
+/// What an invocation leaves unfinished. Its facts carry their age, and so they are worth no more than they would be if the
+/// invocation had gone on.
+#[derive(Debug)]
+pub struct Left {
+    at: Timestamp,
+    drains: BTreeMap<InstanceId, Known>,
+    /// The listings under way.
+    pub under_way: BTreeMap<Scope, Listing>,
+    /// Where tasks are that need no further description.
+    pub elsewhere: BTreeMap<ClusterName, Elsewhere>,
+}
+
+impl Left {
+    /// These drains are left now.
+    #[must_use]
+    pub fn new(drains: impl IntoIterator<Item = Known>, now: Timestamp) -> Self {
+        let drains = drains.into_iter().take(LEFT_MAX).map(|known| (known.departure.instance.clone(), known));
+        Self { at: now, drains: drains.collect(), under_way: BTreeMap::new(), elsewhere: BTreeMap::new() }
+    }
+
+    /// What is known of an instance that a scan found waiting: what was known of it before, if it is the same termination.
+    pub fn resume(&mut self, found: Known) -> Known {
+        match self.drains.remove(&found.departure.instance).filter(|left| is_same_termination(left, &found)) {
+            Some(left) => resumed(left, found),
+            None => found,
+        }
+    }
+}
+
+/// An instance that is terminated for good waits once. One that comes back may wait again.
+fn is_same_termination(left: &Known, found: &Known) -> bool {
+    let group = |known: &Known| known.ours().map(|ours| ours.group.clone());
+    let is_same_start = match (&left.start, &found.start) {
+        (Some(left), Some(found)) => left.at == found.at,
+        _ => found.departure.cause == Cause::Termination { to: Destination::Ec2 },
+    };
+    left.departure == found.departure && group(left) == group(found) && is_same_start
+}
+
+/// What an invocation counts, and what it may try again, begins anew; so does an agent's or DRAINING's time without a break
+/// where no look came for long.
+fn resumed(left: Known, found: Known) -> Known {
+    let mut known = Known {
+        hints: found.hints,
+        met_at: found.met_at,
+        hold: found.hold,
+        searched: BTreeMap::new(),
+        clusters_left: 0,
+        asked_start: left.asked_start && left.start.is_some(),
+        began: false,
+        heartbeats: 0,
+        patience: Patience::default(),
+        reads_are_throttled: false,
+        heartbeats_are_throttled: false,
+        ..left
+    };
+    let unseen = known.registrations.iter_mut().filter(|it| older_than(it.read_at, SEEN_VALID_FOR, found.met_at));
+    unseen.for_each(|registration| registration.was_out_of_sight());
+    known
+}
+
 impl Remembered {
+    /// Leaves drains to the next invocation.
+    pub fn leave(&self, left: Left) {
+        *self.left.borrow_mut() = Some(left);
+    }
+
+    /// What the last invocation left, if that was not long ago.
+    pub fn take_left(&self, now: Timestamp) -> Option<Left> {
+        self.left.borrow_mut().take().filter(|left| !older_than(left.at, LEFT_VALID_FOR, now))
+    }
+
     /// The cluster in which the instance was found last, or else its group.
     #[must_use]
     pub fn cluster_of(&self, instance: &InstanceId, group: Option<&GroupName>) -> Option<ClusterName> {
@@ -77,8 +169,8 @@ impl Remembered {
 
     /// How many pages the lists of a cluster's tasks take, as far as is known.
     #[must_use]
-    pub fn task_pages(&self, cluster: &ClusterName) -> usize {
-        self.task_pages.get(cluster).unwrap_or(TASK_PAGES_LEAST)
+    pub fn task_pages(&self, cluster: &ClusterName) -> TaskPages {
+        self.task_pages.get(cluster).unwrap_or(TaskPages { count: TASK_PAGES_LEAST, is_whole: false })
     }
 
     /// What a service said not long ago.
@@ -125,8 +217,15 @@ impl Remembered {
         (!older_than(asked_at, EXPLANATION_VALID_FOR, now)).then_some(until)
     }
 
-    /// They took so many, or at least.
-    pub fn remember_task_pages(&self, cluster: &ClusterName, pages: usize) {
+    /// So many were read, and they were all, or not. Where they were not, there may be as many again: to try page by page would
+    /// read the first ones ever anew.
+    pub fn remember_task_pages(&self, cluster: &ClusterName, read: usize, is_whole: bool) {
+        let before = self.task_pages(cluster);
+        let pages = match is_whole {
+            true => TaskPages { count: read, is_whole },
+            false if before.is_whole && read < before.count => before,
+            false => TaskPages { count: before.count.max(read.saturating_mul(2)), is_whole },
+        };
         self.task_pages.put(cluster, pages);
     }
 }
@@ -185,6 +284,87 @@ impl<K: Ord + Clone, V: Clone, const MAX: usize> Memory<K, V, MAX> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drain::facts::known::Start;
+    use crate::drain::facts::patience::Request;
+    use crate::drain::fixtures::{at, draining, fail, read_tasks, task};
+
+    /// Left at 60 s by an invocation that set it DRAINING, read its tasks, and looked at it 10 s before.
+    fn left() -> Known {
+        let mut known =
+            Known { start: Some(Start { at: at(0), reason: None }), heartbeats: 2, began: true, ..draining(0) };
+        read_tasks(&mut known, &[task("a", "STOPPED", "STOPPED")], 40);
+        known.registrations.iter_mut().for_each(|registration| registration.read_at = at(50));
+        fail(&mut known, Request::Complete, 55);
+        known
+    }
+
+    /// As a scan finds it again, `seconds` after the same start.
+    fn found(left: &Known, seconds: u64) -> Known {
+        Known { hold: left.hold.clone(), ..Known::new(left.departure.clone(), at(seconds)) }
+    }
+
+    fn resumed_as(found: impl FnOnce(&mut Known)) -> Known {
+        let left = left();
+        let mut again = self::found(&left, 65);
+        found(&mut again);
+        Left::new([left], at(60)).resume(again)
+    }
+
+    #[test]
+    fn what_was_left_is_known_and_what_an_invocation_counts_begins_anew() {
+        let known = resumed_as(|_| ());
+        assert!(known.place == left().place && known.registrations[0].tasks.is_some() && known.asked_start);
+        assert!(known.registrations[0].closed_since.is_some(), "it was looked at not long ago");
+        assert_eq!((known.started(), known.met_at, known.heartbeat_at), (at(0), at(65), left().heartbeat_at));
+        assert_eq!((known.heartbeats, known.began, known.patience.errors().count()), (0, false, 0));
+    }
+
+    #[test]
+    fn another_termination_begins_anew() {
+        let is_known = |found: fn(&mut Known)| !resumed_as(found).registrations.is_empty();
+        assert!(is_known(|_| ()));
+        assert!(is_known(|found| found.start = Some(Start { at: at(0), reason: None })));
+        assert!(!is_known(|found| found.start = Some(Start { at: at(1), reason: None })));
+        assert!(!is_known(|found| found.departure.cause = Cause::Termination { to: Destination::WarmPool }));
+        assert!(!is_known(|found| found.hold = None), "it may be another group's now");
+        assert!(!is_known(|found| found.departure.instance = InstanceId::parse("i-0aaaaaaaaaaaaaaaa").unwrap()));
+        let mut comes_back = left();
+        comes_back.departure.cause = Cause::Termination { to: Destination::AutoScalingGroup };
+        let found = self::found(&comes_back, 65);
+        assert!(Left::new([comes_back], at(60)).resume(found).registrations.is_empty(), "it may wait again");
+    }
+
+    #[test]
+    fn a_host_that_was_out_of_sight_for_long_is_not_known_to_have_been_closed() {
+        let known = resumed_as(|found| found.met_at = at(81));
+        assert!(known.registrations[0].closed_since.is_none() && known.registrations[0].tasks.is_some());
+    }
+
+    #[test]
+    fn what_was_left_is_taken_once_and_not_when_it_was_long_ago() {
+        let remembered = Remembered::default();
+        assert!(remembered.take_left(at(60)).is_none());
+        remembered.leave(Left::new([left()], at(60)));
+        assert!(remembered.take_left(at(180)).is_some() && remembered.take_left(at(180)).is_none());
+        remembered.leave(Left::new([left()], at(60)));
+        assert!(remembered.take_left(at(181)).is_none());
+    }
+
+    #[test]
+    fn the_pages_of_a_listing_that_ended_count_until_another_is_longer() {
+        let (remembered, cluster) = (Remembered::default(), ClusterName::parse("prod").unwrap());
+        let after = |read, is_whole| {
+            remembered.remember_task_pages(&cluster, read, is_whole);
+            remembered.task_pages(&cluster)
+        };
+        let pages = |count, is_whole| TaskPages { count, is_whole };
+        assert_eq!([after(5, false), after(3, false), after(6, false)], [10, 10, 12].map(|count| pages(count, false)));
+        assert_eq!(
+            [after(11, true), after(10, false), after(11, false)],
+            [pages(11, true), pages(11, true), pages(22, false)]
+        );
+        assert_eq!(after(4, true), pages(4, true));
+    }
 
     #[test]
     fn an_old_answer_is_forgotten() {

@@ -11,6 +11,7 @@ use super::hold::{HeldBy, Hold, Ours};
 use super::patience::Patience;
 use super::proof::{SEEN_VALID_FOR, SETTLES, WholeRead};
 use super::registration::Registration;
+use super::tasks::{Ended, Named};
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
 use crate::clock::{after, older_than};
 use crate::ids::{ClusterName, ContainerInstanceArn, GroupName, TaskArn};
@@ -24,7 +25,7 @@ pub struct Known {
     pub departure: Departure,
     /// What else the event told.
     pub hints: Hints,
-    /// When this invocation met it.
+    /// When this invocation met it, whatever an earlier one left of what follows.
     pub met_at: Timestamp,
     /// What Auto Scaling says of it.
     pub hold: Option<Hold>,
@@ -229,9 +230,9 @@ impl Known {
         self.registrations.iter().flat_map(Registration::unstopped)
     }
 
-    /// The tasks known of it.
-    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
-        self.registrations.iter().flat_map(Registration::tasks)
+    /// The tasks known of it that are STOPPED.
+    pub fn stopped(&self) -> impl Iterator<Item = &Ended> {
+        self.registrations.iter().flat_map(|registration| registration.stopped().map(|(_, ended)| ended))
     }
 
     /// When a further read of its tasks may prove that it is empty; none where no row of reads has begun.
@@ -306,9 +307,9 @@ impl Known {
     }
 
     /// Takes in a whole read of a registration's tasks.
-    pub fn learn_tasks(&mut self, arn: &ContainerInstanceArn, each: BTreeMap<TaskArn, Task>, read: WholeRead) {
+    pub fn learn_tasks(&mut self, arn: &ContainerInstanceArn, named: Named, read: WholeRead) {
         if let Some(registration) = self.registrations.iter_mut().find(|r| r.arn == *arn) {
-            registration.learn_tasks(each, read);
+            registration.learn_tasks(named, read);
         }
     }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::proof::{Closed, Proof, SETTLES, Seen, WholeRead};
+use super::tasks::{Ended, Named};
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
 use crate::clock::{after, older_than};
-use crate::ids::{ClusterName, ContainerInstanceArn, ServiceName, TaskArn};
+use crate::ids::{ClusterName, ContainerInstanceArn, ServiceName, TaskArn, TaskId};
 
 /// Since when a person has been draining a host by hand: an attribute of its container instance.
 pub const MAINTENANCE_SINCE: &str = "ecs-drainer.maintenance-since";
@@ -28,7 +29,7 @@ pub struct Registration {
     pub arn: ContainerInstanceArn,
     /// Whether it takes tasks.
     pub status: InstanceStatus,
-    /// Whether it was seen ACTIVE since this invocation met it.
+    /// Whether it was seen ACTIVE since this invocation met it, or the first of those that went on with it.
     pub was_active: bool,
     /// The version of the newest description: an older one is old news, whenever it comes.
     version: i64,
@@ -57,10 +58,14 @@ pub struct Registration {
 /// Every task of a registration.
 #[derive(Debug, Clone)]
 pub struct Tasks {
-    /// Each, as last seen.
+    /// Each that had not stopped when it was last seen.
     pub each: BTreeMap<TaskArn, Task>,
     /// When ECS accepted that each of these be stopped.
     pub told_to_stop_at: BTreeMap<TaskArn, Timestamp>,
+    /// Those that had.
+    pub stopped: BTreeMap<TaskId, Ended>,
+    /// Whether one of them is a task of ECS Managed Instances.
+    pub is_managed: bool,
     /// When anything of those that had not stopped was learnt last.
     pub seen_at: Timestamp,
     /// How far the whole reads of them prove that there are no others.
@@ -123,14 +128,14 @@ impl Registration {
         self.running_tasks.saturating_add(self.pending_tasks)
     }
 
-    /// The tasks known of it.
-    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+    /// Tasks known of it that are not STOPPED.
+    pub fn unstopped(&self) -> impl Iterator<Item = &Task> {
         self.tasks.iter().flat_map(|tasks| tasks.each.values())
     }
 
     /// Tasks that were not told to stop yet, as far as ECS tells.
     pub fn staying(&self) -> impl Iterator<Item = &Task> {
-        self.tasks().filter(|task| !task.is_leaving())
+        self.unstopped().filter(|task| !task.is_leaving())
     }
 
     /// Those among them that are to be told: ECS has not accepted it lately. What was accepted may be told later.
@@ -141,9 +146,9 @@ impl Registration {
         self.staying().filter(move |task| !self.tasks.as_ref().is_some_and(|tasks| told_lately(tasks, task)))
     }
 
-    /// Tasks known of it that are not STOPPED.
-    pub fn unstopped(&self) -> impl Iterator<Item = &Task> {
-        self.tasks().filter(|task| !task.is_stopped())
+    /// Tasks known of it that are STOPPED.
+    pub fn stopped(&self) -> impl Iterator<Item = (&TaskId, &Ended)> {
+        self.tasks.iter().flat_map(|tasks| &tasks.stopped)
     }
 
     /// Since when a person has been draining it by hand: the command writes that down, for people.
@@ -204,26 +209,25 @@ impl Registration {
 
     /// Takes in a whole read of its tasks. One that had not stopped when it was last seen is not forgotten because the read
     /// lacks it.
-    pub fn learn_tasks(&mut self, each: BTreeMap<TaskArn, Task>, read: WholeRead) {
+    pub fn learn_tasks(&mut self, named: Named, read: WholeRead) {
         let before = self.tasks.take();
-        let known = |arn: &TaskArn| before.as_ref().and_then(|before| before.each.get(arn));
-        let names_another = each.keys().any(|task| known(task).is_none());
-        let mut each: BTreeMap<_, _> =
-            each.into_iter().map(|(arn, task)| (arn.clone(), newer(known(&arn), task))).collect();
+        let names_another = before.as_ref().is_none_or(|before| before.lacks_one_of(&named));
         let proof = match &before {
             Some(before) => before.proof.followed_by(read, self.closed_since, names_another),
             None => Proof::begun(read, self.closed_since),
         };
-        let mut told_to_stop_at = BTreeMap::new();
-        if let Some(before) = before {
-            let may_run =
-                |task: &Task| !task.is_stopped() && !older_than(before.seen_at, STOPPED_TOLD_FOR, read.began_at);
-            for (arn, task) in before.each.iter().filter(|(_, task)| may_run(task)) {
-                each.entry(arn.clone()).or_insert_with(|| task.clone());
-            }
-            told_to_stop_at = before.told_to_stop_at;
+        let mut tasks = before.unwrap_or_else(|| Tasks::none(read, proof));
+        if older_than(tasks.seen_at, STOPPED_TOLD_FOR, read.began_at) {
+            tasks.each.clear();
         }
-        self.tasks = Some(Tasks { each, told_to_stop_at, seen_at: read.ended_at, proof });
+        tasks.stopped.extend(named.stopped);
+        let Tasks { each, stopped, .. } = &mut tasks;
+        each.retain(|arn, _| !stopped.contains_key(&TaskId::from(arn)));
+        named.unstopped.into_values().for_each(|task| tasks.put(task));
+        tasks.is_managed |= named.is_managed;
+        // Of a long read, some of it was learnt at its beginning.
+        (tasks.seen_at, tasks.proof) = (read.began_at, proof);
+        self.tasks = Some(tasks);
     }
 
     /// Takes in a read of those tasks alone that had not stopped. Answers those that ECS knew shortly before, and calls
@@ -242,30 +246,64 @@ impl Registration {
         if in_doubt.is_empty() {
             tasks.seen_at = read_at;
         }
-        for task in found {
-            let task = newer(tasks.each.get(&task.arn), task);
-            tasks.each.insert(task.arn.clone(), task);
-        }
+        found.into_iter().for_each(|task| tasks.put(task));
         in_doubt
     }
 
     /// Takes in that ECS accepted that a task be stopped, and what it then told of it.
     pub fn told_to_stop(&mut self, task: &Task, now: Timestamp) {
         if let Some(tasks) = &mut self.tasks
-            && let Some(known) = tasks.each.get_mut(&task.arn)
+            && tasks.each.contains_key(&task.arn)
         {
-            *known = newer(Some(known), task.clone());
+            tasks.put(task.clone());
             tasks.told_to_stop_at.insert(task.arn.clone(), now);
             tasks.seen_at = now;
         }
     }
+
+    /// Takes in that it was not looked at for so long that it may have been open to new tasks, or its agent back, since.
+    pub fn was_out_of_sight(&mut self) {
+        (self.closed_since, self.agent_lost_at) = (None, None);
+        let unseen = Seen { closed: Closed::Not, ..self.seen() };
+        if let Some(tasks) = &mut self.tasks {
+            tasks.proof = tasks.proof.looked(unseen);
+        }
+    }
 }
 
-/// The newer of what is known of a task and what was read of it now: the higher version, whichever came first; and what was
-/// told to stop is never wanted to run again.
-fn newer(known: Option<&Task>, read: Task) -> Task {
-    let is_old = |known: &&Task| read.version < known.version || known.is_leaving() && !read.is_leaving();
-    known.filter(is_old).cloned().unwrap_or(read)
+impl Tasks {
+    /// None is known yet.
+    fn none(read: WholeRead, proof: Proof) -> Self {
+        Self {
+            each: BTreeMap::new(),
+            told_to_stop_at: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+            is_managed: false,
+            seen_at: read.began_at,
+            proof,
+        }
+    }
+
+    /// Whether a whole read named a task that is not known.
+    fn lacks_one_of(&self, named: &Named) -> bool {
+        let unstopped: BTreeSet<_> = self.each.keys().map(TaskId::from).collect();
+        let is_new = |id: &TaskId| !self.stopped.contains_key(id) && !unstopped.contains(id);
+        named.stopped.keys().any(is_new) || named.unstopped.keys().map(TaskId::from).any(|id| is_new(&id))
+    }
+
+    /// Takes in what was read of a task, unless it lags behind what is known: the higher version is the newer one, whichever
+    /// came first; what was told to stop is never wanted to run again; and STOPPED is final.
+    fn put(&mut self, task: Task) {
+        let id = TaskId::from(&task.arn);
+        let known = self.each.get(&task.arn);
+        let is_old = |known: &Task| task.version < known.version || known.is_leaving() && !task.is_leaving();
+        if task.is_stopped() {
+            self.each.remove(&task.arn);
+            self.stopped.insert(id, Ended::of(&task));
+        } else if !self.stopped.contains_key(&id) && !known.is_some_and(is_old) {
+            self.each.insert(task.arn.clone(), task);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use crate::drain::requests::answer::{only_learn, take_in};
 use crate::drain::requests::listing::Listings;
 use crate::drain::requests::{hosts, tasks};
 
-/// Rounds of lists that one look takes at most: forty hosts each, more than a person reads about.
-const ROUNDS_MAX: usize = 25;
+/// Rounds of lists that one look takes at most: forty hosts or forty requests each, more than a person reads about.
+const ROUNDS_MAX: usize = 100;
 /// Between a round in which nothing was learnt and the next: a bucket has refilled a little.
 const PAUSE: Duration = Duration::from_secs(1);
 /// So many such rounds are enough.
@@ -32,16 +32,17 @@ pub async fn look<C: Calls>(
     let undated = those(&drainees, |it| it.known.is_undated());
     let began = hosts::starts(context, &drainees, &undated).await;
     take_in(context, &mut drainees, began, rng);
-    let (listings, mut fruitless) = (Listings::default(), 0);
+    let (listings, mut fruitless) = (Listings::new(context.clock.now()), 0);
     for _ in 0..ROUNDS_MAX {
         let unread = those(&drainees, has_unread_tasks);
         if unread.is_empty() || fruitless == FRUITLESS_ROUNDS_MAX {
             break;
         }
         let read = tasks::every(context, &listings, &drainees, &unread).await;
+        let is_under_way = read.iter().any(|answer| answer.progressed);
         take_in(context, &mut drainees, read, rng);
         let still = those(&drainees, has_unread_tasks);
-        fruitless = if still.len() < unread.len() { 0 } else { fruitless + 1 };
+        fruitless = if is_under_way || still.len() < unread.len() { 0 } else { fruitless + 1 };
         if (1..FRUITLESS_ROUNDS_MAX).contains(&fruitless) {
             tokio::time::sleep(PAUSE).await;
         }

@@ -1,5 +1,6 @@
 //! What is told of a drain at its end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,14 +8,12 @@ use serde::Serialize;
 
 use super::explain::Explanations;
 use super::straggler::Straggler;
-use crate::aws::Task;
 use crate::clock::between;
 use crate::config::OnDrainTimeout;
 use crate::drain::facts::departure::{Cause, NoticedBy};
 use crate::drain::facts::known::{Known, Place};
 use crate::drain::facts::log::tenths;
 use crate::drain::facts::patience::Request;
-use crate::drain::requests::act::STOP_REASON;
 use crate::drain::rules::deadlines::deadlines;
 use crate::drain::rules::decision::{Outcome, Settled};
 use crate::drain::rules::terms::Terms;
@@ -23,11 +22,38 @@ use crate::ids::{ClusterName, InstanceId};
 /// Tasks named in one report: a host runs at most about this many, and an answer must stay small.
 const REMAINING_MAX: usize = 250;
 
+/// Drains are listed as long as all of them take no more than this: a sixth of what Lambda hands on (Lambda developer guide,
+/// quotas), and more than a person reads.
+const LISTED_BYTES_MAX: usize = 900_000;
+
 /// The answer to a bare event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Each instance, in the order of the events.
+    /// Each instance, in the order of the events, as far as there is room.
     pub drains: Vec<Drain>,
+    /// How the others ended.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_listed: BTreeMap<&'static str, usize>,
+}
+
+impl Report {
+    /// On all of these.
+    #[must_use]
+    pub fn of(drains: impl IntoIterator<Item = Drain>) -> Self {
+        let (mut report, mut bytes) = (Self { drains: Vec::new(), not_listed: BTreeMap::new() }, 0);
+        for drain in drains {
+            if bytes < LISTED_BYTES_MAX {
+                bytes += serde_json::to_vec(&drain).map_or(0, |json| json.len());
+            }
+            if bytes < LISTED_BYTES_MAX {
+                report.drains.push(drain);
+            } else {
+                *report.not_listed.entry(drain.outcome.as_str()).or_default() += 1;
+            }
+        }
+        report
+    }
 }
 
 /// How the drain of one instance ended, or where it stands.
@@ -107,7 +133,7 @@ pub fn ignored(instance: Option<InstanceId>, why: String) -> Drain {
 /// A report on what is known, settled like this.
 #[must_use]
 pub fn report(known: &Known, settled: Settled, terms: &Terms, explanations: &Explanations, now: Timestamp) -> Drain {
-    let stopped = |task: &&Task| task.is_stopped() && task.stopped_at.is_some_and(|at| at >= known.started());
+    let stopped = || known.stopped().filter(|ended| ended.at >= known.started());
     let measures = Measures {
         cause: Some(known.departure.cause),
         found_by_scan: known.departure.noticed_by == NoticedBy::Scan,
@@ -118,7 +144,7 @@ pub fn report(known: &Known, settled: Settled, terms: &Terms, explanations: &Exp
             .noticed_at
             .filter(|_| !known.hints.comes_again)
             .map(|noticed_at| between(noticed_at, known.met_at)),
-        told_to_stop: known.tasks().filter(stopped).filter(|task| task.stopped_reason.starts_with(STOP_REASON)).count(),
+        told_to_stop: stopped().filter(|ended| ended.was_told_to).count(),
         left_running: left_running(known, settled.outcome, terms),
         trouble: trouble(known, settled.outcome, terms, now),
     };
@@ -127,7 +153,7 @@ pub fn report(known: &Known, settled: Settled, terms: &Terms, explanations: &Exp
         cluster: known.cluster().cloned(),
         outcome: settled.outcome,
         seconds: tenths(between(known.started(), now)),
-        tasks_stopped: known.tasks().filter(stopped).count(),
+        tasks_stopped: stopped().count(),
         remaining: stragglers(known, explanations, now).take(REMAINING_MAX).collect(),
         detail: settled.detail,
         reason: known.reason().map(ToOwned::to_owned),
@@ -161,7 +187,7 @@ fn left_running(known: &Known, outcome: Outcome, terms: &Terms) -> usize {
 fn trouble(known: &Known, outcome: Outcome, terms: &Terms, now: Timestamp) -> Option<Trouble> {
     let stop_at = deadlines(known, terms).stop_at;
     let is_held = known.departure.cause.is_held();
-    let stopped_late = known.tasks().any(|task| task.stopped_at.is_some_and(|at| at > stop_at));
+    let stopped_late = known.stopped().any(|ended| ended.at > stop_at);
     let unlocated = known.place == Place::Unknown && known.patience.has_failed(Request::Location);
     match outcome {
         Outcome::HandedOver | Outcome::TimedOut if unlocated => Some(Trouble::NeverLocated),

@@ -14,11 +14,9 @@ use crate::drain::facts::known::Known;
 use crate::drain::facts::log::{log_drain, log_failure};
 use crate::drain::facts::patience::Request;
 use crate::drain::facts::registration::{Registration, Tasks};
+use crate::drain::facts::tasks::STOP_REASON;
 use crate::drain::rules::decision::{Ask, Settled};
 use crate::ids::{ClusterName, HookName, TaskArn};
-
-/// What begins the `stoppedReason` of each task that a drainer told to stop.
-pub(crate) const STOP_REASON: &str = "ecs-drainer: ";
 
 /// Sets the ACTIVE registrations of each DRAINING.
 pub(super) async fn set_draining<C: Calls>(

@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use super::locate::Located;
+use crate::aws::batch::DESCRIBE_MAX;
 use crate::aws::{CallError, ContainerInstance, Task};
 use crate::clock::after;
+use crate::config::Pace;
 use crate::drain::context::Context;
 use crate::drain::drainee::Drainee;
 use crate::drain::facts::hold::{HeldBy, Hold};
@@ -18,6 +20,7 @@ use crate::drain::facts::log::log_drain;
 use crate::drain::facts::patience::{Request, scattered};
 use crate::drain::facts::proof::{SETTLES, WholeRead};
 use crate::drain::facts::registration::Registration;
+use crate::drain::facts::tasks::Named;
 use crate::drain::rules::deadlines::{HEARTBEAT_TIMEOUT_SHORTEST, next_look};
 use crate::drain::rules::decision::{Outcome, Settled};
 use crate::ids::{ContainerInstanceArn, ServiceName, TaskArn};
@@ -33,6 +36,10 @@ const SHORT_HOOK: &str = "the hook's heartbeat timeout is short: where many host
                           minute, it may end before the next heartbeat, and Auto Scaling then terminates the host with \
                           its tasks; set it to advised_seconds or more with put-lifecycle-hook";
 
+/// Looks at a crowd of hosts take no more than a quarter of the account's reads (20 a second, ECS API reference, Request
+/// throttling).
+const LOOKS_A_SECOND: u32 = 5;
+
 /// What was asked for one host, what it told, and what of it failed.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -40,7 +47,7 @@ pub(crate) struct Answer {
     pub(crate) request: Request,
     pub(crate) findings: Vec<Finding>,
     pub(crate) error: Option<Rc<CallError>>,
-    /// Whether it came further before it failed, so that it is no harder to go on than before.
+    /// Whether it came further before it failed, or before its round ended, so that it is no harder to go on than before.
     pub(crate) progressed: bool,
     /// Whether some of it was not even tried, because others of the round were throttled.
     pub(crate) held_back: bool,
@@ -58,7 +65,7 @@ pub(crate) enum Finding {
     /// Every task of a container instance.
     Tasks {
         arn: ContainerInstanceArn,
-        each: BTreeMap<TaskArn, Task>,
+        named: Named,
         began_at: Timestamp,
     },
     /// Those of a container instance's known tasks that had not stopped; some may be known no more.
@@ -89,6 +96,11 @@ impl Answer {
         Self { held_back: true, ..Self::new(index, request) }
     }
 
+    /// Whether it goes on in the next round.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.progressed && self.error.is_none() && self.findings.is_empty()
+    }
+
     pub(crate) fn is_throttled(&self) -> bool {
         self.error.as_ref().is_some_and(|error| error.is_throttled())
     }
@@ -110,11 +122,12 @@ pub(crate) fn take_in<C>(
     let resume_at = after(now, scattered(THROTTLE_PAUSE, 0.5..1.0, rng));
     // What failed together is tried again together: a request serves many, or one.
     let seed = rng.u64(..);
+    let open = drainees.iter().filter(|drainee| !drainee.is_settled()).count();
     for mut answer in answers {
         let Some(drainee) = drainees.get_mut(answer.index) else {
             continue;
         };
-        let throttled = answer.is_throttled();
+        let (throttled, is_under_way) = (answer.is_throttled(), answer.is_under_way());
         let silent = learn(context, drainee, std::mem::take(&mut answer.findings), now);
         let known = &mut drainee.known;
         let pace = context.terms(known).policy.pace;
@@ -130,13 +143,13 @@ pub(crate) fn take_in<C>(
             Some(error) => {
                 known.patience.failed(answer.request, error, now, pace, &mut fastrand::Rng::with_seed(seed));
             }
-            None if answer.held_back => {}
+            None if answer.held_back || is_under_way => {}
             None => {
                 known.patience.succeeded(answer.request);
                 let soon = after(now, pace.min.min(LOOK_SOON));
                 match answer.request {
                     Request::Location | Request::Instance => {
-                        let paced = next_look(known.started(), now, pace, rng);
+                        let paced = next_look(known.started(), now, of_a_crowd(pace, open), rng);
                         known.next_look = until_proof(known, now).unwrap_or(paced);
                     }
                     // What proves it comes as soon as it may.
@@ -159,6 +172,13 @@ pub(crate) fn take_in<C>(
 fn until_proof(known: &Known, now: Timestamp) -> Option<Timestamp> {
     let settles_at = known.settles_at().filter(|_| all_stopped(known))?;
     (now < settles_at && settles_at <= after(now, SETTLES)).then_some(settles_at)
+}
+
+/// The pace of looks at so many hosts.
+fn of_a_crowd(pace: Pace, hosts: usize) -> Pace {
+    let requests = u32::try_from(hosts / DESCRIBE_MAX).unwrap_or(u32::MAX);
+    let min = pace.min.max(Duration::from_secs(1).saturating_mul(requests) / LOOKS_A_SECOND);
+    Pace { min, max: pace.max.max(min) }
 }
 
 /// Takes in what answers told for people, whom no rule asked for: what may be tried, and when, stays as it was.
@@ -220,7 +240,9 @@ fn learn_one<C>(
             return Some(error);
         }
         Finding::Instance(arn, found) => known.learn_instance(&arn, found.as_ref(), now),
-        Finding::Tasks { arn, each, began_at } => known.learn_tasks(&arn, each, WholeRead { began_at, ended_at: now }),
+        Finding::Tasks { arn, named, began_at } => {
+            known.learn_tasks(&arn, named, WholeRead { began_at, ended_at: now });
+        }
         Finding::Stragglers { arn, found, absent, read_at } => {
             let in_doubt = known.learn_stragglers(&arn, found, &absent, read_at);
             let what = format!("{} was seen just before, and is missing now", in_doubt.first()?);

@@ -1,6 +1,6 @@
 //! When terminations began, and why: Auto Scaling's scaling activities.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::aws::{CallError, Calls, ScalingActivity};
@@ -27,6 +27,7 @@ pub(super) async fn starts<C: Calls>(
     wanted: &[InstanceId],
 ) -> Result<BTreeMap<InstanceId, Start>, CallError> {
     let since = before(context.clock.now(), GOES_BACK);
+    let wanted: BTreeSet<_> = wanted.iter().collect();
     let (mut newest, mut token) = (BTreeMap::new(), None);
     for _ in 0..PAGES_MAX {
         let page = Box::pin(context.calls.describe_scaling_activities(group, since, token)).await?;

@@ -11,7 +11,7 @@ use super::hosts::errors_by_key;
 use super::listing::{Listed, Listings, Reader, Unit};
 use super::plan::{self, Lists};
 use crate::aws::batch::{self, few_at_once, until_throttled};
-use crate::aws::{CallError, Calls, ErrorClass, Service};
+use crate::aws::{CallError, Calls, Service};
 use crate::drain::context::Context;
 use crate::drain::drainee::{Drainee, chosen};
 use crate::drain::facts::log::log_failure;
@@ -31,6 +31,9 @@ pub(crate) async fn every<C: Calls>(
     drainees: &[Drainee],
     indexes: &[usize],
 ) -> Vec<Answer> {
+    if !listings.may_be_asked(context.clock.now()) {
+        return indexes.iter().map(|index| Answer::held_back(*index, Request::Tasks)).collect();
+    }
     if indexes.is_empty() {
         return Vec::new();
     }
@@ -47,58 +50,50 @@ pub(crate) async fn every<C: Calls>(
             Lists::Hosts => of_hosts.extend(unit.asked),
         }
     }
-    let lists = of_clusters.iter().map(|unit| listings.list(context, &unit.scope, unit.served()));
-    let listed = few_at_once(lists).await;
-    let mut units = Vec::new();
+    let listed = few_at_once(of_clusters.iter().map(|unit| listings.go_on(context, unit))).await;
     for (unit, listed) in of_clusters.into_iter().zip(listed) {
-        match listed {
-            Listed::TooLong => of_hosts.extend(unit.asked),
-            // The right to list a container instance's tasks is not the right to list a cluster's.
-            Listed::Failed { error, .. } if error.class() == ErrorClass::Denied => {
-                log_failure("listing a cluster's tasks", &error);
-                listings.mark_unsuited(unit.scope.0);
-                of_hosts.extend(unit.asked);
-            }
-            listed => units.push((unit, listed)),
-        }
+        take_listed(listings, &unit, listed, &mut answers);
     }
     of_hosts.truncate(HOST_LISTS_A_ROUND);
     let of_hosts: Vec<_> = of_hosts.into_iter().map(Unit::of_host).collect();
-    let lists = of_hosts.iter().map(|unit| listings.list(context, &unit.scope, usize::MAX));
+    let lists = of_hosts.iter().map(|unit| listings.list_host(context, unit));
     let listed = until_throttled(lists, |listed| listed.is_throttled()).await;
-    for (unit, listed) in of_hosts.into_iter().zip(listed) {
-        match listed {
-            Some(listed) => units.push((unit, listed)),
-            None => {
-                let held_back = |(index, _): &Reader<'_>| (*index, Answer::held_back(*index, Request::Tasks));
-                answers.extend(unit.asked.iter().map(held_back));
+    let whole = of_hosts.iter().zip(&listed).filter(|(_, listed)| matches!(listed, Some(Listed::Whole)));
+    let mut errors = listings.describe_hosts(context, &whole.map(|(unit, _)| unit).collect::<Vec<_>>()).await;
+    for (unit, listed) in of_hosts.iter().zip(listed) {
+        match (listed, errors.remove(&unit.scope)) {
+            (None, _) => {
+                answers.extend(unit.asked.iter().map(|(index, _)| (*index, Answer::held_back(*index, Request::Tasks))))
             }
+            // What was listed is kept, and what was described, too.
+            (Some(_), Some(error)) => {
+                take_listed(listings, unit, Listed::Failed { error, progressed: true }, &mut answers)
+            }
+            (Some(listed), None) => take_listed(listings, unit, listed, &mut answers),
         }
     }
-
-    let errors = listings.describe(context, &units).await;
-    for (unit, listed) in units {
-        let (error, progressed) = match listed {
-            Listed::Failed { error, progressed } => {
-                log_failure("listing tasks", &error);
-                (Some(Rc::new(error)), progressed)
-            }
-            // What was described is kept, too.
-            _ => (listings.trouble(&unit, &errors), true),
-        };
-        if error.is_some() {
-            for (index, _) in unit.asked {
-                let answer = answers.entry(index).or_insert_with(|| Answer::new(index, Request::Tasks));
-                (answer.error, answer.progressed) = (error.clone(), progressed);
-            }
-            continue;
-        }
-        for (index, finding) in listings.conclude(&unit) {
-            let answer = answers.entry(index).or_insert_with(|| Answer::new(index, Request::Tasks));
-            answer.findings.push(finding);
-        }
+    if answers.values().any(|answer| answer.held_back || answer.is_throttled()) {
+        listings.hold_back(context.clock.now());
     }
     answers.into_values().collect()
+}
+
+/// What a listing's round told, for each host that it serves.
+fn take_listed(listings: &Listings, unit: &Unit<'_>, listed: Listed, answers: &mut BTreeMap<usize, Answer>) {
+    let (concluded, error, progressed) = match listed {
+        Listed::Whole => (listings.conclude(unit), None, true),
+        Listed::UnderWay => (Vec::new(), None, true),
+        Listed::Failed { error, progressed } => (Vec::new(), Some(error), progressed),
+    };
+    let new = |index| Answer::new(index, Request::Tasks);
+    for (index, _) in &unit.asked {
+        let answer = answers.entry(*index).or_insert_with(|| new(*index));
+        answer.error = error.clone().or(answer.error.take());
+        answer.progressed |= progressed;
+    }
+    for (index, finding) in concluded {
+        answers.entry(index).or_insert_with(|| new(index)).findings.push(finding);
+    }
 }
 
 /// What became of those tasks that had not stopped when they were last seen: no list is read for it.
@@ -122,6 +117,7 @@ pub(crate) async fn stragglers<C: Calls>(
         let found: BTreeMap<_, _> = told.found.iter().map(|task| (&task.arn, task)).collect();
         told.unknown.iter().for_each(|unknown| log_failure("describing tasks", &unknown.error));
         let errors = errors_by_key(told.unknown);
+        let absent: BTreeSet<_> = told.absent.iter().collect();
         for (index, registration) in readers {
             let Some(answer) = answers.get_mut(&index) else { continue };
             let mine: Vec<_> = registration.unstopped().map(|task| &task.arn).collect();
@@ -129,8 +125,8 @@ pub(crate) async fn stragglers<C: Calls>(
                 answer.error = Some(error.clone());
                 continue;
             }
-            let (arn, absent) = (registration.arn.clone(), told.absent.iter().filter(|arn| mine.contains(arn)));
-            let absent = absent.cloned().collect();
+            let (arn, absent) = (registration.arn.clone(), mine.iter().filter(|arn| absent.contains(*arn)));
+            let absent = absent.map(|arn| (*arn).clone()).collect();
             let found = mine.iter().filter_map(|arn| found.get(arn)).map(|task| (*task).clone()).collect();
             answer.findings.push(Finding::Stragglers { arn, found, absent, read_at });
         }

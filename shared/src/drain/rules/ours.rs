@@ -105,7 +105,8 @@ pub(super) fn taken_back(case: &Case<'_>) -> Option<Says> {
 
 /// ECS Managed Instances drain their hosts themselves.
 pub(super) fn managed_by_ecs(case: &Case<'_>) -> Option<Says> {
-    case.known.tasks().any(|task| task.is_managed).then(|| {
+    let is_managed = |it: &Registration| it.tasks.as_ref().is_some_and(|tasks| tasks.is_managed);
+    case.known.registrations.iter().any(is_managed).then(|| {
         let detail = "its tasks are those of ECS Managed Instances, which drain their hosts themselves".to_owned();
         settled(Outcome::Ignored, detail)
     })

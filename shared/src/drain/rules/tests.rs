@@ -254,7 +254,7 @@ fn an_empty_registration_beside_one_that_is_not_is_read_once_and_again_when_both
     assert!(matches!(step(&known, 5), Step::WaitUntil(_)), "the other one runs a task");
     let mut stopping = known.clone();
     let stops = task("old", "STOPPING", "STOPPED");
-    stopping.learn_tasks(&second, [(stops.arn.clone(), stops)].into(), read);
+    stopping.learn_tasks(&second, [(stops.arn.clone(), stops)].into_iter().collect(), read);
     assert_eq!(step(&stopping, 5), Step::Ask(Ask::Stragglers), "one that is not empty is asked about");
     read_tasks(&mut known, &[task("web", "STOPPED", "STOPPED")], 6);
     let emptied = container_instance("DRAINING", 0);

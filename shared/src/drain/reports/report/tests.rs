@@ -1,6 +1,7 @@
 //! What a report says of a drain that does not go as it should.
 
 use super::*;
+use crate::aws::Task;
 use crate::drain::facts::hold::HeldBy;
 use crate::drain::fixtures::{at, draining, fail, held, ours, read_tasks, task, terms};
 
@@ -37,9 +38,24 @@ fn an_instance_is_not_located_when_a_search_failed() {
 #[test]
 fn a_report_is_the_documented_json() {
     let drain = ignored(None, "not ours".into());
-    let json = serde_json::to_value(Report { drains: vec![drain] }).unwrap();
+    let json = serde_json::to_value(Report::of([drain])).unwrap();
     let expected = serde_json::json!({"drains": [{
         "outcome": "ignored", "seconds": 0.0, "tasksStopped": 0, "remaining": [], "detail": "not ours",
     }]});
     assert_eq!(json, expected);
+}
+
+#[test]
+fn a_report_on_a_crowd_lists_as_many_as_there_is_room_for_and_counts_the_others() {
+    let mut waits = draining(250);
+    let tasks: Vec<_> = (0..250).map(|n| task(&format!("{n:032x}"), "RUNNING", "RUNNING")).collect();
+    read_tasks(&mut waits, &tasks, 0);
+    let settled = Settled { outcome: Outcome::HandedOver, detail: "x".repeat(10_000) };
+    let drain = report(&waits, settled, &terms(&waits), &Explanations::default(), at(10));
+    let report = Report::of(std::iter::repeat_n(drain, 5_000));
+    let bytes = serde_json::to_vec(&report).unwrap().len();
+    assert!((800_000..1_000_000).contains(&bytes), "{bytes}");
+    let listed = report.drains.len();
+    assert_eq!(report.not_listed, BTreeMap::from([("handed-over", 5_000 - listed)]));
+    assert_eq!(Report::of(report.drains).not_listed, BTreeMap::new());
 }

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
@@ -67,7 +66,7 @@ fn registered(mut known: Known, status: &str, counted: u32, attributes: &[(&str,
         stopped_reason: String::new(),
         is_managed: false,
     };
-    let each: BTreeMap<_, _> = (0..counted).map(task).map(|task| (task.arn.clone(), task)).collect();
+    let each = (0..counted).map(task).map(|task| (task.arn.clone(), task)).collect();
     known.learn_tasks(&"arn:1".into(), each, WholeRead { began_at: at(NOW), ended_at: at(NOW) });
     known
 }

@@ -206,13 +206,20 @@ struct Stage {
     started: RefCell<usize>,
     judge: Rc<RefCell<Judge>>,
     /// The environments of each stack's functions that are free, and what they remember.
-    warm: RefCell<BTreeMap<(usize, &'static str), Vec<Remembered>>>,
+    warm: RefCell<BTreeMap<(usize, &'static str), Vec<Environment>>>,
     /// How many invocations of each stack's `reconcile` are under way.
     reconciling: RefCell<Vec<usize>>,
     /// One queue for each stack. Each message is the number of a host and the hook that holds it.
     events: Vec<Rc<Delivery>>,
     /// Each message is the number of a host.
     notices: Rc<Delivery>,
+}
+
+/// An execution environment: what AWS answered it may serve the invocations that come after.
+struct Environment {
+    /// The invocation that it began with.
+    number: usize,
+    remembered: Remembered,
 }
 
 /// The kinds of message in the queues.
@@ -484,18 +491,19 @@ impl Stage {
         let function = (stack, woken.function());
         let warm = self.warm.borrow_mut().entry(function).or_default().pop();
         self.judge.borrow_mut().seen.insert(if warm.is_some() { "warm environments" } else { "cold environments" });
-        let remembered = warm.unwrap_or_default();
-        let drains = self.run_in(&remembered, stack, woken, number).await;
+        let environment = warm.unwrap_or_else(|| Environment { number, remembered: Remembered::default() });
+        let drains = self.run_in(&environment, stack, woken, number).await;
         // An invocation that dies leaves no warm environment.
         if !self.plan.always_cold {
-            self.warm.borrow_mut().entry(function).or_default().push(remembered);
+            self.warm.borrow_mut().entry(function).or_default().push(environment);
         }
         drains
     }
 
-    async fn run_in(&self, remembered: &Remembered, stack: usize, woken: Woken, number: usize) -> Vec<Drain> {
+    async fn run_in(&self, environment: &Environment, stack: usize, woken: Woken, number: usize) -> Vec<Drain> {
         let (clock, config) = (self.model.clock(), &self.configs[stack]);
-        let model = self.model.asked_by(format!("invocation-{number}"));
+        let model = self.model.asked_by(format!("environment-{}.{number}", environment.number));
+        let remembered = &environment.remembered;
         let context = |budget| Context { calls: &model, config, remembered, clock, budget };
         let within = |lasts, polls| Budget::within(after(clock.now(), secs(lasts)), polls, clock.now());
         let mut rng = fastrand::Rng::with_seed(self.plan.seed.wrapping_add(u64::try_from(number).unwrap()));

@@ -47,7 +47,7 @@ impl Answers {
             }) => (List::Search(cluster.clone(), filter.clone()), next_token.is_none()),
             _ => return,
         };
-        let key = (client.to_owned(), list);
+        let key = (environment(client).to_owned(), list);
         if is_first {
             self.begun.insert(key.clone(), now);
         }
@@ -80,11 +80,16 @@ impl Answers {
     }
 
     fn whole_lists_of(&self, client: &str) -> impl Iterator<Item = (&List, &Vec<Timestamp>)> {
-        self.whole.iter().filter(move |((by, _), _)| by == client).map(|((_, list), begun)| (list, begun))
+        self.whole.iter().filter(move |((by, _), _)| by == environment(client)).map(|((_, list), begun)| (list, begun))
     }
 }
 
 /// A request names a cluster by its name or its ARN.
 fn names(asked: &str, cluster: &str) -> bool {
     asked.rsplit('/').next() == Some(cluster)
+}
+
+/// A client is an invocation, named after its environment.
+fn environment(client: &str) -> &str {
+    client.split('.').next().unwrap_or_default()
 }

@@ -43,6 +43,8 @@ const INACTIVE: &str = "INACTIVE";
 /// Requests under way at once: enough to hide latency, few enough not to be a burst of our own.
 pub const CONCURRENT_REQUESTS: usize = 8;
 
+const DESCRIBE_CONTAINER_INSTANCES: &str = "DescribeContainerInstances";
+
 /// What several requests said of the keys they asked for.
 #[derive(Debug)]
 pub struct Answers<K, T> {
@@ -132,10 +134,28 @@ pub async fn registered_in(
     cluster: &ClusterName,
     instances: &[InstanceId],
 ) -> Answers<InstanceId, ContainerInstance> {
-    let filter = ec2_instance_id_in(instances);
-    let page = |token| calls.list_container_instances(cluster, Some(&filter), token);
-    let listed = if_absent(every_page("ListContainerInstances", page).await, Vec::new());
-    registered(calls, cluster, instances, listed).await
+    let (mut pieces, mut answers, mut refused) = (VecDeque::from([instances]), Answers::default(), 0_u32);
+    while let Some(piece) = pieces.pop_front() {
+        let filter = ec2_instance_id_in(piece);
+        let page = |token| calls.list_container_instances(cluster, Some(&filter), token);
+        let listed = if_absent(every_page("ListContainerInstances", page).await, Vec::new());
+        let told = registered(calls, cluster, piece, listed).await;
+        // What is listed and cannot be described may be any of the piece.
+        let is_refused = told.unknown.iter().any(|unknown| hides_one_member(&unknown.error));
+        refused = if is_refused { refused.saturating_add(1) } else { 0 };
+        if is_refused && piece.len() > 1 && refused < REFUSED_IN_A_ROW_MAX {
+            let (first, second) = piece.split_at(piece.len() / 2);
+            pieces.extend([first, second]);
+        } else {
+            answers = answers.and(told);
+        }
+    }
+    answers
+}
+
+fn hides_one_member(error: &CallError) -> bool {
+    let of_one = error.may_blame_one_member() || matches!(error, CallError::Incomplete { .. });
+    of_one && error.operation() == DESCRIBE_CONTAINER_INSTANCES
 }
 
 /// The same of any number of instances, where one page holds the cluster's container instances; none where it does not.
@@ -219,7 +239,7 @@ async fn described(
     arns: &[ContainerInstanceArn],
     gone: Gone,
 ) -> Answers<ContainerInstanceArn, ContainerInstance> {
-    let chunks = Chunks { operation: "DescribeContainerInstances", most: DESCRIBE_MAX, gone };
+    let chunks = Chunks { operation: DESCRIBE_CONTAINER_INSTANCES, most: DESCRIBE_MAX, gone };
     let request = async |chunk: &[_]| calls.describe_container_instances(cluster, chunk).await;
     chunks.ask(arns, request, |found| found.arn.clone()).await
 }

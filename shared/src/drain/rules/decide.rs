@@ -13,7 +13,7 @@ use crate::drain::facts::known::Known;
 pub type Rule = fn(&Case<'_>) -> Option<Says>;
 
 /// Every rule, in the order in which they are tried, each with what it says.
-pub const RULES: [(&str, Rule); 26] = [
+pub const RULES: [(&str, Rule); 27] = [
     (
         "It waits on no hook of ours → left alone; its event is ahead of its state → ask again.",
         ours::waits_on_no_hook_of_ours,
@@ -61,6 +61,7 @@ pub const RULES: [(&str, Rule); 26] = [
     ),
     ("Tasks are due to be stopped → stop them.", stopping::due_tasks),
     ("Tasks are due to be stopped, and a daemon may be among them → ask their services.", stopping::due_daemons),
+    ("Its agent is lost, and it was last searched for a minute ago → search again.", located::may_have_moved),
     ("It is time to look at the host → look.", stopping::next_look),
     ("Its tasks may have stopped, or must be known → read them.", stopping::tasks_to_read),
     ("Tasks will soon be due, and a daemon may be among them → ask their services.", stopping::daemons_ahead),

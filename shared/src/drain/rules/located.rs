@@ -1,18 +1,24 @@
 //! Where a host is registered, and its release where it is registered nowhere.
 
+use std::time::Duration;
+
 use super::decision::{Ask, Case, Outcome, Says, settled};
 use super::ending::release;
 use super::ours::released_before;
 use super::terms::outlasts_a_pause;
 use crate::aws::LifecycleActionResult;
-use crate::clock::after;
+use crate::clock::{after, older_than};
 use crate::config::why_unwatched;
 use crate::drain::facts::known::{Known, Place};
 use crate::drain::facts::proof::SETTLES;
+use crate::drain::facts::registration::Registration;
 
 /// Where AWS throttles, an event's function goes on with a search that has no more clusters left: a second's reads (ECS API
 /// reference, Request throttling).
 const SEARCHED_BY_EVENTS_MAX: usize = 20;
+
+/// An agent that is disconnected is searched for so often: as often as a cold `reconcile` would.
+const MOVED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Of a burst, `reconcile` searches for all together: a hundred invocations that each search every cluster for ten hosts
 /// would ask a hundred times as much, out of one quota.
@@ -40,6 +46,13 @@ fn is_unlocated(known: &Known) -> bool {
         Place::Registered => known.registrations.is_empty(),
         Place::Unwatched(_) | Place::Nowhere { .. } => false,
     }
+}
+
+/// An agent that is disconnected may have joined again, as another container instance, or in another cluster.
+pub(super) fn may_have_moved(case: &Case<'_>) -> Option<Says> {
+    let known = case.known;
+    let is_lost = !known.registrations.iter().any(Registration::is_live);
+    (is_lost && older_than(known.located_at, MOVED_WITHIN, case.now)).then_some(Says::Wants(Ask::Location))
 }
 
 pub(super) fn unwatched(case: &Case<'_>) -> Option<Says> {

@@ -171,8 +171,8 @@ async fn a_host_that_takes_tasks_has_none_of_them_stopped_whatever_the_flags() {
     let mut world = world();
     service(&mut world, "web", 200);
     standalone(&mut world, None);
-    // Four rounds fail, each tried twice by the SDK.
-    world.plan(Fault::times(Operation::UpdateContainerInstancesState, 8, FaultKind::ServerError));
+    // Two rounds fail, each tried twice by the SDK.
+    world.plan(Fault::times(Operation::UpdateContainerInstancesState, 4, FaultKind::ServerError));
     let stage = Stage::of(world);
     let ran = stage.run(&["drain", HOST, "--yes", "--stop-standalone", "--deadline", "2s"]).await;
     assert_eq!(ran.status, 0, "{ran:?}");
@@ -184,7 +184,7 @@ async fn a_host_that_takes_tasks_has_none_of_them_stopped_whatever_the_flags() {
             world.requests().iter().filter(is_one).map(|it| it.at).collect::<Vec<_>>()
         };
         let closed = at(Operation::UpdateContainerInstancesState, false)[0];
-        assert_eq!(at(Operation::UpdateContainerInstancesState, true).len(), 8);
+        assert_eq!(at(Operation::UpdateContainerInstancesState, true).len(), 4);
         assert!(at(Operation::StopTask, false).iter().all(|stopped| *stopped > closed), "only once it is DRAINING");
     });
 }

@@ -271,6 +271,9 @@ fn a_host_whose_agent_is_long_lost_goes_when_auto_scaling_calls_it_unhealthy() {
     let mut known = found(&lost, 0);
     read_tasks(&mut known, &[task("a", "RUNNING", "RUNNING"), task("b", "RUNNING", "RUNNING")], 1);
     assert!(matches!(step(&known, 5), Step::WaitUntil(_)));
+    look(&mut known, &lost, 61);
+    assert_eq!(step(&known, 61), Step::Ask(Ask::Location), "it may have registered anew, or elsewhere");
+    known.located_at = at(599);
     look(&mut known, &lost, 600);
     assert_eq!(step(&known, 600), Step::Ask(Ask::Hold), "health is asked anew");
     fail(&mut known, Request::Hold, 600);

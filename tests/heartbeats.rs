@@ -105,7 +105,7 @@ fn heartbeats(model: &Model) -> usize {
 
 fn do_not_answer(world: &mut World, operations: &[Operation], kind: &FaultKind) {
     for operation in operations {
-        world.plan(Fault { operation: Some(*operation), ..Fault::always(kind.clone()) });
+        world.plan(Fault { operation: Some(*operation), ..Fault::always(*kind) });
     }
 }
 

@@ -63,7 +63,7 @@ impl Gate {
     /// What hits a request: that its service is broken, else a planned fault.
     pub(crate) fn strike(&mut self, request: &Request) -> Option<Fault> {
         let broken = self.broken.get(&request.operation().service());
-        let broken = broken.map(|kind| Fault::always(kind.clone()));
+        let broken = broken.map(|kind| Fault::always(*kind));
         broken.or_else(|| fault::strike(&mut self.faults, request).cloned())
     }
 

@@ -156,6 +156,77 @@ async fn burst(failing: f64, reconcile_at: f64) {
     });
 }
 
+/// Five hosts in each of so many clusters, each with a group of its own, that leave at once.
+fn in_many_clusters(clusters: usize) -> (World, Vec<InstanceId>) {
+    let settings = Settings { latency: secs(0.010)..secs(0.030), ..Settings::default() };
+    let mut world = World::new("2026-01-15T20:00:00Z".parse().unwrap(), settings);
+    let start = world.now();
+    let mut ids = Vec::new();
+    for cluster in 0..clusters {
+        let (name, group) = (format!("cluster-{cluster}"), format!("group-{cluster}"));
+        world.add_cluster(&name).unwrap();
+        let hooks = vec![HookSpec::terminating(HOOK, secs(3600.0))];
+        world.add_group(GroupSpec { name: group.clone(), hooks, ..GroupSpec::default() }).unwrap();
+        for n in 0..5 {
+            let id = instance_id(cluster * 5 + n);
+            let spec = HostSpec {
+                instance_id: Some(id.clone()),
+                cluster: Some(name.clone()),
+                group: Some(group.clone()),
+                ..HostSpec::default()
+            };
+            world.add_host(spec).unwrap();
+            world.scale_in(&id, start).unwrap();
+            ids.push(InstanceId::parse(&id).unwrap());
+        }
+    }
+    world.advance(start + secs(1.0));
+    (world, ids)
+}
+
+/// Nothing tells in which of them a host is: a search asks all. Each list takes a request, each description another, so
+/// that 200 clusters take 15 s at least (400 reads, of which ECS takes 100 at once and 20 a second).
+#[tokio::test(start_paused = true)]
+async fn a_thousand_hosts_in_two_hundred_clusters_are_searched_for_together() {
+    LocalSet::new()
+        .run_until(async {
+            let (world, ids) = in_many_clusters(200);
+            let model = Rc::new(Model::of(world));
+            let clock = model.clock();
+            let start = clock.now();
+            let delivery = Rc::new(Delivery::new(EVENTS, EVENTS_CONCURRENCY, clock));
+            ids.iter().for_each(|id| delivery.send(id.to_string()));
+            let (fed, warm) = (model.clone(), Rc::new(Warm::default()));
+            spawn_local(delivery.feed(move |messages| terminating(fed.clone(), warm.clone(), messages)));
+            let begins_at = after(start, secs(30.0));
+            tokio::time::sleep_until(clock.instant(begins_at)).await;
+            spawn_local(reconcile(model.clone(), 1));
+            let active = || {
+                model.world(|world| {
+                    let is_active = |id: &&InstanceId| world.registrations(id.as_str()).any(|r| r.status == "ACTIVE");
+                    ids.iter().filter(is_active).count()
+                })
+            };
+            let mut in_half_a_minute = None;
+            while active() > 0 && clock.now() < after(begins_at, secs(70.0)) {
+                tokio::time::sleep(secs(0.25)).await;
+                if clock.now() >= after(begins_at, secs(30.0)) && in_half_a_minute.is_none() {
+                    in_half_a_minute = Some(active());
+                }
+            }
+            let searches = model.world(|world| world.count(Operation::ListContainerInstances));
+            let left = in_half_a_minute.unwrap_or_default();
+            println!(
+                "{left} are ACTIVE half a minute after reconcile began, {} in the end; {searches} searches",
+                active()
+            );
+            // Each invocation by itself, without a word of the others, would ask 20,000 times.
+            assert!(searches < 3_000, "{searches}");
+            assert!(left < 500, "{left}");
+        })
+        .await;
+}
+
 #[test]
 fn a_thousand_hosts_at_once_are_drained_out_of_one_quota() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

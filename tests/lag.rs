@@ -235,3 +235,33 @@ async fn an_accepted_change_is_not_asked_again_before_it_can_be_seen() {
         assert_eq!(world.count(Operation::StopTask), 1);
     });
 }
+
+/// ECS sets nothing DRAINING that is not ACTIVE. What is proved empty goes, and what is not is named.
+#[tokio::test(start_paused = true)]
+async fn never_stuck_on_a_container_instance_in_a_state_that_ecs_does_not_set_draining() {
+    for status in ["REGISTERING", "REGISTRATION_FAILED", "DEREGISTERING"] {
+        let mut idle = world();
+        idle.set_status(LEAVING, status).unwrap();
+        let model = leaving(idle);
+        assert_eq!(minutes(&model, &config(&[]), 2, is_released).await, Some(0), "{status}");
+        let mut busy = world();
+        job(&mut busy, LEAVING, Some(600.0), 5.0);
+        busy.set_status(LEAVING, status).unwrap();
+        let model = leaving(busy);
+        let drains = reconcile(&model, model.clock(), &config(&[]), &Remembered::default(), 1).await;
+        assert!(drains[0].detail.contains(&format!("its container instance is {status}")), "{}", drains[0].detail);
+        assert!(minutes(&model, &config(&[]), 14, is_released).await.is_some(), "{status}");
+        assert_eq!(model.world(|world| killed_by_release(world)), Vec::<String>::new(), "{status}");
+    }
+}
+
+/// ECS may count a task as on its way for ever, or less than none.
+#[tokio::test(start_paused = true)]
+async fn never_stuck_on_a_count_that_no_list_bears_out() {
+    for wrong_by in [1, -1] {
+        let mut world = world();
+        world.miscount_pending(LEAVING, wrong_by).unwrap();
+        let model = leaving(world);
+        assert_eq!(minutes(&model, &config(&[]), 2, is_released).await, Some(0), "{wrong_by}");
+    }
+}

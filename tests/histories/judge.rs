@@ -254,14 +254,14 @@ impl Judge {
         }
     }
 
-    /// Promise 4: a completion has proof of the invocation that asks for it. ECS has listed the tasks of every live
+    /// Promise 4: a completion has proof that AWS gave to the environment that asks for it, and lately. ECS has listed the tasks of every live
     /// registration, long enough after it was set DRAINING, or every cluster has answered two searches, long enough apart.
     fn unknown_is_not_empty(&mut self, world: &World, client: &str, hook: &str, instance_id: &str) {
         let Some(truth) = self.hosts.get(instance_id) else { return };
         let since = truth.leaves_at;
         let is_listed = |known: &ContainerInstance| {
             let settled = self.settled_at(known, since);
-            settled.is_some_and(|settled| self.answers.have_tasks_of(client, known, settled))
+            settled.is_some_and(|settled| self.answers.have_tasks_of(client, known, settled, world.now()))
         };
         // One that came later may be of a new root volume, after the release.
         let was_seen = |it: &ContainerInstance| {
@@ -274,7 +274,8 @@ impl Judge {
         let listed = world.registrations(instance_id).any(is_listed) && live.all(is_listed);
         let registered = world.registrations(instance_id).any(|known| known.status != "INACTIVE");
         let mut clusters = (0..self.plan.world.clusters).map(|index| cluster(&self.plan, index));
-        let searched = clusters.all(|cluster| self.answers.have_searches(client, &cluster, instance_id, since));
+        let searched =
+            clusters.all(|cluster| self.answers.have_searches(client, &cluster, instance_id, (since, world.now())));
         if !listed && (registered || !searched) && !self.may_go_with_tasks(world, truth, hook, instance_id) {
             let what = if registered { "unknown is not empty: released without proof" } else { SEARCHED_TOO_LITTLE };
             self.blame(world, what, instance_id);

@@ -14,9 +14,14 @@ pub(super) const SETTLES: Duration = Duration::from_secs(10);
 enum List {
     /// ListTasks: the cluster, the container instance or all of them, and the desired status.
     Tasks(String, Option<String>, Option<String>),
-    /// ListContainerInstances: the cluster, and the filter, which names instances.
-    Search(String, String),
+    /// ListContainerInstances: the cluster, and the filter, which names instances, or all of them.
+    Search(String, Option<String>),
 }
+
+/// A list serves a release for a minute after its end; reading it takes a while.
+const LISTS_LAST: Duration = Duration::from_secs(90);
+/// A search serves a release for half a minute, likewise.
+const SEARCH_LASTS: Duration = Duration::from_secs(45);
 
 /// When each list began that an invocation read to the end. A list with a page that failed, or without its last one, is none.
 #[derive(Debug, Default)]
@@ -41,7 +46,8 @@ impl Answers {
             }
             Request::Ecs(EcsRequest::ListContainerInstances {
                 cluster: Some(cluster),
-                filter: Some(filter),
+                filter,
+                status: None,
                 next_token,
                 ..
             }) => (List::Search(cluster.clone(), filter.clone()), next_token.is_none()),
@@ -57,7 +63,14 @@ impl Answers {
     }
 
     /// Whether ECS has listed a container instance's tasks to an invocation, those that are to run and those that are to stop.
-    pub(super) fn have_tasks_of(&self, client: &str, known: &ContainerInstance, since: Timestamp) -> bool {
+    pub(super) fn have_tasks_of(
+        &self,
+        client: &str,
+        known: &ContainerInstance,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        let since = since.max(now - LISTS_LAST);
         let is_of = |asked: &Option<String>| asked.as_ref().is_none_or(|asked| asked.ends_with(&known.id));
         ["RUNNING", "STOPPED"].iter().all(|status| {
             self.whole_lists_of(client).any(|(list, begun)| {
@@ -71,12 +84,19 @@ impl Answers {
     }
 
     /// Whether a cluster has answered an invocation's search for an instance twice, far enough apart.
-    pub(super) fn have_searches(&self, client: &str, cluster: &str, instance_id: &str, since: Timestamp) -> bool {
-        let is_it = |list: &List| matches!(list, List::Search(asked, filter) if names(asked, cluster) && filter.contains(instance_id));
+    pub(super) fn have_searches(
+        &self,
+        client: &str,
+        cluster: &str,
+        instance_id: &str,
+        (since, now): (Timestamp, Timestamp),
+    ) -> bool {
+        let of_it = |filter: &Option<String>| filter.as_ref().is_none_or(|filter| filter.contains(instance_id));
+        let is_it = |list: &List| matches!(list, List::Search(asked, filter) if names(asked, cluster) && of_it(filter));
         let lists = self.whole_lists_of(client).filter(|(list, _)| is_it(list));
         let searches: Vec<_> = lists.flat_map(|(_, begun)| begun).filter(|at| **at >= since).collect();
         let (first, last) = (searches.iter().min(), searches.iter().max());
-        first.zip(last).is_some_and(|(first, last)| **last >= **first + SETTLES)
+        first.zip(last).is_some_and(|(first, last)| **last >= **first + SETTLES && **last >= now - SEARCH_LASTS)
     }
 
     fn whole_lists_of(&self, client: &str) -> impl Iterator<Item = (&List, &Vec<Timestamp>)> {

@@ -153,7 +153,9 @@ pub async fn registered_in(
     answers
 }
 
-fn hides_one_member(error: &CallError) -> bool {
+/// Whether one container instance could not be described, so that nothing is known of those it may be.
+#[must_use]
+pub fn hides_one_member(error: &CallError) -> bool {
     let of_one = error.may_blame_one_member() || matches!(error, CallError::Incomplete { .. });
     of_one && error.operation() == DESCRIBE_CONTAINER_INSTANCES
 }

@@ -1,4 +1,5 @@
-//! What a warm environment remembers from one invocation to the next. Each is a hint, never proof.
+//! What a warm environment remembers from one invocation to the next. Each is a hint; the facts of a drain that was left
+//! unfinished carry their age, and are worth no more than that.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -100,7 +101,6 @@ fn is_same_termination(left: &Known, found: &Known) -> bool {
 fn resumed(left: Known, found: Known) -> Known {
     let mut known = Known {
         hints: found.hints,
-        met_at: found.met_at,
         hold: found.hold,
         searched: BTreeMap::new(),
         clusters_left: 0,
@@ -113,7 +113,10 @@ fn resumed(left: Known, found: Known) -> Known {
         ..left
     };
     let unseen = known.registrations.iter_mut().filter(|it| older_than(it.read_at, SEEN_VALID_FOR, found.met_at));
-    unseen.for_each(|registration| registration.was_out_of_sight());
+    for registration in unseen {
+        registration.was_out_of_sight();
+        known.next_look = found.met_at;
+    }
     known
 }
 
@@ -315,7 +318,7 @@ mod tests {
         let known = resumed_as(|_| ());
         assert!(known.place == left().place && known.registrations[0].tasks.is_some() && known.asked_start);
         assert!(known.registrations[0].closed_since.is_some(), "it was looked at not long ago");
-        assert_eq!((known.started(), known.met_at, known.heartbeat_at), (at(0), at(65), left().heartbeat_at));
+        assert_eq!((known.started(), known.met_at, known.heartbeat_at), (at(0), at(0), left().heartbeat_at));
         assert_eq!((known.heartbeats, known.began, known.patience.errors().count()), (0, false, 0));
     }
 

@@ -123,9 +123,7 @@ impl Judge {
             return Ok(());
         }
         let ours = |timeout: &&HookTimeout| timeout.instance_id == id && is_ours(&timeout.hook);
-        // A host that is not found by its deadline is left to the hook's own timeout.
-        let is_over = |timeout: &&HookTimeout| self.is_given_up(timeout.at, truth, &timeout.hook);
-        let saved = |timeout: &&HookTimeout| !truth.refuses() && !self.is_helpless(timeout.at) && !is_over(timeout);
+        let saved = |timeout: &&HookTimeout| !truth.refuses() && !self.is_helpless(timeout.at);
         if let Some(timeout) = world.hook_timeouts().iter().filter(ours).find(saved) {
             return Err(format!("never stuck: our hook on {id} timed out at {}", timeout.at));
         }

@@ -104,7 +104,17 @@ pub(super) fn timestamp(time: ecs::primitives::DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }
 
+/// A task of EC2 that was placed is on a container instance; only one of Fargate is on none.
+fn lacks_its_host(task: &model::Task) -> bool {
+    let is_of_fargate = task.launch_type.as_ref().is_some_and(|it| it.as_str() == "FARGATE");
+    let is_placed = task.last_status.as_deref() != Some("PROVISIONING");
+    task.container_instance_arn.is_none() && is_placed && !is_of_fargate
+}
+
 pub(super) fn task(task: model::Task) -> Option<Task> {
+    if lacks_its_host(&task) {
+        return None;
+    }
     Some(Task {
         arn: task.task_arn?.into(),
         version: task.version,

@@ -6,10 +6,12 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 
+use super::proof::SETTLES;
 use super::tasks::Named;
 use crate::aws::batch::DESCRIBE_MAX;
 use crate::aws::listing::{NextPage, TaskListing};
 use crate::aws::{DesiredStatus, Page, Task};
+use crate::clock::after;
 use crate::ids::{ClusterName, ContainerInstanceArn, TaskArn, TaskId};
 
 /// Tasks of other hosts that are not described again: as many as 5,000 hosts with twenty each have, in some megabytes.
@@ -33,6 +35,8 @@ pub struct Listing {
     told: BTreeSet<TaskId>,
     /// What was described, by host.
     named: BTreeMap<ContainerInstanceArn, Named>,
+    /// Since when a task is listed as one that should be known, and is not.
+    odd_since: Option<Timestamp>,
     /// Hosts of which some task was not kept, because the listing did not serve them then.
     dropped: BTreeSet<Rc<ContainerInstanceArn>>,
 }
@@ -46,7 +50,10 @@ pub struct Elsewhere {
 
 /// A task that is listed as one that should be known, and is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Odd;
+pub struct Odd {
+    /// Whether for longer than a description lags behind a list.
+    pub for_long: bool,
+}
 
 impl Listing {
     /// One that begins now. What has stopped, as is known already, needs no description.
@@ -59,6 +66,7 @@ impl Listing {
             pending: BTreeMap::new(),
             told: stopped,
             named: BTreeMap::new(),
+            odd_since: None,
             dropped: BTreeSet::new(),
         }
     }
@@ -136,17 +144,23 @@ impl Listing {
     /// Takes in that ECS does not know a task.
     ///
     /// # Errors
-    /// Where that is odd: a task that should run is known. In a cluster's list of what should not run, though, one that is
-    /// not known any more stopped an hour ago.
+    /// Where that is odd: a task that should run is known. It is described again. In a cluster's list of what should not run,
+    /// though, one that is not known any more stopped an hour ago.
     pub fn take_absent(&mut self, arn: &TaskArn, now: Timestamp) -> Result<(), Odd> {
         self.progressed_at = now;
-        let list = self.pending.remove(arn).flatten();
-        self.told.insert(TaskId::from(arn));
-        match list {
-            Some(DesiredStatus::Running) => Err(Odd),
-            Some(DesiredStatus::Stopped) if self.pages.on().is_some() => Err(Odd),
-            Some(DesiredStatus::Stopped) | None => Ok(()),
+        let list = self.pending.get(arn).copied().flatten();
+        let is_odd = match list {
+            Some(DesiredStatus::Running) => true,
+            Some(DesiredStatus::Stopped) => self.pages.on().is_some(),
+            None => false,
+        };
+        if is_odd {
+            let since = *self.odd_since.get_or_insert(now);
+            return Err(Odd { for_long: after(since, SETTLES) <= now });
         }
+        self.pending.remove(arn);
+        self.told.insert(TaskId::from(arn));
+        Ok(())
     }
 
     /// Whether every page was read, and every task on them described.
@@ -251,8 +265,8 @@ mod tests {
             listing.take_absent(&task("a", "", "").arn, at(3))
         };
         let (running, stopped) = ([page(&["a"], None)], [page(&[], None), page(&["a"], None)]);
-        assert_eq!([absent(None, &running), absent(Some("mine"), &running)], [Err(Odd), Err(Odd)]);
-        assert_eq!([absent(None, &stopped), absent(Some("mine"), &stopped)], [Ok(()), Err(Odd)]);
+        assert_eq!([absent(None, &running), absent(Some("mine"), &running)], [Err(Odd { for_long: false }); 2]);
+        assert_eq!([absent(None, &stopped), absent(Some("mine"), &stopped)], [Ok(()), Err(Odd { for_long: false })]);
     }
 
     #[test]

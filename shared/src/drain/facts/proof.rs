@@ -24,7 +24,7 @@ const COUNT_BELIEVED_FOR: Duration = Duration::from_secs(300);
 pub(crate) const SEEN_VALID_FOR: Duration = Duration::from_secs(30);
 /// Lists may be older: a look tells whether the host is still DRAINING and empty, and one request for it serves a hundred
 /// hosts. As long as a thousand completions take at the rate that is assumed of Auto Scaling (20 a second).
-const LISTS_VALID_FOR: Duration = Duration::from_secs(60);
+pub(crate) const LISTS_VALID_FOR: Duration = Duration::from_secs(60);
 
 /// Whole reads of a registration's tasks, and how far they prove that there are no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

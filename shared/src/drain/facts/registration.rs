@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::proof::{Closed, Proof, SETTLES, Seen, WholeRead};
+use super::proof::{Closed, LISTS_VALID_FOR, Proof, SETTLES, Seen, WholeRead};
 use super::tasks::{Ended, Named};
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
 use crate::clock::{after, older_than};
@@ -180,10 +180,13 @@ impl Registration {
 
     /// Takes in what it is now, unless something newer is known.
     pub fn learn(&mut self, found: &ContainerInstance, read_at: Timestamp) {
-        if found.version < self.version {
+        if is_older(found.version, self.version) {
             return;
         }
-        self.version = found.version;
+        if older_than(self.read_at, LISTS_VALID_FOR, read_at) {
+            self.may_have_been_open();
+        }
+        self.version = self.version.max(found.version);
         self.status = found.status.clone();
         self.was_active |= found.status == InstanceStatus::Active;
         if self.running_tasks != found.running_tasks {
@@ -263,12 +266,22 @@ impl Registration {
 
     /// Takes in that it was not looked at for so long that it may have been open to new tasks, or its agent back, since.
     pub fn was_out_of_sight(&mut self) {
-        (self.closed_since, self.agent_lost_at) = (None, None);
+        self.agent_lost_at = None;
+        self.may_have_been_open();
+    }
+
+    fn may_have_been_open(&mut self) {
+        self.closed_since = None;
         let unseen = Seen { closed: Closed::Not, ..self.seen() };
         if let Some(tasks) = &mut self.tasks {
             tasks.proof = tasks.proof.looked(unseen);
         }
     }
+}
+
+/// Whether a description is older than what is known. One without a version says nothing of that.
+fn is_older(version: i64, known: i64) -> bool {
+    version != 0 && version < known
 }
 
 impl Tasks {
@@ -296,7 +309,7 @@ impl Tasks {
     fn put(&mut self, task: Task) {
         let id = TaskId::from(&task.arn);
         let known = self.each.get(&task.arn);
-        let is_old = |known: &Task| task.version < known.version || known.is_leaving() && !task.is_leaving();
+        let is_old = |known: &Task| is_older(task.version, known.version) || known.is_leaving() && !task.is_leaving();
         if task.is_stopped() {
             self.each.remove(&task.arn);
             self.stopped.insert(id, Ended::of(&task));

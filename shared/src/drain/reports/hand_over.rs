@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::explain::{self, Explanations};
 use super::report::{Drain, report};
-use crate::aws::Calls;
+use crate::aws::{Calls, InstanceStatus};
 use crate::clock::between;
 use crate::drain::context::Context;
 use crate::drain::drainee::{Drainee, log_end, those};
@@ -102,10 +102,13 @@ fn unfinished<C>(context: &Context<'_, C>, known: &Known) -> Settled {
 
 fn what_it_waits_for(known: &Known) -> String {
     let waiting = match (&known.hold, &known.place) {
-        (None, _) if known.departure.cause.is_held() => "who holds it is not known yet",
-        (_, Place::Nowhere { .. }) => "it may go, but could not be released",
-        (_, Place::Registered) => "waiting for its tasks to stop",
-        _ => "where it is registered is not known yet",
+        (None, _) if known.departure.cause.is_held() => "who holds it is not known yet".to_owned(),
+        (_, Place::Nowhere { .. }) if known.is_in_no_cluster(known.located_at) => {
+            "it may go, but could not be released".to_owned()
+        }
+        (_, Place::Nowhere { .. }) => "no cluster has it, by one search; a second one proves it".to_owned(),
+        (_, Place::Registered) => waits_as(known),
+        _ => "where it is registered is not known yet".to_owned(),
     };
     let undated = known.departure.cause.is_held() && known.ours().is_some() && known.start.is_none();
     let waiting = if undated {
@@ -113,10 +116,23 @@ fn what_it_waits_for(known: &Known) -> String {
             "{waiting}; its time counts from this invocation, for neither an event nor Auto Scaling told when its termination began"
         )
     } else {
-        waiting.to_owned()
+        waiting
     };
     let errors = known.patience.told();
     if errors.is_empty() { waiting } else { format!("{waiting}, last: {}", errors.join("; ")) }
+}
+
+/// What a host waits for whose container instance is known. A state from which ECS sets nothing DRAINING is named.
+fn waits_as(known: &Known) -> String {
+    let odd = known.registrations.iter().map(|it| &it.status).find(|it| matches!(it, InstanceStatus::Other(_)));
+    match odd {
+        Some(status) => {
+            format!(
+                "its container instance is {status}, which ECS does not set DRAINING; waiting for its tasks to stop"
+            )
+        }
+        None => "waiting for its tasks to stop".to_owned(),
+    }
 }
 
 /// Names what is left of drains that are long or were given up, and why.

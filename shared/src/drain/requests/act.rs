@@ -57,9 +57,9 @@ pub(super) async fn stop_tasks<C: Calls>(
         arns.iter().filter_map(move |arn| Some((*index, known?, cluster_of(known?, arn)?, arn)))
     });
     let each: Vec<_> = each.collect();
-    let requests = each
-        .iter()
-        .map(|(_, known, cluster, arn)| async { context.calls.stop_task(cluster, arn, &stop_reason(known)).await });
+    let requests = each.iter().map(|(_, known, cluster, arn)| async {
+        context.calls.stop_task(cluster, arn, &stop_reason(context, known)).await
+    });
     let is_throttled = |told: &Result<_, CallError>| told.as_ref().is_err_and(CallError::is_throttled);
     let told = until_throttled(requests, is_throttled).await;
 
@@ -89,13 +89,13 @@ fn cluster_of<'a>(known: &'a Known, task: &TaskArn) -> Option<&'a ClusterName> {
 }
 
 /// Shown to people as the task's `stoppedReason`.
-fn stop_reason(known: &Known) -> String {
+fn stop_reason<C>(context: &Context<'_, C>, known: &Known) -> String {
     let cause = match known.departure.cause {
         Cause::Termination { .. } => "Auto Scaling is about to terminate its host",
         Cause::Maintenance => "an operator drains its host",
         _ => "a Spot interruption is about to end its host",
     };
-    format!("{STOP_REASON}{cause} {}", known.departure.instance)
+    format!("{STOP_REASON}{cause} {} (stack {})", known.departure.instance, context.config.stack)
 }
 
 /// Completes lifecycle actions and keeps others alive, in the order of `due`, until AWS throttles.

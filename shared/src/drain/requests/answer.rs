@@ -129,6 +129,7 @@ pub(crate) fn take_in<C>(
         };
         let (throttled, is_under_way) = (answer.is_throttled(), answer.is_under_way());
         let silent = learn(context, drainee, std::mem::take(&mut answer.findings), now);
+        let throttled = throttled || silent.as_ref().is_some_and(|error| error.is_throttled());
         let known = &mut drainee.known;
         let pace = context.terms(known).policy.pace;
         let reads = matches!(answer.request, Request::Location | Request::Instance | Request::Tasks);
@@ -235,7 +236,15 @@ fn learn_one<C>(
             return Some(Rc::new(CallError::Incomplete { operation: "ListContainerInstances", what }));
         }
         Finding::Located(Located::In(found, asked_at)) => known.learn_place(found, asked_at, now),
-        Finding::Located(Located::SomeSilent { answered, silent, error }) => {
+        Finding::Located(Located::SomeSilent { answered, found, silent, error }) => {
+            // It is no harder to go on than before.
+            if answered.len() > known.searched.len() {
+                known.patience.succeeded(Request::Location);
+            }
+            // What is found is drained, though it may not be all.
+            if !found.is_empty() {
+                known.learn_place(FoundIn::Clusters(found), known.located_at, now);
+            }
             (known.searched, known.clusters_left) = (answered, silent);
             return Some(error);
         }

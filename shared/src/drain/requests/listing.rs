@@ -328,10 +328,13 @@ impl Listings {
 
     /// A listing that names a task as one that should be known, though it is not, tells too little.
     fn take_absent(&self, scope: &Scope, arn: &TaskArn, now: Timestamp) -> Result<(), Rc<CallError>> {
-        let Some(Err(Odd)) = self.of(scope, |listing, _| listing.take_absent(arn, now)) else { return Ok(()) };
-        self.under_way.borrow_mut().remove(scope);
-        if scope.1.is_none() {
-            self.mark_unsuited(scope.0.clone());
+        let told = self.of(scope, |listing, _| listing.take_absent(arn, now));
+        let Some(Err(Odd { for_long })) = told else { return Ok(()) };
+        if for_long {
+            self.under_way.borrow_mut().remove(scope);
+            if scope.1.is_none() {
+                self.mark_unsuited(scope.0.clone());
+            }
         }
         let what = format!("{arn} is listed, and not known");
         Err(Rc::new(CallError::Incomplete { operation: "DescribeTasks", what }))

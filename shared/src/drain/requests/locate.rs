@@ -6,7 +6,8 @@ use std::rc::Rc;
 use jiff::Timestamp;
 
 use crate::aws::batch::{
-    Answers, FILTER_MAX, all_clusters, errors_by_key, registered_in, registered_in_small, until_throttled,
+    Answers, FILTER_MAX, all_clusters, errors_by_key, hides_one_member, registered_in, registered_in_small,
+    until_throttled,
 };
 use crate::aws::{CallError, Calls, ContainerInstance, ErrorClass};
 use crate::config::Config;
@@ -22,7 +23,13 @@ pub(crate) enum Located {
     /// Where it is, by answers that were asked for at this time or later.
     In(FoundIn, Timestamp),
     /// So many clusters did not answer; these did, that it is not with them, when asked at these times.
-    SomeSilent { answered: BTreeMap<ClusterName, Timestamp>, silent: usize, error: Rc<CallError> },
+    SomeSilent {
+        answered: BTreeMap<ClusterName, Timestamp>,
+        /// In watched clusters; none of them live.
+        found: Vec<(ClusterName, ContainerInstance)>,
+        silent: usize,
+        error: Rc<CallError>,
+    },
 }
 
 /// The search for one instance, as far as it has come.
@@ -129,8 +136,10 @@ async fn ask_small_clusters<C: Calls>(
     let told = until_throttled(requests, |told| told.as_ref().is_some_and(|told| told.throttled().is_some())).await;
     let throttled = told.iter().flatten().flatten().find_map(Told::throttled).cloned();
     for ((cluster, _), told) in crowded.iter().zip(&told) {
-        // One that has more than a page of hosts is left.
-        if let Some(None) = told {
+        // One that has more than a page of hosts is left, and one in which some host hides others.
+        let is_left =
+            |told: &Option<Told>| told.as_ref().is_none_or(|told| told.unknown.values().any(|it| hides_one_member(it)));
+        if told.as_ref().is_some_and(is_left) {
             continue;
         }
         let each = asked.remove(cluster).unwrap_or_default();
@@ -269,7 +278,9 @@ impl<'a> Search<'a> {
             (Some(silent), elsewhere) if silent.watched || elsewhere.is_none() => {
                 // What was found in a cluster must be found again.
                 self.answered.retain(|cluster, _| !self.found.iter().any(|(found_in, _)| found_in == cluster));
-                Located::SomeSilent { answered: self.answered, silent: silent.clusters, error: silent.error }
+                self.found.retain(|(cluster, _)| config.watches(cluster));
+                let Silent { clusters, error, .. } = silent;
+                Located::SomeSilent { answered: self.answered, found: self.found, silent: clusters, error }
             }
             (_, Some(elsewhere)) => Located::In(FoundIn::Unwatched(elsewhere), asked_at),
             (_, None) => Located::In(FoundIn::NoCluster, asked_at),

@@ -1,6 +1,8 @@
 //! A round: what is asked of AWS for every host, in the order of its urgency.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::{join, join3, join4};
 use jiff::Timestamp;
@@ -10,13 +12,17 @@ use super::answer::{Answer, take_in};
 use super::listing::Listings;
 use super::{act, hosts, tasks};
 use crate::aws::Calls;
+use crate::clock::after;
 use crate::drain::context::Context;
 use crate::drain::drainee::Drainee;
-use crate::drain::facts::known::Known;
+use crate::drain::facts::known::{Known, Place};
 use crate::drain::facts::patience::Request;
 use crate::drain::rules::decision::Ask;
 use crate::drain::rules::heartbeats;
 use crate::ids::TaskArn;
+
+/// A search that is throttled for longer holds up no host that is found.
+const SEARCH_GOES_FIRST_FOR: Duration = Duration::from_secs(60);
 
 /// What a round is about.
 #[derive(Debug, Default)]
@@ -85,11 +91,17 @@ async fn read<C: Calls>(
     let starts = wanted.that_ask(&[Ask::Start]);
     let hooks = wanted.that_ask(&[Ask::Hold, Ask::HoldAndLocation]);
     let locations = wanted.that_ask(&[Ask::Location, Ask::HoldAndLocation]);
-    let instances = wanted.that_ask(&[Ask::Instance]);
-    let every = wanted.that_ask(&[Ask::Tasks]);
-    let stragglers = wanted.that_ask(&[Ask::Stragglers]);
+    let held_back = held_back_for_a_search(drainees, wanted, context.clock.now());
+    let unless_held_back = |asks: &[Ask]| {
+        let mut asked = wanted.that_ask(asks);
+        asked.retain(|index| !held_back.contains_key(index));
+        asked
+    };
+    let instances = unless_held_back(&[Ask::Instance]);
+    let every = unless_held_back(&[Ask::Tasks]);
+    let stragglers = unless_held_back(&[Ask::Stragglers]);
     let services = wanted.that_ask(&[Ask::Services]);
-    let done = RefCell::new(Vec::new());
+    let done = RefCell::new(held_back.iter().map(|(index, it)| Answer::held_back(*index, *it)).collect::<Vec<_>>());
     let of_hosts = join4(
         into(&done, hosts::starts(context, drainees, &starts)),
         into(&done, hosts::holds(context, drainees, &hooks)),
@@ -108,6 +120,23 @@ async fn read<C: Calls>(
         None => drop(reads.await),
     }
     done.into_inner()
+}
+
+/// Reads of hosts that are found wait while AWS throttles the search for others: those have yet to be set DRAINING. None of a
+/// host whose power goes.
+fn held_back_for_a_search(drainees: &[Drainee], wanted: &Wanted, now: Timestamp) -> BTreeMap<usize, Request> {
+    let is_searched = |known: &Known| {
+        let is_new = now < after(known.met_at, SEARCH_GOES_FIRST_FOR);
+        known.place == Place::Unknown && known.reads_are_throttled && is_new
+    };
+    if !drainees.iter().any(|drainee| !drainee.is_settled() && is_searched(&drainee.known)) {
+        return BTreeMap::new();
+    }
+    let waits = |(index, ask): &&(usize, Ask)| {
+        let is_held = drainees.get(*index).is_some_and(|drainee| drainee.known.departure.cause.is_held());
+        is_held && matches!(ask, Ask::Instance | Ask::Tasks | Ask::Stragglers)
+    };
+    wanted.asked.iter().filter(waits).map(|(index, ask)| (*index, ask.request())).collect()
 }
 
 /// Keeps what a read told, whatever becomes of those beside it.

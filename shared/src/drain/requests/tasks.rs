@@ -67,7 +67,7 @@ pub(crate) async fn every<C: Calls>(
             }
             // What was listed is kept, and what was described, too.
             (Some(_), Some(error)) => {
-                take_listed(listings, unit, Listed::Failed { error, progressed: true }, &mut answers)
+                take_listed(listings, unit, Listed::Failed { error, progressed: false }, &mut answers)
             }
             (Some(listed), None) => take_listed(listings, unit, listed, &mut answers),
         }

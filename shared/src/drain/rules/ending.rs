@@ -60,7 +60,7 @@ fn unless_it_moved(case: &Case<'_>, since: Timestamp) -> Option<Says> {
     Some(if now < asks_from { Says::WaitsUntil(asks_from) } else { Says::Needs(Ask::Location) })
 }
 
-/// Nothing is remembered of earlier invocations, but that the host began to leave.
+/// What was not looked at for long counts as seen anew.
 pub(super) fn host_is_gone(case: &Case<'_>) -> Option<Says> {
     let Case { known, now, .. } = *case;
     let is_lost = |it: &Registration| {

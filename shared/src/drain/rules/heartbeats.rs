@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use super::deadlines::action_limit;
 use super::decision::Case;
 use super::terms::RECONCILE_LOOKS_WITHIN;
-use crate::aws::InstanceStatus;
 use crate::clock::{after, between};
 use crate::config::OnDrainTimeout;
 use crate::drain::facts::known::{Known, Place};
 use crate::drain::facts::patience::Request;
+use crate::drain::facts::registration::Registration;
 
 /// Two heartbeats may be lost before the action is.
 const HEARTBEATS_PER_TIMEOUT: u32 = 3;
@@ -87,18 +87,24 @@ fn is_kept_alive(known: &Known) -> bool {
         Place::Unwatched(_) => false,
         Place::Unknown | Place::Nowhere { .. } => has_failed(Request::Location),
         Place::Registered => {
-            let active = known.registrations.iter().any(|it| it.status == InstanceStatus::Active);
-            !active || has_failed(Request::Drain)
+            let is_closed_or_told = !known.registrations.iter().any(Registration::is_to_be_drained);
+            is_closed_or_told || has_failed(Request::Drain)
         }
     };
-    let is_denied = [Request::Location, Request::Drain].into_iter().any(|it| known.patience.is_denied(it));
-    may_be_helped && !is_denied && !known.is_released && !has_failed(Request::Complete)
+    let needed = if is_unlocated(known) { Request::Location } else { Request::Drain };
+    may_be_helped && !known.patience.is_denied(needed) && !known.is_released && !has_failed(Request::Complete)
+}
+
+fn is_unlocated(known: &Known) -> bool {
+    matches!(known.place, Place::Unknown | Place::Nowhere { .. })
 }
 
 /// From here on the host may go, or AWS lets it go.
 fn last_heartbeat(case: &Case<'_>, timeout: Duration) -> Timestamp {
     let deadlines = case.deadlines;
     let end = match deadlines.then {
+        // What its policy says is of a host that was found.
+        _ if is_unlocated(case.known) => Timestamp::MAX,
         OnDrainTimeout::Proceed | OnDrainTimeout::Abandon => deadlines.stop_at,
         OnDrainTimeout::StopTasks | OnDrainTimeout::Wait => deadlines.give_up_at.unwrap_or(Timestamp::MAX),
     };

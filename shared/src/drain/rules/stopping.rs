@@ -6,11 +6,13 @@ use jiff::Timestamp;
 
 use super::deadlines::Deadlines;
 use super::decision::{Ask, Case, Says};
+use super::ending;
 use crate::aws::{InstanceStatus, Task};
 use crate::clock::{after, before, older_than};
 use crate::config::{OnDrainTimeout, StandaloneTasks};
 use crate::drain::facts::known::Known;
 use crate::drain::facts::patience::Request;
+use crate::drain::facts::proof::SEEN_VALID_FOR;
 use crate::drain::facts::registration::Registration;
 use crate::ids::TaskArn;
 
@@ -37,7 +39,12 @@ pub(super) fn due_daemons(case: &Case<'_>) -> Option<Says> {
 }
 
 pub(super) fn next_look(case: &Case<'_>) -> Option<Says> {
-    (case.now >= case.known.next_look).then_some(Says::Wants(Ask::Instance))
+    let lost_by_now = |it: &Registration| {
+        let lost = ending::agent_lost_from(it, case).is_some_and(|from| from <= case.now);
+        lost && older_than(it.read_at, SEEN_VALID_FOR, case.now)
+    };
+    let is_due = case.now >= case.known.next_look || case.known.registrations.iter().any(lost_by_now);
+    is_due.then_some(Says::Wants(Ask::Instance))
 }
 
 /// Every task, or those alone that had not stopped.

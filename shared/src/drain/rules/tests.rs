@@ -167,8 +167,9 @@ fn what_a_search_did_not_find_is_asked_when_it_began_and_kept_alive_unless_aws_d
     known.heartbeat_at = Some(at(5_000));
     assert!(matches!(step(&known, 5_001), Step::WaitUntil(_)));
     assert_eq!(step(&known, 5_010), Step::Ask(Ask::Location));
-    let given_up = Known { start: Some(Start { at: at(0), reason: None }), heartbeat_at: None, ..known.clone() };
-    assert!(matches!(step(&given_up, 5_000), Step::WaitUntil(_)), "its deadline and the grace after it are over");
+    let late = Known { start: Some(Start { at: at(0), reason: None }), heartbeat_at: None, ..known.clone() };
+    assert_eq!(step(&late, 5_000), Step::Ask(Ask::Heartbeat), "its deadline is for what was found");
+    assert_ne!(step(&late, 48 * 3_600), Step::Ask(Ask::Heartbeat), "AWS's own limit is over");
     known.heartbeat_at = None;
     deny(&mut known, Request::Location, 5_000);
     assert!(matches!(step(&known, 5_000), Step::WaitUntil(_)), "the hook's own timeout ends what we cannot help");
@@ -381,6 +382,7 @@ fn a_count_that_is_never_taken_back_is_compared_with_the_lists_after_a_minute() 
     read_tasks(&mut known, &[], 61);
     counts(&mut known, 90);
     assert!(matches!(step(&known, 90), Step::WaitUntil(_)), "not at every look");
+    (3..8).for_each(|minute| counts(&mut known, minute * 45));
     counts(&mut known, 361);
     assert_eq!(step(&known, 361), Step::Ask(Ask::Tasks));
     read_tasks(&mut known, &[], 361);

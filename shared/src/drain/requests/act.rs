@@ -95,7 +95,13 @@ fn stop_reason<C>(context: &Context<'_, C>, known: &Known) -> String {
         Cause::Maintenance => "an operator drains its host",
         _ => "a Spot interruption is about to end its host",
     };
-    format!("{STOP_REASON}{cause} {} (stack {})", known.departure.instance, context.config.stack)
+    let reason = format!("{STOP_REASON}{cause} {}", known.departure.instance);
+    // A person who drains by hand is no stack.
+    if known.departure.cause == Cause::Maintenance {
+        reason
+    } else {
+        format!("{reason} (stack {})", context.config.stack)
+    }
 }
 
 /// Completes lifecycle actions and keeps others alive, in the order of `due`, until AWS throttles.

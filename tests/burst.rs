@@ -185,7 +185,7 @@ fn in_many_clusters(clusters: usize) -> (World, Vec<InstanceId>) {
 }
 
 /// Nothing tells in which of them a host is: a search asks all. Each list takes a request, each description another, so
-/// that 200 clusters take 15 s at least (400 reads, of which ECS takes 100 at once and 20 a second).
+/// that 200 clusters take 15 s at least (400 reads; ECS takes 100 at once, and 20 a second).
 #[tokio::test(start_paused = true)]
 async fn a_thousand_hosts_in_two_hundred_clusters_are_searched_for_together() {
     LocalSet::new()

@@ -51,7 +51,7 @@ fn job(world: &mut World, instance_id: &str, finishes_after: Option<f64>) {
     world.run_task(spec).unwrap();
 }
 
-/// One invocation of `reconcile`, as deployed: 60 s, of which it polls for 55.
+/// One invocation of `reconcile`, as deployed: it lasts 60 s, and polls for 55.
 async fn reconcile(model: &Model, remembered: &Remembered, seed: u64) -> Vec<Drain> {
     let (clock, config) = (model.clock(), Config::read(|_| None).unwrap());
     let budget = Budget::within(after(clock.now(), secs(60.0)), secs(55.0), clock.now());

@@ -191,7 +191,7 @@ async fn a_wrong_variable_of_awss_own_is_told_before_anything_is_asked() {
         ("AWS_USE_FIPS_ENDPOINT", "yes", "false, true"),
         ("SSL_CERT_FILE", "/nonexistent", "a file that can be read and holds a certificate in PEM"),
         ("SSL_CERT_FILE", no_certificate, "holds a certificate"),
-        ("SSL_CERT_DIR", "/nonexistent", "directories of which one holds"),
+        ("SSL_CERT_DIR", "/nonexistent", "directories, one with a file that holds"),
         ("AWS_CA_BUNDLE", "/nonexistent", "holds a certificate"),
     ] {
         let good = [KEY, REGION, ("AWS_ENDPOINT_URL", url.as_str())];

@@ -41,7 +41,7 @@ pub(crate) fn leaving(mut world: World) -> Model {
     Model::of(world)
 }
 
-/// One invocation of `reconcile`: 60 s, of which it polls for 55. What its scan finds is drained.
+/// One invocation of `reconcile`: it lasts 60 s, and polls for 55. What its scan finds is drained.
 pub(crate) async fn reconcile<C: Calls>(
     calls: &C,
     clock: Clock,

@@ -53,7 +53,7 @@ const RULES: [Rule; 10] = [
     ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false, true", is_boolean),
     (AWS_CA_BUNDLE, CERTIFICATES, |path| holds_a_certificate(Path::new(path))),
     (SSL_CERT_FILE, CERTIFICATES, |path| holds_a_certificate(Path::new(path))),
-    (SSL_CERT_DIR, "directories of which one holds a file with a certificate in PEM", hold_a_certificate),
+    (SSL_CERT_DIR, "directories, one with a file that holds a certificate in PEM", hold_a_certificate),
 ];
 
 /// What Lambda sets in every function, and its runtime cannot do without (Lambda developer guide, defined runtime

@@ -81,7 +81,7 @@ pub enum FoundIn {
     Clusters(Vec<(ClusterName, ContainerInstance)>),
     /// One in this cluster, which is not watched, and none in those that are.
     Unwatched(ClusterName),
-    /// None in any cluster, every one of which answered.
+    /// Every cluster answered that it is not there.
     NoCluster,
 }
 
@@ -242,6 +242,12 @@ impl Known {
         each.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
+    /// Whether no registration of it is known, watched or not: it was not found yet, or not again.
+    #[must_use]
+    pub fn is_unlocated(&self) -> bool {
+        matches!(self.place, Place::Unknown | Place::Nowhere { .. })
+    }
+
     /// Whether it is in no cluster, as two whole searches far enough apart say, the second not long ago.
     #[must_use]
     pub fn is_in_no_cluster(&self, now: Timestamp) -> bool {
@@ -313,8 +319,8 @@ impl Known {
         }
     }
 
-    /// Takes in a read of those of a registration's tasks alone that had not stopped. Answers those of which ECS says what
-    /// cannot be.
+    /// Takes in a read of a registration's tasks that had not stopped. Answers those that ECS calls missing, though it told
+    /// of them shortly before.
     pub fn learn_stragglers(
         &mut self,
         arn: &ContainerInstanceArn,

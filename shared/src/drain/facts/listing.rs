@@ -37,7 +37,7 @@ pub struct Listing {
     named: BTreeMap<ContainerInstanceArn, Named>,
     /// Since when a task is listed as one that should be known, and is not.
     odd_since: Option<Timestamp>,
-    /// Hosts of which some task was not kept, because the listing did not serve them then.
+    /// The listing did not serve these hosts when it named a task on them, and did not keep that task.
     dropped: BTreeSet<Rc<ContainerInstanceArn>>,
 }
 

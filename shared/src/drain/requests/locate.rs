@@ -121,7 +121,7 @@ impl Told {
     }
 }
 
-/// Lists clusters whole, of which more hosts are wanted than a filter takes; answers what is left to be asked.
+/// Lists a cluster whole where the search wants more hosts of it than a filter takes; answers what is left to be asked.
 async fn ask_small_clusters<C: Calls>(
     context: &Context<'_, C>,
     searches: &mut [Search<'_>],

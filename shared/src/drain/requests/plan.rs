@@ -75,7 +75,7 @@ impl Cost {
         Self::new(requests, requests.div_ceil(CONCURRENT_REQUESTS), page_takes)
     }
 
-    /// So many requests, of which so many come one after the other.
+    /// So many requests; so many of them come one after the other.
     fn new(requests: usize, in_a_row: usize, each_takes: Duration) -> Self {
         let times = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let out_of_the_bucket = Duration::from_secs(1) * times(requests.saturating_sub(READS_AT_ONCE)) / READS_A_SECOND;
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(lists(slow(40, 20)), Lists::Cluster);
         assert_eq!(lists(slow(40, 21)), Lists::Hosts, "its pages come one after the other");
         assert_eq!(lists(slow(81, 21)), Lists::Cluster, "neither fits, so that the next invocation goes on");
-        assert_eq!(lists(slow(21, 21)), Lists::Hosts, "80 requests of which eight are sent at once fit");
+        assert_eq!(lists(slow(21, 21)), Lists::Hosts, "80 requests, eight at once, fit");
         let many = Wish { time_left: Duration::from_secs(20), ..wish(251, 240) };
         assert_eq!(lists(many), Lists::Cluster, "a bucket of reads: 480 and 502 of them");
         assert_eq!(lists(Wish { pages_left: 260, pages_to_describe: 260, ..many }), Lists::Hosts);

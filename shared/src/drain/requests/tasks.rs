@@ -7,10 +7,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::answer::{Answer, Finding, answers};
-use super::hosts::errors_by_key;
 use super::listing::{Listed, Listings, Reader, Unit};
 use super::plan::{self, Lists};
-use crate::aws::batch::{self, few_at_once, until_throttled};
+use crate::aws::batch::{self, errors_by_key, few_at_once, until_throttled};
 use crate::aws::{CallError, Calls, Service};
 use crate::drain::context::Context;
 use crate::drain::drainee::{Drainee, chosen};

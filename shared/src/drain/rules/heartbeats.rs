@@ -61,7 +61,7 @@ pub fn urgency(known: &Known) -> (Timestamp, Option<Timestamp>) {
     (expires_at, turn(known, known.met_at, turns))
 }
 
-/// Whether little of the action's time is left: less than a third, or nobody knows how much.
+/// Whether little of the action's time is left: less than a third, or it is not known how much.
 #[must_use]
 pub fn is_pressing(known: &Known, now: Timestamp) -> bool {
     let timeout = known.ours().and_then(|ours| ours.heartbeat_timeout).unwrap_or_default();
@@ -91,12 +91,8 @@ fn is_kept_alive(known: &Known) -> bool {
             is_closed_or_told || has_failed(Request::Drain)
         }
     };
-    let needed = if is_unlocated(known) { Request::Location } else { Request::Drain };
+    let needed = if known.is_unlocated() { Request::Location } else { Request::Drain };
     may_be_helped && !known.patience.is_denied(needed) && !known.is_released && !has_failed(Request::Complete)
-}
-
-fn is_unlocated(known: &Known) -> bool {
-    matches!(known.place, Place::Unknown | Place::Nowhere { .. })
 }
 
 /// From here on the host may go, or AWS lets it go.
@@ -104,7 +100,7 @@ fn last_heartbeat(case: &Case<'_>, timeout: Duration) -> Timestamp {
     let deadlines = case.deadlines;
     let end = match deadlines.then {
         // What its policy says is of a host that was found.
-        _ if is_unlocated(case.known) => Timestamp::MAX,
+        _ if case.known.is_unlocated() => Timestamp::MAX,
         OnDrainTimeout::Proceed | OnDrainTimeout::Abandon => deadlines.stop_at,
         OnDrainTimeout::StopTasks | OnDrainTimeout::Wait => deadlines.give_up_at.unwrap_or(Timestamp::MAX),
     };

@@ -25,7 +25,7 @@ const MOVED_WITHIN: Duration = Duration::from_secs(60);
 pub(super) fn search_left_to_reconcile(case: &Case<'_>) -> Option<Says> {
     let Case { known, terms, .. } = case;
     let many = known.reads_are_throttled && known.clusters_left > SEARCHED_BY_EVENTS_MAX;
-    let left = is_unlocated(known) && terms.is_in_a_batch && many && outlasts_a_pause(known);
+    let left = is_to_be_searched_for(known) && terms.is_in_a_batch && many && outlasts_a_pause(known);
     let left = left && known.is_held_by_event();
     left.then(|| {
         let detail =
@@ -37,10 +37,10 @@ pub(super) fn search_left_to_reconcile(case: &Case<'_>) -> Option<Says> {
 
 /// Unknown is not empty; nor are no registrations at all, which would satisfy every "all of them" of the rules below.
 pub(super) fn not_located(case: &Case<'_>) -> Option<Says> {
-    is_unlocated(case.known).then_some(Says::Needs(Ask::Location))
+    is_to_be_searched_for(case.known).then_some(Says::Needs(Ask::Location))
 }
 
-fn is_unlocated(known: &Known) -> bool {
+fn is_to_be_searched_for(known: &Known) -> bool {
     match known.place {
         Place::Unknown => true,
         Place::Registered => known.registrations.is_empty(),

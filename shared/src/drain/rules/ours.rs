@@ -164,9 +164,8 @@ pub(super) fn burst_not_draining(case: &Case<'_>) -> Option<Says> {
 
 /// How long it may be kept alive hangs on that. One that can be found is asked about when it is DRAINING.
 pub(super) fn unlocated_and_undated(case: &Case<'_>) -> Option<Says> {
-    let is_unlocated = matches!(case.known.place, Place::Unknown | Place::Nowhere { .. });
-    let is_unlocated = is_unlocated && case.known.patience.has_failed(Request::Location);
-    (is_unlocated && case.is_to_be_dated()).then_some(Says::Wants(Ask::Start))
+    let has_failed = case.known.is_unlocated() && case.known.patience.has_failed(Request::Location);
+    (has_failed && case.is_to_be_dated()).then_some(Says::Wants(Ask::Start))
 }
 
 /// Asked when the host takes no tasks any more.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use shared::clock::after;
-use shared::config::Config;
 use shared::drain::remembered::Remembered;
 use shared::drain::reports::report::Drain;
 use shared::drain::rules::decision::Outcome;
@@ -13,6 +12,7 @@ use simulator::world::{
     World,
 };
 
+use crate::support::engine::{config, reconcile};
 use crate::support::model::Model;
 use crate::support::{CLUSTER, GROUP, HOOK, host, secs};
 
@@ -51,21 +51,13 @@ fn job(world: &mut World, instance_id: &str, finishes_after: Option<f64>) {
     world.run_task(spec).unwrap();
 }
 
-/// One invocation of `reconcile`, as deployed: it lasts 60 s, and polls for 55.
-async fn reconcile(model: &Model, remembered: &Remembered, seed: u64) -> Vec<Drain> {
-    let (clock, config) = (model.clock(), Config::read(|_| None).unwrap());
-    let budget = Budget::within(after(clock.now(), secs(60.0)), secs(55.0), clock.now());
-    let context = Context { calls: model, config: &config, remembered, clock, budget };
-    drain::reconcile(&context, &mut fastrand::Rng::with_seed(seed)).await.unwrap()
-}
-
-/// The same every minute, each in the environment that `environment` gives it.
+/// `reconcile` every minute, each in the environment that `environment` gives it.
 async fn minutes(model: &Model, count: u64, environment: impl Fn() -> Option<Remembered>) -> Vec<Vec<Drain>> {
     let (kept, mut reports) = (Remembered::default(), Vec::new());
     for minute in 0..count {
         let next = after(model.clock().now(), secs(60.0));
         let cold = environment();
-        reports.push(reconcile(model, cold.as_ref().unwrap_or(&kept), minute).await);
+        reports.push(reconcile(model, model.clock(), &config(&[]), cold.as_ref().unwrap_or(&kept), minute).await);
         tokio::time::sleep_until(model.clock().instant(next)).await;
     }
     reports
@@ -158,13 +150,13 @@ async fn what_was_left_long_ago_or_of_another_termination_is_not_gone_on_with() 
     let searches = |model: &Model| model.world(|world| world.count(Operation::ListContainerInstances));
     let remembered = Remembered::default();
 
-    reconcile(&model, &remembered, 0).await;
+    reconcile(&model, model.clock(), &config(&[]), &remembered, 0).await;
     assert_eq!(searches(&model), 1);
     tokio::time::sleep(secs(5.0)).await;
-    reconcile(&model, &remembered, 1).await;
+    reconcile(&model, model.clock(), &config(&[]), &remembered, 1).await;
     assert_eq!(searches(&model), 1, "it is known where they are");
     tokio::time::sleep(secs(121.0)).await;
-    reconcile(&model, &remembered, 2).await;
+    reconcile(&model, model.clock(), &config(&[]), &remembered, 2).await;
     assert_eq!(searches(&model), 2, "that was long ago");
 }
 
@@ -174,18 +166,18 @@ async fn a_scan_that_fails_takes_nothing_away_from_what_was_left() {
     (0..3).for_each(|n| job(&mut world, &instance_id(n), None));
     let model = Model::of(world);
     let remembered = Remembered::default();
-    reconcile(&model, &remembered, 0).await;
+    reconcile(&model, model.clock(), &config(&[]), &remembered, 0).await;
     model.world(|world| {
         let silent = Some(Operation::DescribeAutoScalingGroups);
         world.plan(Fault { operation: silent, ..Fault::always(FaultKind::AccessDenied) });
     });
-    let (clock, config) = (model.clock(), Config::read(|_| None).unwrap());
+    let (clock, settings) = (model.clock(), config(&[]));
     let budget = Budget::within(after(clock.now(), secs(20.0)), secs(15.0), clock.now());
-    let context = Context { calls: &model, config: &config, remembered: &remembered, clock, budget };
+    let context = Context { calls: &model, config: &settings, remembered: &remembered, clock, budget };
     assert!(drain::reconcile(&context, &mut fastrand::Rng::with_seed(1)).await.is_err());
     model.world(World::forget_faults);
 
-    reconcile(&model, &remembered, 2).await;
+    reconcile(&model, model.clock(), &config(&[]), &remembered, 2).await;
 
     assert_eq!(model.world(|world| world.count(Operation::ListContainerInstances)), 1);
 }

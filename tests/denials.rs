@@ -6,24 +6,11 @@ use shared::drain::remembered::Remembered;
 use shared::drain::reports::report::Drain;
 use shared::drain::requests::scan;
 use shared::drain::{self, Budget, Context};
-use simulator::world::{Fault, FaultKind, Operation, Settings, TaskSpec, World};
+use simulator::world::{Fault, FaultKind, Operation, Settings, World};
 
+use crate::support::engine::job;
 use crate::support::model::Model;
 use crate::support::{CLUSTER, STAYING, bare_world, host, secs};
-
-/// A standalone task.
-fn job(world: &mut World, instance_id: &str, finishes_after: f64) -> String {
-    let spec = TaskSpec {
-        cluster: CLUSTER.into(),
-        instance_id: instance_id.into(),
-        family: "job".into(),
-        stop_time: secs(5.0),
-        stop_timeout: secs(120.0),
-        finishes_after: Some(secs(finishes_after)),
-        ..TaskSpec::default()
-    };
-    world.run_task(spec).unwrap()
-}
 
 fn hosts(world: &mut World, count: usize) -> Vec<String> {
     let ids: Vec<_> = (0..count).map(|n| format!("i-{n:017x}")).collect();
@@ -64,7 +51,7 @@ async fn a_member_that_is_denied_does_not_keep_its_chunk_from_draining() {
     {
         let mut world = bare_world(Settings::default());
         let ids = hosts(&mut world, 10);
-        ids.iter().for_each(|id| drop(job(&mut world, id, 400.0)));
+        ids.iter().for_each(|id| drop(job(&mut world, id, Some(400.0), 5.0)));
         let denied = match operation {
             Operation::DescribeTasks => world.tasks_on(&ids[3])[0].arn.clone(),
             _ => world.registrations(&ids[3]).next().unwrap().arn.clone(),
@@ -92,7 +79,7 @@ async fn a_task_that_cannot_be_described_holds_up_only_its_own_host() {
         let mut world = bare_world(Settings::default());
         let ids = hosts(&mut world, 3);
         host(&mut world, STAYING, Some(CLUSTER));
-        let odd = job(&mut world, STAYING, 40_000.0);
+        let odd = job(&mut world, STAYING, Some(40_000.0), 5.0);
         world.plan(Fault { operation: Some(Operation::DescribeTasks), matching: Some(odd), ..Fault::always(kind) });
         let model = leaving(world, &ids);
 
@@ -107,7 +94,7 @@ async fn a_task_that_cannot_be_described_holds_up_only_its_own_host() {
 async fn where_everything_is_denied_a_round_costs_a_few_requests() {
     let mut world = bare_world(Settings::default());
     let ids = hosts(&mut world, 100);
-    ids.iter().for_each(|id| drop(job(&mut world, id, 400.0)));
+    ids.iter().for_each(|id| drop(job(&mut world, id, Some(400.0), 5.0)));
     let denied = Some(Operation::DescribeContainerInstances);
     world.plan(Fault { operation: denied, ..Fault::always(FaultKind::AccessDenied) });
     let model = leaving(world, &ids);
@@ -124,7 +111,7 @@ async fn where_everything_is_denied_a_round_costs_a_few_requests() {
 async fn a_container_instance_that_is_listed_and_missing_is_not_absent() {
     let mut world = bare_world(Settings::default());
     let ids = hosts(&mut world, 2);
-    ids.iter().for_each(|id| drop(job(&mut world, id, 300.0)));
+    ids.iter().for_each(|id| drop(job(&mut world, id, Some(300.0), 5.0)));
     let listed = world.registrations(&ids[0]).next().unwrap().arn.clone();
     world.plan(Fault {
         matching: Some(listed),

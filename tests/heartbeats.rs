@@ -8,10 +8,9 @@ use shared::drain::facts::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
-use simulator::world::{
-    Bucket, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Quotas, Settings, TaskSpec, World,
-};
+use simulator::world::{Bucket, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Quotas, Settings, World};
 
+use crate::support::engine::{job, reconcile};
 use crate::support::model::Model;
 use crate::support::{CLUSTER, GROUP, HOOK, LEAVING, secs};
 
@@ -39,26 +38,9 @@ fn leaving(world: &mut World, instance_id: &str, finishes_after: Option<f64>) {
         ..HostSpec::default()
     };
     world.add_host(spec).unwrap();
-    let spec = TaskSpec {
-        cluster: CLUSTER.into(),
-        instance_id: instance_id.into(),
-        family: "job".into(),
-        stop_time: secs(5.0),
-        stop_timeout: secs(120.0),
-        finishes_after: finishes_after.map(secs),
-        ..TaskSpec::default()
-    };
-    world.run_task(spec).unwrap();
+    job(world, instance_id, finishes_after, 5.0);
     let now = world.now();
     world.scale_in(instance_id, now).unwrap();
-}
-
-/// One invocation of `reconcile`, as deployed: it lasts 60 s, and polls for 55.
-async fn reconcile(model: &Model, remembered: &Remembered, seed: u64) {
-    let (config, clock) = (config(), model.clock());
-    let budget = Budget::within(after(clock.now(), secs(60.0)), secs(55.0), clock.now());
-    let context = Context { calls: model, config: &config, remembered, clock, budget };
-    drop(drain::reconcile(&context, &mut fastrand::Rng::with_seed(seed)).await);
 }
 
 /// Whether an environment of `reconcile` lives on from one minute to the next.
@@ -77,7 +59,7 @@ async fn minutes(model: &Model, environment: Environment, minutes: u64, before: 
         if environment == Environment::Cold {
             remembered = Remembered::default();
         }
-        reconcile(model, &remembered, minute).await;
+        reconcile(model, model.clock(), &config(), &remembered, minute).await;
         tokio::time::sleep_until(model.clock().instant(next)).await;
     }
 }

@@ -5,10 +5,13 @@
 //! for every request of the first 200, or of that one: two versions whose files are equal ask AWS for the same, at the same
 //! times.
 
+mod draw;
+mod happenings;
 mod judge;
 mod plan;
 mod play;
 mod proof;
+mod truth;
 mod worlds;
 
 use std::cell::RefCell;
@@ -20,7 +23,8 @@ use jiff::Timestamp;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use simulator::world::Request;
 
-use self::plan::{Plan, plans};
+use self::draw::plans;
+use self::plan::Plan;
 
 /// The number of histories. Each has its own seed.
 const HISTORIES: u64 = 2_000;

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use shared::config::OnDrainTimeout;
-use shared::drain::facts::departure::Destination;
 use simulator::world::{
     AutoScalingRequest, ContainerInstance, EcsRequest, Killed, LastStatus, Operation, Outcome, Owner, Reply, Request,
     RequestError, Response, Task, World,
 };
 
-use super::plan::{GroupPlan, HostPlan, Plan, PolicyPlan, WorldPlan};
+use super::plan::{GroupPlan, HostPlan, Plan, PolicyPlan};
 use super::proof::{Answers, SETTLES};
+use super::truth::{RACE, REGISTERED_UNSEEN, Truth};
 use super::worlds::{SECOND_HOOK, cluster};
 use crate::support::HOOK;
 use crate::support::model::Witness;
@@ -24,110 +24,12 @@ const GRACE: Duration = Duration::from_secs(600);
 const HEARTBEATS_MAX: u32 = 100;
 /// An event tells its time in whole seconds, and a request is seen when it is sent.
 const TOLERANCE: Duration = Duration::from_millis(1_002);
-/// An operator may set a host ACTIVE again between the last look and the completion, and another invocation may have set it
-/// DRAINING again before the next look: a look is at most 30 s old then, and the lists are at most 60 s.
-const RACE: Duration = Duration::from_secs(80);
 /// An agent must be seen disconnected for so long by one invocation.
 const AGENT_LOST_SEEN_FOR: Duration = Duration::from_secs(45);
-/// An agent may register its host anew between the last look and the completion: a look is at most 30 s old then, and tells how
-/// things were up to ten seconds before. A slow answer comes on top.
-const REGISTERED_UNSEEN: Duration = Duration::from_secs(45);
 /// Spot's two minutes: the documented number.
 const SPOT_NOTICE: Duration = Duration::from_secs(120);
 /// How much earlier, because a slice ends and the next is not sure to look in time.
 const SPOT_STOP_EARLIER: Duration = Duration::from_secs(20);
-
-/// The truth about a host, whatever the drainer knows.
-#[derive(Debug, Clone)]
-struct Truth {
-    plan: HostPlan,
-    watched: bool,
-    start: Timestamp,
-    leaves_at: Timestamp,
-    /// Whether it was released with tasks running, as policy allows.
-    given_up: bool,
-    /// When its last task had stopped, as it was when it was released: a new root volume leaves nothing to tell of it.
-    stopped_at: Option<Timestamp>,
-}
-
-impl Truth {
-    fn is_ours(&self) -> bool {
-        self.watched && self.plan.group != GroupPlan::Theirs && self.plan.is_scaled_in()
-    }
-
-    /// The kinds of host that this one is, for the coverage.
-    fn kinds(&self, world: &WorldPlan) -> impl Iterator<Item = &'static str> {
-        let two_clusters = world.clusters > 1 && !world.only_first_watched;
-        let kinds = [
-            (self.plan.to == Destination::WarmPool, "warm pools"),
-            (self.plan.to == Destination::AutoScalingGroup, "root volumes"),
-            (self.plan.group == GroupPlan::TwoOfOurs, "two hooks"),
-            (self.plan.group == GroupPlan::Overriding, "overrides"),
-            (self.plan.registered_too.is_some(), "old registrations"),
-            (two_clusters && self.plan.registered_too.is_some_and(|too| too.in_next_cluster), "two clusters"),
-            (self.plan.registered_too.is_some_and(|too| too.phantom), "phantoms"),
-            (self.plan.odd_state.is_some() && self.plan.cluster.is_some(), "odd states"),
-            (self.plan.miscount.is_some() && self.plan.cluster.is_some(), "wrong counts"),
-            (self.plan.denied.is_some(), "denied hosts"),
-        ];
-        kinds.into_iter().filter(|(is, _)| *is).map(|(_, kind)| kind)
-    }
-
-    /// When EC2 gives notice of its interruption.
-    fn noticed_at(&self) -> Option<Timestamp> {
-        let interruption = self.plan.interrupted.as_ref().filter(|_| self.watched)?;
-        Some(self.start + Duration::from_secs(interruption.noticed_at_s))
-    }
-
-    /// When the first notice of it reaches us.
-    fn told_at(&self) -> Option<Timestamp> {
-        let sent_after = *self.plan.interrupted.as_ref()?.sent_after_s.iter().min()?;
-        self.noticed_at().map(|noticed_at| noticed_at + Duration::from_secs(sent_after))
-    }
-
-    /// Whether no operator and no failure meddles with it.
-    fn is_plain(&self) -> bool {
-        let HostPlan { lost, deregistered_after_s, undrained_after_s, registers_anew, denied, .. } = &self.plan;
-        let meddled = deregistered_after_s.is_some() || undrained_after_s.is_some() || registers_anew.is_some();
-        lost.is_none() && !meddled && denied.is_none() && !self.refuses()
-    }
-
-    /// Whether it refuses to be set DRAINING, at least for a time. One whose registration failed gets no tasks, so that
-    /// it may go all the same.
-    fn refuses(&self) -> bool {
-        self.plan.odd_state.is_some_and(|odd| odd.state != "REGISTRATION_FAILED") && self.plan.cluster.is_some()
-    }
-
-    /// Whether its agent registered it anew so lately that the drainer need not have seen it.
-    fn just_registered(&self, world: &World, instance_id: &str) -> bool {
-        let latest = world.registrations(instance_id).map(|it| it.registered_at).max();
-        self.plan.registers_anew.is_some() && latest.is_some_and(|at| world.now() < at + REGISTERED_UNSEEN)
-    }
-
-    /// Whether it has two registrations without an agent, so that ECS does not tell which of their tasks run.
-    fn has_lost_two_agents(&self) -> bool {
-        let phantoms = self.plan.registered_too.is_some_and(|too| too.phantom) || self.plan.registers_anew.is_some();
-        phantoms && self.plan.lost.is_some_and(|lost| lost.back_after_s.is_none())
-    }
-
-    /// The hooks of ours that hold it.
-    fn hooks(&self) -> &'static [&'static str] {
-        if self.plan.group == GroupPlan::TwoOfOurs { &[HOOK, SECOND_HOOK] } else { &[HOOK] }
-    }
-
-    /// Whether an operator set it ACTIVE so lately that the drainer need not have seen it.
-    fn just_undrained(&self, now: Timestamp) -> bool {
-        let undrained = self.plan.undrained_after_s.map(|s| self.leaves_at + Duration::from_secs(s));
-        undrained.is_some_and(|at| at <= now && now < at + RACE)
-    }
-
-    /// From when to when it is dead to ECS and unhealthy to Auto Scaling.
-    fn dead(&self) -> Option<(Timestamp, Timestamp)> {
-        let lost = self.plan.lost.filter(|lost| lost.unhealthy)?;
-        let since = self.leaves_at + Duration::from_secs(lost.after_s);
-        Some((since, lost.back_after_s.map_or(Timestamp::MAX, |s| since + Duration::from_secs(s))))
-    }
-}
 
 pub(crate) struct Judge {
     plan: Plan,

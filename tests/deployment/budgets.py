@@ -8,8 +8,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import zipfile
+from datetime import datetime, timedelta, timezone
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 FUNCTIONS = ["instance-terminating", "spot-interruption", "reconcile"]
 
@@ -51,6 +57,25 @@ def hang_up_on_hello(listener):
         connection.close()
 
 
+def authority():
+    """A certificate authority of its own, in PEM: those of this machine are more or fewer elsewhere."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "budgets")])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
 def init_instructions(binary):
     """Instructions until it asks for its first event."""
     if not shutil.which("valgrind"):
@@ -71,6 +96,9 @@ def init_instructions(binary):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     aws = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=hang_up_on_hello, args=[aws], daemon=True).start()
+    authorities = tempfile.NamedTemporaryFile(suffix=".pem")
+    authorities.write(authority())
+    authorities.flush()
     environment = {
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
         "AWS_LAMBDA_FUNCTION_NAME": "function",
@@ -83,8 +111,7 @@ def init_instructions(binary):
         "AWS_SECRET_ACCESS_KEY": "made-up",
         # It connects before its first event, and so far gets what it says first: random numbers, and keys.
         "AWS_ENDPOINT_URL": f"https://127.0.0.1:{aws.getsockname()[1]}",
-        # The authorities of this machine are its own business.
-        "SSL_CERT_FILE": os.devnull,
+        "SSL_CERT_FILE": authorities.name,
         "PATH": os.environ["PATH"],
     }
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", str(binary)]
@@ -98,6 +125,7 @@ def init_instructions(binary):
         process.kill()
         server.shutdown()
         aws.close()
+        authorities.close()
     counted = re.search(r"Collected : (\d+)", said)
     if not counted:
         raise AssertionError(f"callgrind: {said[-500:]}")

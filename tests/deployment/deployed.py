@@ -28,10 +28,10 @@ DEPLOYS_WITHIN = 300
 # Not the defaults, so that the test takes minutes and not hours, and shows that parameters arrive.
 PARAMETERS = {
     # A poison message is received five times, this far apart.
-    "TerminationTimeoutSeconds": "20",
-    "TerminationVisibilitySeconds": "20",
-    # As long as the world takes to drain, so that the event's own invocation ends it.
-    "PollForSeconds": "15",
+    "TerminationTimeoutSeconds": "45",
+    "TerminationVisibilitySeconds": "45",
+    # Longer than the world takes to drain and to be proved empty, so that the event's own invocation ends it.
+    "PollForSeconds": "35",
     "SpotSliceSeconds": "15",
     # What ECS cannot move off a Spot instance is stopped 20 s after the notice, and not 75 s.
     "SpotStopLeadSeconds": "100",
@@ -43,11 +43,12 @@ METADATA = '{"cluster":"prod"}'
 UNTOLD = "i-0badc0ffee0ddf00d"
 SPOT = "i-0123456789abcdef0"
 
-# The world drains in about ten seconds. Less than the minute after which reconcile is first woken: that takes as long.
+# The world drains in about sixteen seconds, and ten more are proof. Less than the minute after which reconcile is first
+# woken: that takes as long.
 DRAINS_WITHIN = 50
 RECONCILED_WITHIN = 180
-# Five receives 20 s apart, and the emulator's own pace.
-DEAD_WITHIN = 240
+# Five receives 45 s apart, and the emulator's own pace.
+DEAD_WITHIN = 320
 
 NOT_CHECKED = """\
 not checked here, for the emulator does not model it: what the roles and the queues' policies allow (tests/permissions.rs

@@ -101,10 +101,13 @@ impl Truth {
         undrained.is_some_and(|at| at <= now && now < at + RACE)
     }
 
-    /// From when to when it is dead to ECS and unhealthy to Auto Scaling.
+    /// From when to when it is dead to ECS and unhealthy to Auto Scaling. An agent that registers its host anew is back.
     pub(super) fn dead(&self) -> Option<(Timestamp, Timestamp)> {
         let lost = self.plan.lost.filter(|lost| lost.unhealthy)?;
-        let since = self.leaves_at + Duration::from_secs(lost.after_s);
-        Some((since, lost.back_after_s.map_or(Timestamp::MAX, |s| since + Duration::from_secs(s))))
+        let back_after = lost.back_after_s.map(|s| lost.after_s + s);
+        let anew_after = self.plan.registers_anew.map(|anew| anew.after_s).filter(|s| *s >= lost.after_s);
+        let back_after = back_after.into_iter().chain(anew_after).min();
+        let at = |s| self.leaves_at + Duration::from_secs(s);
+        Some((at(lost.after_s), back_after.map_or(Timestamp::MAX, at)))
     }
 }

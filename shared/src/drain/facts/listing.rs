@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 
-use super::proof::SETTLES;
+use super::proof::{SETTLES, WholeRead};
 use super::tasks::Named;
 use crate::aws::batch::DESCRIBE_MAX;
 use crate::aws::listing::{NextPage, TaskListing};
@@ -23,8 +23,9 @@ pub type Scope = (ClusterName, Option<ContainerInstanceArn>);
 /// A listing: its pages, and what was described of the tasks on them.
 #[derive(Debug)]
 pub struct Listing {
-    /// When its first page was asked for.
-    pub began_at: Timestamp,
+    /// From when its first page was asked for until its last one came. To describe what is on them may take longer, and
+    /// makes the pages no younger.
+    pub read: WholeRead,
     /// When it last came further.
     pub progressed_at: Timestamp,
     /// How far its pages were read.
@@ -60,7 +61,7 @@ impl Listing {
     #[must_use]
     pub fn new(on: Option<ContainerInstanceArn>, stopped: BTreeSet<TaskId>, now: Timestamp) -> Self {
         Self {
-            began_at: now,
+            read: WholeRead { began_at: now, ended_at: now },
             progressed_at: now,
             pages: TaskListing::new(on),
             pending: BTreeMap::new(),
@@ -91,7 +92,7 @@ impl Listing {
             }
         }
         self.pages.turn(page, found.next_token);
-        self.progressed_at = now;
+        (self.read.ended_at, self.progressed_at) = (now, now);
     }
 
     /// Takes in a task that had not stopped when it was last seen: the lists may not have it any more.
@@ -231,6 +232,7 @@ mod tests {
         let tasks = [on("mine", "a", "STOPPED"), on("theirs", "b", "RUNNING"), on("mine", "c", "RUNNING")];
         read(&mut listing, &mut elsewhere, &pages, "mine", &tasks);
         assert!(listing.is_whole());
+        assert_eq!(listing.read, WholeRead { began_at: at(0), ended_at: at(1) }, "the descriptions came later");
         let named = listing.named_on(&"mine".into()).unwrap();
         assert_eq!((named.unstopped.len(), named.stopped.len()), (1, 1));
         assert!(listing.named_on(&"theirs".into()).is_none(), "it came to be drained meanwhile, and b is not known");

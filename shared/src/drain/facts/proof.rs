@@ -40,7 +40,7 @@ pub struct Proof {
 pub struct WholeRead {
     /// When its first request was sent.
     pub began_at: Timestamp,
-    /// When its last answer came.
+    /// When the last page of its lists came.
     pub ended_at: Timestamp,
 }
 

@@ -66,7 +66,7 @@ pub(crate) enum Finding {
     Tasks {
         arn: ContainerInstanceArn,
         named: Named,
-        began_at: Timestamp,
+        read: WholeRead,
     },
     /// Those of a container instance's known tasks that had not stopped; some may be known no more.
     Stragglers {
@@ -249,9 +249,7 @@ fn learn_one<C>(
             return Some(error);
         }
         Finding::Instance(arn, found) => known.learn_instance(&arn, found.as_ref(), now),
-        Finding::Tasks { arn, named, began_at } => {
-            known.learn_tasks(&arn, named, WholeRead { began_at, ended_at: now });
-        }
+        Finding::Tasks { arn, named, read } => known.learn_tasks(&arn, named, read),
         Finding::Stragglers { arn, found, absent, read_at } => {
             let in_doubt = known.learn_stragglers(&arn, found, &absent, read_at);
             let what = format!("{} was seen just before, and is missing now", in_doubt.first()?);

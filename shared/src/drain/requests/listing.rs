@@ -410,7 +410,7 @@ impl Listings {
         let Some(listing) = listing.filter(Listing::is_whole) else { return Vec::new() };
         let finding = |(index, registration): Reader<'_>| {
             let (arn, named) = (registration.arn.clone(), listing.named_on(&registration.arn)?);
-            Some((index, Finding::Tasks { arn, named, began_at: listing.began_at }))
+            Some((index, Finding::Tasks { arn, named, read: listing.read }))
         };
         unit.readers().filter_map(finding).collect()
     }

@@ -200,11 +200,12 @@ impl Judge {
     /// Promise 5: a heartbeat goes only to a host that drains. One that cannot, for want of a permission, is left to the hook's
     /// own timeout; one that is not found or not set DRAINING for another reason is kept alive.
     fn never_stuck_on_a_host_that_does_not_drain(&mut self, world: &World, instance_id: &str) {
-        let undrained = self.hosts.get(instance_id).is_some_and(|truth| truth.plan.undrained_after_s.is_some());
+        let opened = |truth: &Truth| truth.plan.undrained_after_s.is_some() || truth.just_became_active(world.now());
+        let opened = self.hosts.get(instance_id).is_some_and(opened);
         let mut registrations = world.registrations(instance_id);
         let can_not_be = |it: &ContainerInstance| it.status != "ACTIVE" || it.left_behind;
         let drains = world.registrations(instance_id).count() == 0 || registrations.any(can_not_be);
-        if !undrained && !drains && !self.search_failed {
+        if !opened && !drains && !self.search_failed {
             self.blame(world, "never stuck: kept alive what was never set DRAINING", instance_id);
         }
     }

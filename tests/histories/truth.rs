@@ -84,6 +84,12 @@ impl Truth {
         self.plan.registers_anew.is_some() && latest.is_some_and(|at| world.now() < at + REGISTERED_UNSEEN)
     }
 
+    /// Whether its registration, which was under way, ended so lately that the drainer need not have seen it.
+    pub(super) fn just_became_active(&self, now: Timestamp) -> bool {
+        let active = self.plan.odd_state.and_then(|odd| odd.until_s).map(|s| self.start + Duration::from_secs(s));
+        active.is_some_and(|at| at <= now && now < at + REGISTERED_UNSEEN)
+    }
+
     /// Whether it has two registrations without an agent, so that ECS does not tell which of their tasks run.
     pub(super) fn has_lost_two_agents(&self) -> bool {
         let phantoms = self.plan.registered_too.is_some_and(|too| too.phantom) || self.plan.registers_anew.is_some();

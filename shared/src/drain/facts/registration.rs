@@ -183,7 +183,8 @@ impl Registration {
         if is_older(found.version, self.version) {
             return;
         }
-        if older_than(self.read_at, LISTS_VALID_FOR, read_at) {
+        // From any other state it may have become ACTIVE, and been set DRAINING, between two looks.
+        if older_than(self.read_at, LISTS_VALID_FOR, read_at) || self.status != found.status {
             self.may_have_been_open();
         }
         self.version = self.version.max(found.version);

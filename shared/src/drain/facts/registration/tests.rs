@@ -28,6 +28,19 @@ fn it_counts_what_runs_and_what_is_on_its_way_and_keeps_since_when_it_drains_and
 }
 
 #[test]
+fn one_that_drains_after_it_was_registering_may_have_been_active_in_between() {
+    let mut it = registration("REGISTERING");
+    read(&mut it, &[], 1);
+    it.learn(&container_instance("DRAINING", 0), at(12));
+    read(&mut it, &[], 13);
+    assert_eq!(it.closed_since, Some(at(12)));
+    let stands = |it: &Registration, seconds| it.tasks.as_ref().unwrap().proof.stands(it.seen(), at(seconds));
+    assert!(!stands(&it, 14), "a list that lags lacks what was placed then");
+    read(&mut it, &[], 23);
+    assert!(stands(&it, 24));
+}
+
+#[test]
 fn only_the_commands_own_attributes_are_kept() {
     let mut now = container_instance("DRAINING", 1);
     let named = [(MAINTENANCE_SINCE, "2026-01-15T20:00:00Z"), ("ecs.os-type", "linux")];

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 FUNCTIONS = ["instance-terminating", "spot-interruption", "reconcile"]
 
-# A zip is what a cold start downloads. 2.96 MB in November 2026.
+# A zip is what a cold start downloads. 2.77 MB in November 2026.
 ZIP_BYTES = 3_000_000
 # From the start of the process to its first `/next`, as callgrind counts them, with the first words of a TLS handshake to
 # ECS and one to Auto Scaling. 6.1 million in November 2026; entropy from the processor's jitter would be 340 more.

@@ -13,8 +13,8 @@ use crate::support::HOOK;
 /// An operator may set a host ACTIVE again between the last look and the completion, and another invocation may have set it
 /// DRAINING again before the next look: a look is at most 30 s old then, and the lists are at most 60 s.
 pub(super) const RACE: Duration = Duration::from_secs(80);
-/// An agent may register its host anew between the last look and the completion: a look is at most 30 s old then, and tells how
-/// things were up to ten seconds before. A slow answer comes on top.
+/// An agent may register its host anew, or end a registration that was under way, between the last look and the completion: a
+/// look is at most 30 s old then, and tells how things were up to ten seconds before. A slow answer comes on top.
 pub(super) const REGISTERED_UNSEEN: Duration = Duration::from_secs(45);
 
 /// The truth about a host, whatever the drainer knows.

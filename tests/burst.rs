@@ -207,22 +207,16 @@ async fn a_thousand_hosts_in_two_hundred_clusters_are_searched_for_together() {
                     ids.iter().filter(is_active).count()
                 })
             };
-            let mut in_half_a_minute = None;
             while active() > 0 && clock.now() < after(begins_at, secs(70.0)) {
                 tokio::time::sleep(secs(0.25)).await;
-                if clock.now() >= after(begins_at, secs(30.0)) && in_half_a_minute.is_none() {
-                    in_half_a_minute = Some(active());
-                }
             }
+            let took = clock.now().duration_since(begins_at).as_secs_f64();
             let searches = model.world(|world| world.count(Operation::ListContainerInstances));
-            let left = in_half_a_minute.unwrap_or_default();
-            println!(
-                "{left} are ACTIVE half a minute after reconcile began, {} in the end; {searches} searches",
-                active()
-            );
+            println!("all DRAINING {took:.1} s after reconcile began; {searches} searches");
             // Each invocation by itself, without a word of the others, would ask 20,000 times.
             assert!(searches < 3_000, "{searches}");
-            assert!(left < 500, "{left}");
+            // Two hundred reads of hooks and four hundred of ECS at twenty a second, less a full bucket of the latter.
+            assert!(took < 25.0 + 30.0, "{took} s, {} are left", active());
         })
         .await;
 }

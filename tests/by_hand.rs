@@ -1,5 +1,7 @@
 //! Drains by hand, and the looks that people take, in virtual time, over the model.
 
+use std::collections::BTreeSet;
+
 use shared::config::{Config, OnDrainTimeout, Policy, StandaloneTasks};
 use shared::drain::facts::departure::{Cause, Departure, NoticedBy};
 use shared::drain::facts::known::Known;
@@ -135,7 +137,7 @@ async fn the_termination_of_a_host_that_was_drained_by_hand_has_all_its_time() {
         budget: Budget::endless(),
     };
     let mut rng = fastrand::Rng::with_seed(1);
-    let departures = scan::departures(&context, context.budget.hand_over_at, &mut rng).await.unwrap();
+    let departures = scan::departures(&context, &BTreeSet::new(), context.budget.hand_over_at, &mut rng).await.unwrap();
     let drains = drain::run(&context, departures, &mut rng).await;
     assert_eq!(drains[0].outcome, Outcome::Drained);
     assert!((3_600.0..3_700.0).contains(&drains[0].seconds), "an hour from now, not from then: {}", drains[0].seconds);

@@ -1,5 +1,7 @@
 //! One member of a request that is denied, or that no answer describes: its neighbours are drained as ever. Virtual time.
 
+use std::collections::BTreeSet;
+
 use shared::clock::after;
 use shared::config::Config;
 use shared::drain::remembered::Remembered;
@@ -36,7 +38,7 @@ async fn minutes(model: &Model, count: u64) -> Vec<Drain> {
         let budget = Budget::within(next, secs(55.0), clock.now());
         let context = Context { calls: model, config: &config, remembered: &Remembered::default(), clock, budget };
         let mut rng = fastrand::Rng::with_seed(minute);
-        if let Ok(known) = scan::departures(&context, budget.hand_over_at, &mut rng).await {
+        if let Ok(known) = scan::departures(&context, &BTreeSet::new(), budget.hand_over_at, &mut rng).await {
             told = drain::run(&context, known, &mut rng).await;
         }
         tokio::time::sleep_until(clock.instant(next)).await;

@@ -1,5 +1,6 @@
 //! Drains of hours, in virtual time, over the model.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use shared::clock::after;
@@ -62,7 +63,7 @@ async fn scan(model: &Model, config: &Config) -> Result<Vec<Known>, ScanError> {
     let clock = model.clock();
     let budget = Budget::within(after(clock.now(), secs(60.0)), secs(50.0), clock.now());
     let context = Context { calls: model, config, remembered: &Remembered::default(), clock, budget };
-    scan::departures(&context, budget.hand_over_at, &mut fastrand::Rng::with_seed(0)).await
+    scan::departures(&context, &BTreeSet::new(), budget.hand_over_at, &mut fastrand::Rng::with_seed(0)).await
 }
 
 /// An invocation a minute until one ends it.

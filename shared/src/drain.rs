@@ -23,7 +23,7 @@ use tracing::{info, warn};
 
 pub use self::context::Context;
 use self::drainee::{Drainee, those};
-use self::facts::departure::NoticedBy;
+use self::facts::departure::{Departure, NoticedBy};
 use self::facts::known::{Known, Place};
 use self::facts::log::log_drain;
 use self::remembered::Left;
@@ -72,7 +72,7 @@ pub async fn run<C: Calls>(context: &Context<'_, C>, departures: Vec<Known>, rng
 pub async fn reconcile<C: Calls>(context: &Context<'_, C>, rng: &mut fastrand::Rng) -> Result<Vec<Drain>, ScanError> {
     let hand_over_at = context.budget.hand_over_at;
     let mut pursuit = Pursuit::new(context, Vec::new());
-    let departures = scan::departures(context, hand_over_at, rng).await?;
+    let departures = scan::departures(context, &BTreeSet::new(), hand_over_at, rng).await?;
     let departures = pursuit.go_on_with_what_is_left(departures);
     pursuit.add(departures);
     let rounds = async {
@@ -81,7 +81,8 @@ pub async fn reconcile<C: Calls>(context: &Context<'_, C>, rng: &mut fastrand::R
             let now = context.clock.now();
             if now >= next_scan {
                 let ends_at = after(now, SCAN_PATIENCE).min(hand_over_at);
-                let scan = scan::departures(context, ends_at, rng);
+                let known = pursuit.departures();
+                let scan = scan::departures(context, &known, ends_at, rng);
                 // What failed is in the log, and the next scan is near.
                 if let Ok(Ok(departures)) = timeout_at(context.clock.instant(ends_at), scan).await {
                     pursuit.add(departures);
@@ -136,7 +137,7 @@ impl<'a, C: Calls> Pursuit<'a, C> {
 
     /// Takes on those departures that are not among those it has.
     fn add(&mut self, departures: Vec<Known>) {
-        let mut seen: BTreeSet<_> = self.drainees.iter().map(|drainee| drainee.known.departure.clone()).collect();
+        let mut seen = self.departures();
         for known in departures {
             if !seen.insert(known.departure.clone()) {
                 continue;
@@ -148,6 +149,11 @@ impl<'a, C: Calls> Pursuit<'a, C> {
             let heartbeat_at = known.heartbeat_at.max(self.context.heartbeat_of(&known));
             self.drainees.push(Drainee::new(Known { heartbeat_at, ..known }));
         }
+    }
+
+    /// What it was told to drain, settled or not.
+    fn departures(&self) -> BTreeSet<Departure> {
+        self.drainees.iter().map(|drainee| drainee.known.departure.clone()).collect()
     }
 
     /// Round by round, until everything is settled or polling ends.

@@ -272,9 +272,8 @@ impl Judge {
             let gone = (died + AGENT_LOST_SEEN_FOR.min(agent_lost)).max(truth.leaves_at + agent_lost);
             now + TOLERANCE >= gone && now < shared::clock::after(back, RACE)
         });
-        let unseen = truth.just_undrained(now)
-            || truth.just_registered(world, instance_id)
-            || truth.just_became_active(now);
+        let unseen =
+            truth.just_undrained(now) || truth.just_registered(world, instance_id) || truth.just_became_active(now);
         host_gone || unseen || self.is_given_up(world.now(), truth, hook)
     }
 

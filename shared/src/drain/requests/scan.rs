@@ -1,5 +1,6 @@
 //! Finding every departure in AWS's own state: what `reconcile` works from, whether or not an event ever came.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,13 +22,16 @@ use crate::ids::GroupName;
 
 /// One group whose hooks or warm pool cannot be read holds up all the others for so long at most.
 const GROUP_PATIENCE: Duration = Duration::from_secs(10);
+/// Where AWS throttles, for longer: as long as four hundred groups take at the rate that is assumed of Auto Scaling (20 a
+/// second). Whom this scan misses, the next one finds, and every cluster is searched once more for them.
+const THROTTLED_GROUP_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The scan failed, so that it is not known which instances wait. The next one comes within a minute.
 #[derive(Debug, Error)]
 #[error("the Auto Scaling groups could not be read")]
 pub struct ScanError(#[from] pub CallError);
 
-/// Every instance that waits on a termination hook, in a group that has one of ours.
+/// Every instance that waits on a termination hook, in a group that has one of ours, but for those that are `known`.
 ///
 /// One request per page of groups, one for each group with instances in a warm pool, and one for each group in which an
 /// instance waits. Of a page only the waiting instances are kept: an account may hold tens of thousands that are not. What
@@ -38,11 +42,12 @@ pub struct ScanError(#[from] pub CallError);
 /// finds it.
 pub async fn departures<C: Calls>(
     context: &Context<'_, C>,
+    known: &BTreeSet<Departure>,
     until: Timestamp,
     rng: &mut fastrand::Rng,
 ) -> Result<Vec<Known>, ScanError> {
     let mut departures = Vec::new();
-    for group in waiting(context, until, rng).await? {
+    for group in waiting_but(context, known, until, rng).await? {
         departures.extend(group.into_iter().flatten().filter(|known| known.ours().is_some()));
     }
     Ok(departures)
@@ -58,13 +63,35 @@ pub async fn waiting<C: Calls>(
     until: Timestamp,
     rng: &mut fastrand::Rng,
 ) -> Result<Vec<Result<Vec<Known>, CallError>>, ScanError> {
-    let groups = groups_that_wait(context, until, rng).await?;
-    let until = until.min(after(context.clock.now(), GROUP_PATIENCE));
+    waiting_but(context, &BTreeSet::new(), until, rng).await
+}
+
+async fn waiting_but<C: Calls>(
+    context: &Context<'_, C>,
+    known: &BTreeSet<Departure>,
+    until: Timestamp,
+    rng: &mut fastrand::Rng,
+) -> Result<Vec<Result<Vec<Known>, CallError>>, ScanError> {
+    let is_new = |instance: &AutoScalingInstance| departure(instance).is_some_and(|it| !known.contains(&it));
+    let groups = groups_that_wait(context, &is_new, until, rng).await?;
+    let now = context.clock.now();
+    let until = Until {
+        throttled: until.min(after(now, THROTTLED_GROUP_PATIENCE)),
+        otherwise: until.min(after(now, GROUP_PATIENCE)),
+    };
     let seeds: Vec<_> = groups.iter().map(|_| rng.u64(..)).collect();
+    let is_new = &is_new;
     let reads = groups.into_iter().zip(seeds).map(|(group, seed)| async move {
-        waiting_in(context, group, until, &mut fastrand::Rng::with_seed(seed)).await
+        waiting_in(context, group, is_new, until, &mut fastrand::Rng::with_seed(seed)).await
     });
     Ok(few_at_once(reads).await)
+}
+
+/// Until when a try may begin after one that failed.
+#[derive(Debug, Clone, Copy)]
+struct Until {
+    throttled: Timestamp,
+    otherwise: Timestamp,
 }
 
 /// A group, and those of its instances that wait, or may wait in its warm pool.
@@ -77,16 +104,18 @@ struct Group {
 
 async fn groups_that_wait<C: Calls>(
     context: &Context<'_, C>,
+    is_new: &impl Fn(&AutoScalingInstance) -> bool,
     until: Timestamp,
     rng: &mut fastrand::Rng,
 ) -> Result<Vec<Group>, CallError> {
+    let until = Until { throttled: until, otherwise: until };
     let mut groups = Vec::new();
     let mut token: Option<String> = None;
     for _ in 0..PAGES_MAX {
         let read = async || context.calls.describe_auto_scaling_groups(token.clone()).await;
         let page = patiently(context, until, rng, "reading the groups", read).await?;
         for AutoScalingGroup { name, instances, warm_pool_size, retains } in page.items {
-            let waiting: Vec<_> = instances.into_iter().filter(may_wait).collect();
+            let waiting: Vec<_> = instances.into_iter().filter(is_new).collect();
             let has_warm_pool = warm_pool_size > 0;
             if has_warm_pool || !waiting.is_empty() {
                 groups.push(Group { name, retains, has_warm_pool, waiting });
@@ -101,15 +130,23 @@ async fn groups_that_wait<C: Calls>(
     Err(CallError::Incomplete { operation: "DescribeAutoScalingGroups", what })
 }
 
-fn may_wait(instance: &AutoScalingInstance) -> bool {
-    matches!(meaning(&instance.lifecycle_state), Meaning::Waits(_) | Meaning::WaitsInWarmPool)
+/// How an instance leaves that waits, or may wait in its warm pool.
+fn departure(instance: &AutoScalingInstance) -> Option<Departure> {
+    let to = match meaning(&instance.lifecycle_state) {
+        Meaning::Waits(to) => to,
+        Meaning::WaitsInWarmPool => Destination::WarmPool,
+        _ => return None,
+    };
+    let cause = Cause::Termination { to };
+    Some(Departure { instance: instance.instance.clone(), cause, noticed_by: NoticedBy::Scan })
 }
 
 /// The group's warm pool is listed apart, and its hooks are asked for only where an instance waits.
 async fn waiting_in<C: Calls>(
     context: &Context<'_, C>,
     mut group: Group,
-    until: Timestamp,
+    is_new: &impl Fn(&AutoScalingInstance) -> bool,
+    until: Until,
     rng: &mut fastrand::Rng,
 ) -> Result<Vec<Known>, CallError> {
     let name = &group.name;
@@ -117,7 +154,7 @@ async fn waiting_in<C: Calls>(
         let read = async || warm_pool(context.calls, name).await;
         // Logged where it failed; those that wait in the group itself are none the worse for it.
         let pool = patiently(context, until, rng, "reading a warm pool", read).await.unwrap_or_default();
-        group.waiting.extend(pool.into_iter().filter(may_wait));
+        group.waiting.extend(pool.into_iter().filter(is_new));
     }
     if group.waiting.is_empty() {
         return Ok(Vec::new());
@@ -125,20 +162,14 @@ async fn waiting_in<C: Calls>(
     let read = async || context.calls.describe_lifecycle_hooks(name).await;
     let hooks = patiently(context, until, rng, "reading the hooks of a group", read).await?;
     let now = context.clock.now();
-    let known = |instance: &AutoScalingInstance, to: Destination| {
-        let (instance_id, cause) = (instance.instance.clone(), Cause::Termination { to });
-        let departure = Departure { instance: instance_id, cause, noticed_by: NoticedBy::Scan };
+    let known = |instance: &AutoScalingInstance| {
         let by = hosts::held_by(instance, &hooks, Some(group.retains), context.config);
-        Known { hold: Some(Hold { read_at: now, by }), ..Known::new(departure, now) }
+        Some(Known { hold: Some(Hold { read_at: now, by }), ..Known::new(departure(instance)?, now) })
     };
-    let (mut waiting, mut in_pool) = (Vec::new(), Vec::new());
-    for instance in &group.waiting {
-        match meaning(&instance.lifecycle_state) {
-            Meaning::Waits(to) => waiting.push(known(instance, to)),
-            _ => in_pool.push(known(instance, Destination::WarmPool)),
-        }
-    }
-    in_pool.retain(|known| known.ours().is_some());
+    let is_in_pool = |instance: &&AutoScalingInstance| meaning(&instance.lifecycle_state) == Meaning::WaitsInWarmPool;
+    let (in_pool, waiting): (Vec<_>, Vec<_>) = group.waiting.iter().partition(is_in_pool);
+    let mut waiting: Vec<_> = waiting.into_iter().filter_map(known).collect();
+    let in_pool: Vec<_> = in_pool.into_iter().filter_map(known).filter(|known| known.ours().is_some()).collect();
     if !in_pool.is_empty() {
         waiting.extend(returning(context, name, in_pool, until, rng).await);
     }
@@ -151,7 +182,7 @@ async fn returning<C: Calls>(
     context: &Context<'_, C>,
     group: &GroupName,
     in_pool: Vec<Known>,
-    until: Timestamp,
+    until: Until,
     rng: &mut fastrand::Rng,
 ) -> Vec<Known> {
     let ids: Vec<_> = in_pool.iter().map(|known| known.departure.instance.clone()).collect();
@@ -174,7 +205,7 @@ async fn returning<C: Calls>(
 /// Tries again what fails, for as long as another try would begin before `until`.
 async fn patiently<C, T>(
     context: &Context<'_, C>,
-    until: Timestamp,
+    until: Until,
     rng: &mut fastrand::Rng,
     doing: &str,
     request: impl AsyncFn() -> Result<T, CallError>,
@@ -187,6 +218,7 @@ async fn patiently<C, T>(
         };
         log_failure(doing, &error);
         let again = after(context.clock.now(), backoff(times, context.config.policy.pace, rng));
+        let until = if error.is_throttled() { until.throttled } else { until.otherwise };
         if again >= until || error.class() == ErrorClass::Absent {
             return Err(error);
         }

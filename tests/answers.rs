@@ -135,6 +135,20 @@ async fn an_odd_instance_in_another_group_does_not_end_the_scan() {
 }
 
 #[tokio::test]
+async fn a_group_without_a_name_does_not_end_the_scan() {
+    let mut world = bare_world(Settings { page_size: 1, ..Settings::default() });
+    host(&mut world, LEAVING, Some(CLUSTER));
+    world.add_group(GroupSpec { name: "before-all-others".into(), ..GroupSpec::default() }).unwrap();
+    let nameless = FaultKind::Edit { member: "AutoScalingGroupName", becomes: None };
+    world.plan(Fault::times(Operation::DescribeAutoScalingGroups, 1, nameless));
+    let stage = Stage::scaling_in(world);
+
+    stage.reconcile(&[], secs(20.0)).invoke(&json!({})).await;
+
+    stage.released_empty();
+}
+
+#[tokio::test]
 async fn a_scaling_activity_without_a_start_tells_nothing() {
     let mut world = world();
     standalone(&mut world, Some(1.5), 0.2);

@@ -313,7 +313,10 @@ impl Calls for SdkCalls {
         let request = self.auto_scaling.describe_auto_scaling_groups().max_records(GROUPS_A_PAGE);
         let answer = self.answer(OPERATION, request.set_next_token(token).send()).await?;
         let group = |group: autoscaling::types::AutoScalingGroup| {
-            let name: GroupName = told(group.auto_scaling_group_name.as_deref())?.into();
+            let Some(name) = told(group.auto_scaling_group_name.as_deref()).map(GroupName::from) else {
+                warn!("left out a group: it has no name");
+                return None;
+            };
             let policy = group.instance_lifecycle_policy.and_then(|policy| policy.retention_triggers);
             let on_abandon = policy.and_then(|triggers| triggers.terminate_hook_abandon);
             if group.instances.is_none() {
@@ -326,8 +329,7 @@ impl Calls for SdkCalls {
                 retains: on_abandon.is_some_and(|action| action.as_str() == "retain"),
             })
         };
-        let items = answer.auto_scaling_groups.unwrap_or_default().into_iter().map(group).collect::<Option<_>>();
-        let items = items.ok_or_else(|| incomplete(OPERATION, "a group's name"))?;
+        let items = whole(OPERATION, answer.auto_scaling_groups)?.into_iter().filter_map(group).collect();
         Ok(Page { items, next_token: answer.next_token })
     }
 
@@ -363,7 +365,7 @@ impl Calls for SdkCalls {
                 cause: it.cause.unwrap_or_default(),
             })
         };
-        let items = answer.activities.unwrap_or_default().into_iter().filter_map(activity).collect();
+        let items = whole(OPERATION, answer.activities)?.into_iter().filter_map(activity).collect();
         Ok(Page { items, next_token: answer.next_token })
     }
 

@@ -119,7 +119,7 @@ pub(crate) fn take_in<C>(
     rng: &mut fastrand::Rng,
 ) {
     let now = context.clock.now();
-    let resume_at = after(now, scattered(THROTTLE_PAUSE, 0.5..1.0, rng));
+    let resume_at = resume_at(now, rng);
     // What failed together is tried again together: a request serves many, or one.
     let seed = rng.u64(..);
     let open = drainees.iter().filter(|drainee| !drainee.is_settled()).count();
@@ -167,6 +167,19 @@ pub(crate) fn take_in<C>(
             }
         }
     }
+}
+
+/// Holds these requests back for every host: what is throttled is the account's, so that each try by itself takes the turn of
+/// one that is more urgent.
+pub(crate) fn hold_all_back(drainees: &mut [Drainee], requests: &[Request], now: Timestamp, rng: &mut fastrand::Rng) {
+    let until = resume_at(now, rng);
+    for drainee in drainees {
+        requests.iter().for_each(|request| drainee.known.patience.hold_back(*request, until));
+    }
+}
+
+fn resume_at(now: Timestamp, rng: &mut fastrand::Rng) -> Timestamp {
+    after(now, scattered(THROTTLE_PAUSE, 0.5..1.0, rng))
 }
 
 /// When the host may be proved empty, where that is near: no look before that tells more.

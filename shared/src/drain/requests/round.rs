@@ -8,7 +8,7 @@ use futures_util::future::{join, join3, join4};
 use jiff::Timestamp;
 use tokio::time::timeout_at;
 
-use super::answer::{Answer, take_in};
+use super::answer::{Answer, hold_all_back, take_in};
 use super::listing::Listings;
 use super::{act, hosts, tasks};
 use crate::aws::Calls;
@@ -55,10 +55,15 @@ pub(crate) async fn ask<C: Calls>(
     let now = context.clock.now();
     on_hooks.sort_by_cached_key(|(index, ask)| drainees.get(*index).map(|it| urgency(&it.known, ask, now)));
     let done = act::on_hooks(context, drainees, &on_hooks).await;
-    if done.iter().any(|it| it.request == Request::Heartbeat && (it.held_back || it.is_throttled())) {
+    let is_throttled = |it: &&Answer| it.held_back || it.is_throttled();
+    let throttled = done.iter().any(|it| is_throttled(&it));
+    if done.iter().filter(is_throttled).any(|it| it.request == Request::Heartbeat) {
         drainees.iter_mut().for_each(|drainee| drainee.known.heartbeats_are_throttled = true);
     }
     take_in(context, drainees, done, rng);
+    if throttled {
+        hold_all_back(drainees, &[Request::Complete, Request::Heartbeat], context.clock.now(), rng);
+    }
 
     let read = read(context, drainees, wanted, listings).await;
     take_in(context, drainees, read, rng);

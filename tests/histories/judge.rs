@@ -163,7 +163,7 @@ impl Judge {
         let since = truth.leaves_at;
         let is_listed = |known: &ContainerInstance| {
             let settled = self.settled_at(known, since);
-            settled.is_some_and(|settled| self.answers.have_tasks_of(client, known, settled, world.now()))
+            settled.is_some_and(|settled| self.answers.have_tasks_of(client, known, settled))
         };
         // One that came later may be of a new root volume, after the release.
         let was_seen = |it: &ContainerInstance| {

@@ -18,9 +18,7 @@ enum List {
     Search(String, Option<String>),
 }
 
-/// A list serves a release for a minute after its end; reading it takes a while.
-const LISTS_LAST: Duration = Duration::from_secs(90);
-/// A search serves a release for half a minute, likewise.
+/// A search serves a release for half a minute after its end; reading it takes a while.
 const SEARCH_LASTS: Duration = Duration::from_secs(45);
 
 /// When each list began that an invocation read to the end. A list with a page that failed, or without its last one, is none.
@@ -62,15 +60,9 @@ impl Answers {
         }
     }
 
-    /// Whether ECS has listed a container instance's tasks to an invocation, those that are to run and those that are to stop.
-    pub(super) fn have_tasks_of(
-        &self,
-        client: &str,
-        known: &ContainerInstance,
-        since: Timestamp,
-        now: Timestamp,
-    ) -> bool {
-        let since = since.max(now - LISTS_LAST);
+    /// Whether ECS has listed a container instance's tasks to an invocation, those that are to run and those that are to stop,
+    /// since it takes no tasks. For as long as that lasts, such lists serve a release.
+    pub(super) fn have_tasks_of(&self, client: &str, known: &ContainerInstance, since: Timestamp) -> bool {
         let is_of = |asked: &Option<String>| asked.as_ref().is_none_or(|asked| asked.ends_with(&known.id));
         ["RUNNING", "STOPPED"].iter().all(|status| {
             self.whole_lists_of(client).any(|(list, begun)| {

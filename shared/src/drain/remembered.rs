@@ -338,9 +338,14 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_was_out_of_sight_for_long_is_not_known_to_have_been_closed() {
-        let known = resumed_as(|found| found.met_at = at(81));
-        assert!(known.registrations[0].closed_since.is_none() && known.registrations[0].tasks.is_some());
+    fn the_agent_of_a_host_that_was_out_of_sight_for_long_may_have_been_back() {
+        let lost_at = |met_at| {
+            let mut left = left();
+            left.registrations[0].agent_lost_at = Some(at(10));
+            let found = self::found(&left, met_at);
+            Left::new([left], at(60)).resume(found).registrations[0].agent_lost_at
+        };
+        assert_eq!((lost_at(80), lost_at(81)), (Some(at(10)), None));
     }
 
     #[test]

@@ -148,7 +148,12 @@ impl Judge {
         let while_back = |then: &&Timestamp| (to..at).contains(*then);
         let harmed = u32::try_from(self.harmed.iter().filter(while_back).count()).unwrap();
         let killed = u32::try_from(self.killed_at.iter().filter(while_back).count()).unwrap();
-        let comes_back = COMING_BACK_TAKES + FAULT_COSTS * harmed + Duration::from_secs(60) * killed;
+        let back_at = self.plan.reconcile.back_at(self.plan.world.hook_timeout_s).unwrap_or_default();
+        // A minute that does not come once it is back is one more that it was away.
+        let skipped =
+            self.plan.reconcile.skipped.iter().filter(|minute| (back_at..=back_at + 2).contains(*minute)).count();
+        let missed = killed + u32::try_from(skipped).unwrap();
+        let comes_back = COMING_BACK_TAKES + FAULT_COSTS * harmed + Duration::from_secs(60) * missed;
         denied || (from..to + comes_back).contains(&at)
     }
 

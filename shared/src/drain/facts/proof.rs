@@ -23,7 +23,8 @@ const COUNT_BELIEVED_FOR: Duration = Duration::from_secs(300);
 /// than any look takes to come.
 pub(crate) const SEEN_VALID_FOR: Duration = Duration::from_secs(30);
 /// Lists may be older: a look tells whether the host is still DRAINING and empty, and one request for it serves a hundred
-/// hosts. As long as a thousand completions take at the rate that is assumed of Auto Scaling (20 a second).
+/// hosts. As long as a thousand completions take at the rate that is assumed of Auto Scaling (20 a second). They may be of
+/// any age where the container instance has the version that it had before: no change has come since, DRAINING it stayed.
 pub(crate) const LISTS_VALID_FOR: Duration = Duration::from_secs(60);
 
 /// Whole reads of a registration's tasks, and how far they prove that there are no others.
@@ -53,6 +54,8 @@ pub struct Seen {
     pub closed: Closed,
     /// Tasks that should run, as ECS counts them. Those on their way there prove nothing at all.
     pub running: u32,
+    /// Since when its version has been the same, if it has one. It rises with every change (recorded of the real ECS).
+    pub unchanged_since: Option<Timestamp>,
     /// Whether every task known of it is STOPPED.
     pub all_stopped: bool,
 }
@@ -111,10 +114,11 @@ impl Proof {
             Closed::ForNow => seen.at >= self.read.ended_at,
             Closed::Not => false,
         };
+        let is_unchanged = seen.unchanged_since.is_some_and(|since| since <= self.read.began_at);
         is_closed
             && seen.all_stopped
             && self.settles_at(seen).is_some_and(|settles_at| settles_at <= self.read.began_at)
-            && !older_than(self.read.ended_at, LISTS_VALID_FOR, now)
+            && (is_unchanged || !older_than(self.read.ended_at, LISTS_VALID_FOR, now))
             && !older_than(seen.at, SEEN_VALID_FOR, now)
     }
 }
@@ -133,7 +137,7 @@ mod tests {
     }
 
     fn seen(seconds: u64) -> Seen {
-        Seen { at: at(seconds), closed: Closed::Draining, running: 0, all_stopped: true }
+        Seen { at: at(seconds), closed: Closed::Draining, running: 0, unchanged_since: None, all_stopped: true }
     }
 
     /// The first read at 10 s, of a host that drains from 5 s on.
@@ -215,5 +219,9 @@ mod tests {
         assert!(!proof().stands(seen(82), at(82)));
         assert!(proof().stands(seen(21), at(51)));
         assert!(!proof().stands(seen(21), at(52)), "an operator may have set it ACTIVE since");
+        let unchanged = |since, seen_at| Seen { unchanged_since: Some(at(since)), ..seen(seen_at) };
+        assert!(proof().stands(unchanged(20, 3_600), at(3_600)), "nothing has changed since the lists");
+        assert!(!proof().stands(unchanged(21, 3_600), at(3_600)), "it may have been ACTIVE before");
+        assert!(!proof().stands(unchanged(20, 3_600), at(3_631)), "nor is it known what has changed since the look");
     }
 }

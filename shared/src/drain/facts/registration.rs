@@ -33,6 +33,8 @@ pub struct Registration {
     pub was_active: bool,
     /// The version of the newest description: an older one is old news, whenever it comes.
     version: i64,
+    /// Since when its description has had that version; none where descriptions have none.
+    unchanged_since: Option<Timestamp>,
     /// Tasks with desired status RUNNING, as ECS counts them. Zero is no proof of anything.
     pub running_tasks: u32,
     /// Tasks on their way there. ECS may leave one counted for ever, so no rule asks for it.
@@ -82,6 +84,7 @@ impl Registration {
             status: found.status.clone(),
             was_active: false,
             version: found.version,
+            unchanged_since: None,
             running_tasks: found.running_tasks,
             pending_tasks: 0,
             counted_since: read_at,
@@ -174,6 +177,7 @@ impl Registration {
                 InstanceStatus::Inactive | InstanceStatus::Other(_) => Closed::ForNow,
             },
             running: self.running_tasks,
+            unchanged_since: self.unchanged_since,
             all_stopped: self.unstopped().next().is_none(),
         }
     }
@@ -183,11 +187,16 @@ impl Registration {
         if is_older(found.version, self.version) {
             return;
         }
+        let is_unchanged = self.unchanged_since.is_some() && found.version == self.version;
         // From any other state it may have become ACTIVE, and been set DRAINING, between two looks.
-        if older_than(self.read_at, LISTS_VALID_FOR, read_at) || self.status != found.status {
+        let was_seen = is_unchanged || !older_than(self.read_at, LISTS_VALID_FOR, read_at);
+        if !was_seen || self.status != found.status {
             self.may_have_been_open();
         }
         self.version = self.version.max(found.version);
+        if !is_unchanged {
+            self.unchanged_since = (found.version > 0).then_some(read_at);
+        }
         self.status = found.status.clone();
         self.was_active |= found.status == InstanceStatus::Active;
         if self.running_tasks != found.running_tasks {
@@ -265,14 +274,14 @@ impl Registration {
         }
     }
 
-    /// Takes in that it was not looked at for so long that it may have been open to new tasks, or its agent back, since.
+    /// Takes in that it was not looked at for so long that its agent may have been back since.
     pub fn was_out_of_sight(&mut self) {
         self.agent_lost_at = None;
-        self.may_have_been_open();
     }
 
     fn may_have_been_open(&mut self) {
         self.closed_since = None;
+        self.unchanged_since = None;
         let unseen = Seen { closed: Closed::Not, ..self.seen() };
         if let Some(tasks) = &mut self.tasks {
             tasks.proof = tasks.proof.looked(unseen);

@@ -41,6 +41,21 @@ fn one_that_drains_after_it_was_registering_may_have_been_active_in_between() {
 }
 
 #[test]
+fn while_its_version_is_the_same_nothing_has_changed_however_long_it_was_not_looked_at() {
+    let look = |version| ContainerInstance { version, ..container_instance("DRAINING", 0) };
+    let stands = |it: &Registration, now| it.tasks.as_ref().unwrap().proof.stands(it.seen(), at(now));
+    for (version, later, is_proof) in [(3, 3, true), (3, 4, false), (0, 0, false)] {
+        let mut it = Registration::new(ClusterName::parse("prod").unwrap(), &look(version), at(0));
+        read(&mut it, &[], 1);
+        it.learn(&look(version), at(11));
+        read(&mut it, &[], 12);
+        assert!(stands(&it, 14));
+        it.learn(&look(later), at(90));
+        assert_eq!(stands(&it, 91), is_proof, "{version}, then {later}");
+    }
+}
+
+#[test]
 fn only_the_commands_own_attributes_are_kept() {
     let mut now = container_instance("DRAINING", 1);
     let named = [(MAINTENANCE_SINCE, "2026-01-15T20:00:00Z"), ("ecs.os-type", "linux")];
@@ -146,9 +161,8 @@ fn never_early_proof_stands_only_while_what_was_seen_agrees_with_what_was_listed
     read(&mut forgotten, &[], 11);
     assert!(!proven(&forgotten, 12), "a task that had not stopped is in no list");
     let mut unseen = it.clone();
-    unseen.was_out_of_sight();
-    unseen.learn(&empty, at(13));
-    assert!(!proven(&unseen, 13), "it may have been open to new tasks while no look came");
+    unseen.learn(&ContainerInstance { version: 2, ..empty.clone() }, at(62));
+    assert!(!proven(&unseen, 62), "it may have been open to new tasks while no look came");
     it.learn_stragglers(vec![task("a", "STOPPING", "STOPPED")], &BTreeSet::new(), at(12));
     it.learn(&ContainerInstance { pending_tasks: 1, ..empty }, at(12));
     assert!(proven(&it, 12), "ECS may leave one counted as on its way for ever");

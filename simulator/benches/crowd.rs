@@ -98,6 +98,11 @@ async fn run(hosts: usize) -> Result<(), Failure> {
     let simulator = Simulator::start(world(hosts)?)?;
     let cgroup = Cgroup::new("ecs-drainer-crowd", QUOTA).inspect_err(|error| println!("without a quota: {error}")).ok();
     let function = Rc::new(Function::start(spec("reconcile", &simulator.url(), MINUTE)?)?);
+    let is_waiting = |world: &World| world.host(&instance_id(0)).is_some_and(|host| host.waits_on().count() > 0);
+    // All wait at the same time; a minute of `reconcile` before that would find none.
+    while !simulator.world(|world| is_waiting(world)) {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     let began = simulator.now();
     let mut next_minute = began;
     let mut released = 0;

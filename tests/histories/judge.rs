@@ -102,10 +102,14 @@ impl Judge {
         self.hosts.entry(instance_id.to_owned()).and_modify(|truth| {
             truth.stopped_at = world.last_stopped_at(instance_id);
         });
+        let is_open = world.registrations(instance_id).any(|registration| registration.status == "ACTIVE");
+        let gives_up = self.is_given_up(world.now(), &truth, hook);
         if world.unstopped_on(instance_id) == 0 {
+            // Another's hook may hold it on, and new tasks come.
+            self.hosts.entry(instance_id.to_owned()).and_modify(|truth| truth.given_up |= gives_up && is_open);
             return;
         }
-        if self.is_given_up(world.now(), &truth, hook) {
+        if gives_up {
             self.seen.insert("deadlines");
         }
         if self.may_go_with_tasks(world, &truth, hook, instance_id) {

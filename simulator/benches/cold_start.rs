@@ -33,7 +33,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::processor::{Cgroup, QUOTA};
+use crate::processor::{Cgroup, LEAST_MEMORY_MB, MEGABYTES_OF_A_PROCESSOR};
 
 const RUNS: usize = 20;
 const EMPTY: &str = "empty-function";
@@ -90,7 +90,7 @@ async fn all() -> Result<(), Failure> {
         "over floor",
         "memory"
     );
-    for quota in [None, Some(QUOTA)] {
+    for quota in [None, Some(LEAST_MEMORY_MB / MEGABYTES_OF_A_PROCESSOR)] {
         let cgroup = match quota.map(|quota| Cgroup::new("ecs-drainer-cold-start", quota)).transpose() {
             Ok(cgroup) => cgroup,
             Err(error) => {

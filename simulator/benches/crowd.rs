@@ -1,7 +1,7 @@
 //! A crowd of hosts that leave together, most of them idle already, with the binary that ships: how soon the idle ones go.
 //!
 //! `cargo lambda build --release --locked`, then `cargo bench -p simulator --bench crowd`. Arguments choose the numbers of
-//! hosts; the default is 5,000. Nothing here is a test: the numbers are the result. `reconcile` runs every minute in one warm
+//! hosts, such as 2000, and the function's memory, such as 512MB; the defaults are 5,000 and 128MB. Nothing here is a test: the numbers are the result. `reconcile` runs every minute in one warm
 //! environment, with the share of a processor that Lambda gives its memory.
 
 mod processor;
@@ -21,7 +21,7 @@ use simulator::{
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::{
-    processor::{Cgroup, QUOTA},
+    processor::{Cgroup, LEAST_MEMORY_MB, MEGABYTES_OF_A_PROCESSOR},
     shipped::{Failure, spec},
 };
 
@@ -39,11 +39,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 fn main() -> ExitCode {
     let asked: Vec<usize> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let memory = std::env::args().find_map(|argument| argument.strip_suffix("MB")?.parse().ok());
+    let memory_mb: f64 = memory.unwrap_or(LEAST_MEMORY_MB);
     let sizes = if asked.is_empty() { vec![HOSTS] } else { asked };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ran = runtime
-        .map_err(Failure::from)
-        .and_then(|runtime| sizes.iter().try_for_each(|hosts| LocalSet::new().block_on(&runtime, run(*hosts))));
+    let ran = runtime.map_err(Failure::from).and_then(|runtime| {
+        sizes.iter().try_for_each(|hosts| LocalSet::new().block_on(&runtime, run(*hosts, memory_mb)))
+    });
     match ran {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -92,13 +94,15 @@ fn world(hosts: usize) -> Result<World, WorldError> {
     Ok(world)
 }
 
-async fn run(hosts: usize) -> Result<(), Failure> {
+async fn run(hosts: usize, memory_mb: f64) -> Result<(), Failure> {
     let idle = (0..hosts).filter(|n| !is_busy(*n)).count();
-    println!("{hosts} hosts with {TASKS_A_HOST} tasks each, {idle} of them idle");
+    println!("{hosts} hosts with {TASKS_A_HOST} tasks each, {idle} of them idle; {memory_mb} MB");
     let simulator = Simulator::start(world(hosts)?)?;
-    let cgroup = Cgroup::new("ecs-drainer-crowd", QUOTA).inspect_err(|error| println!("without a quota: {error}")).ok();
+    let cgroup = Cgroup::new("ecs-drainer-crowd", memory_mb / MEGABYTES_OF_A_PROCESSOR)
+        .inspect_err(|error| println!("without a quota: {error}"))
+        .ok();
     let function = Rc::new(Function::start(spec("reconcile", &simulator.url(), MINUTE)?)?);
-    let is_waiting = |world: &World| world.host(&instance_id(0)).is_some_and(|host| host.waits_on().count() > 0);
+    let is_waiting = |world: &World| world.lifecycle_state(&instance_id(0)) == Some("Terminating:Wait");
     // All wait at the same time; a minute of `reconcile` before that would find none.
     while !simulator.world(|world| is_waiting(world)) {
         tokio::time::sleep(LOOK_EVERY).await;

@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
-/// What Lambda gives a function of 128 MB: a whole virtual processor has 1,769 MB (Lambda developer guide, memory).
-pub(crate) const QUOTA: f64 = 128.0 / 1_769.0;
+/// A function with so much memory has a whole virtual processor, one with less a share of it (Lambda developer guide, memory).
+pub(crate) const MEGABYTES_OF_A_PROCESSOR: f64 = 1_769.0;
+/// The least that Lambda gives.
+pub(crate) const LEAST_MEMORY_MB: f64 = 128.0;
 /// AWS publishes none. A short one is the harder for short work, for it leaves little to spend at once.
 const QUOTA_PERIOD: Duration = Duration::from_millis(20);
 

@@ -70,6 +70,8 @@ pub struct Tasks {
     pub is_managed: bool,
     /// When anything of those that had not stopped was learnt last.
     pub seen_at: Timestamp,
+    /// When they were read last: the answer to a StopTask tells of its own task alone.
+    read_at: Timestamp,
     /// How far the whole reads of them prove that there are no others.
     pub proof: Proof,
 }
@@ -144,7 +146,7 @@ impl Registration {
     /// Those among them that are to be told: ECS has not accepted it lately. What was accepted may be told later.
     pub fn untold(&self) -> impl Iterator<Item = &Task> {
         let told_lately = |tasks: &Tasks, task: &Task| {
-            tasks.told_to_stop_at.get(&task.arn).is_some_and(|told_at| after(*told_at, SETTLES) > tasks.seen_at)
+            tasks.told_to_stop_at.get(&task.arn).is_some_and(|told_at| after(*told_at, SETTLES) > tasks.read_at)
         };
         self.staying().filter(move |task| !self.tasks.as_ref().is_some_and(|tasks| told_lately(tasks, task)))
     }
@@ -239,7 +241,7 @@ impl Registration {
         named.unstopped.into_values().for_each(|task| tasks.put(task));
         tasks.is_managed |= named.is_managed;
         // Of a long read, some of it was learnt at its beginning.
-        (tasks.seen_at, tasks.proof) = (read.began_at, proof);
+        (tasks.seen_at, tasks.read_at, tasks.proof) = (read.began_at, read.began_at, proof);
         self.tasks = Some(tasks);
     }
 
@@ -257,7 +259,7 @@ impl Registration {
             in_doubt.filter(|_| !older_than(tasks.seen_at, STOPPED_TOLD_FOR, read_at)).cloned().collect();
         tasks.each.retain(|task, _| !absent.contains(task) || in_doubt.contains(task));
         if in_doubt.is_empty() {
-            tasks.seen_at = read_at;
+            (tasks.seen_at, tasks.read_at) = (read_at, read_at);
         }
         found.into_iter().for_each(|task| tasks.put(task));
         in_doubt
@@ -303,6 +305,7 @@ impl Tasks {
             stopped: BTreeMap::new(),
             is_managed: false,
             seen_at: read.began_at,
+            read_at: read.began_at,
             proof,
         }
     }

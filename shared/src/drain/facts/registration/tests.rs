@@ -107,6 +107,18 @@ fn what_ecs_accepted_is_not_asked_again_before_it_can_be_seen() {
 }
 
 #[test]
+fn that_another_task_was_told_to_stop_is_no_look_at_the_first() {
+    let mut it = registration("DRAINING");
+    let [a, b] = ["a", "b"].map(|name| task(name, "RUNNING", "RUNNING"));
+    read(&mut it, &[a.clone(), b.clone()], 1);
+    it.told_to_stop(&a, at(2));
+    it.told_to_stop(&b, at(13));
+    assert_eq!(it.untold().count(), 0, "its answer lags, and no look has come");
+    it.learn_stragglers(vec![a.clone(), b], &BTreeSet::new(), at(14));
+    assert_eq!(it.untold().map(|task| &task.arn).collect::<Vec<_>>(), [&a.arn]);
+}
+
+#[test]
 fn a_task_that_was_told_to_stop_is_never_wanted_to_run_again_by_what_lags() {
     let mut it = registration("DRAINING");
     let (runs, stops) = (task("a", "RUNNING", "RUNNING"), task("a", "RUNNING", "STOPPED"));

@@ -14,7 +14,7 @@ use simulator::world::{
 
 use super::plan::{GroupPlan, HostPlan, Plan, PolicyPlan};
 use super::proof::{Answers, SETTLES};
-use super::truth::{RACE, REGISTERED_UNSEEN, Truth};
+use super::truth::{ACTIVE_UNSEEN, RACE, REGISTERED_UNSEEN, Truth};
 use super::worlds::{SECOND_HOOK, cluster};
 use crate::support::HOOK;
 use crate::support::model::Witness;
@@ -102,7 +102,7 @@ impl Judge {
         self.hosts.entry(instance_id.to_owned()).and_modify(|truth| {
             truth.stopped_at = world.last_stopped_at(instance_id);
         });
-        let is_open = world.registrations(instance_id).any(|registration| registration.status == "ACTIVE");
+        let is_open = world.registrations(instance_id).any(|it| it.status == "ACTIVE" && !it.left_behind);
         let gives_up = self.is_given_up(world.now(), &truth, hook);
         if world.unstopped_on(instance_id) == 0 {
             // Another's hook may hold it on, and new tasks come.
@@ -204,7 +204,9 @@ impl Judge {
     /// Promise 5: a heartbeat goes only to a host that drains. One that cannot, for want of a permission, is left to the hook's
     /// own timeout; one that is not found or not set DRAINING for another reason is kept alive.
     fn never_stuck_on_a_host_that_does_not_drain(&mut self, world: &World, instance_id: &str) {
-        let opened = |truth: &Truth| truth.plan.undrained_after_s.is_some() || truth.just_became_active(world.now());
+        let opened = |truth: &Truth| {
+            truth.plan.undrained_after_s.is_some() || truth.just_became_active(world.now(), REGISTERED_UNSEEN)
+        };
         let opened = self.hosts.get(instance_id).is_some_and(opened);
         let mut registrations = world.registrations(instance_id);
         let can_not_be = |it: &ContainerInstance| it.status != "ACTIVE" || it.left_behind;
@@ -276,8 +278,9 @@ impl Judge {
             let gone = (died + AGENT_LOST_SEEN_FOR.min(agent_lost)).max(truth.leaves_at + agent_lost);
             now + TOLERANCE >= gone && now < shared::clock::after(back, RACE)
         });
-        let unseen =
-            truth.just_undrained(now) || truth.just_registered(world, instance_id) || truth.just_became_active(now);
+        let unseen = truth.just_undrained(now)
+            || truth.just_registered(world, instance_id)
+            || truth.just_became_active(now, ACTIVE_UNSEEN);
         host_gone || unseen || self.is_given_up(world.now(), truth, hook)
     }
 

@@ -11,11 +11,15 @@ use super::worlds::SECOND_HOOK;
 use crate::support::HOOK;
 
 /// An operator may set a host ACTIVE again between the last look and the completion, and another invocation may have set it
-/// DRAINING again before the next look: a look is at most 30 s old then, and the lists are at most 60 s.
+/// DRAINING again before the next look: a look is at most 30 s old then, and tells how things were up to ten seconds before.
 pub(super) const RACE: Duration = Duration::from_secs(80);
-/// An agent may register its host anew, or end a registration that was under way, between the last look and the completion: a
-/// look is at most 30 s old then, and tells how things were up to ten seconds before. A slow answer comes on top.
+/// An agent may register its host anew between the last look and the completion: a look is at most 30 s old then, and tells how
+/// things were up to ten seconds before. A slow answer comes on top.
 pub(super) const REGISTERED_UNSEEN: Duration = Duration::from_secs(45);
+
+/// A registration that was under way may end between the last look and the completion: such a look is at most 10 s old then, and
+/// tells how things were up to ten seconds before. A slow answer comes on top.
+pub(super) const ACTIVE_UNSEEN: Duration = Duration::from_secs(25);
 
 /// The truth about a host, whatever the drainer knows.
 #[derive(Debug, Clone)]
@@ -85,9 +89,9 @@ impl Truth {
     }
 
     /// Whether its registration, which was under way, ended so lately that the drainer need not have seen it.
-    pub(super) fn just_became_active(&self, now: Timestamp) -> bool {
+    pub(super) fn just_became_active(&self, now: Timestamp, within: Duration) -> bool {
         let active = self.plan.odd_state.and_then(|odd| odd.until_s).map(|s| self.start + Duration::from_secs(s));
-        active.is_some_and(|at| at <= now && now < at + REGISTERED_UNSEEN)
+        active.is_some_and(|at| at <= now && now < at + within)
     }
 
     /// Whether it has two registrations without an agent, so that ECS does not tell which of their tasks run.

@@ -16,7 +16,7 @@ use ecs::error::{ProvideErrorMetadata, SdkError};
 use ecs::operation::list_container_instances::builders::ListContainerInstancesFluentBuilder;
 use ecs::types as model;
 use jiff::Timestamp;
-use tracing::warn;
+use tracing::{error, warn};
 
 use self::answers::{
     container_instance, found, incomplete, instances, row, service, task, task_protection, timestamp, told, whole,
@@ -314,7 +314,7 @@ impl Calls for SdkCalls {
         let answer = self.answer(OPERATION, request.set_next_token(token).send()).await?;
         let group = |group: autoscaling::types::AutoScalingGroup| {
             let Some(name) = told(group.auto_scaling_group_name.as_deref()).map(GroupName::from) else {
-                warn!("left out a group: it has no name");
+                error!("left out a group: it has no name");
                 return None;
             };
             let policy = group.instance_lifecycle_policy.and_then(|policy| policy.retention_triggers);

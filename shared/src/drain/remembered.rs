@@ -96,7 +96,7 @@ fn is_same_termination(left: &Known, found: &Known) -> bool {
     left.departure == found.departure && group(left) == group(found) && is_same_start
 }
 
-/// What an invocation counts, and what it may try again, begins anew; so does an agent's or DRAINING's time without a break
+/// What an invocation counts, and what it may try again, begins anew; so does the time that an agent has been lost without a break,
 /// where no look came for long.
 fn resumed(left: Known, found: Known) -> Known {
     let mut known = Known {

@@ -109,6 +109,13 @@ impl Patience {
         self.held_back.remove(&what);
     }
 
+    /// What has failed may be tried again at `time` at the latest, as what others of its kind held back.
+    pub fn no_later_than(&mut self, what: Request, time: Timestamp) {
+        if let Some(failed) = self.failed.get_mut(&what) {
+            failed.not_before = failed.not_before.min(time);
+        }
+    }
+
     /// It failed, and may be tried again after a pause that doubles each time.
     pub fn failed(&mut self, what: Request, error: Rc<CallError>, now: Timestamp, pace: Pace, rng: &mut fastrand::Rng) {
         let times = self.times(what);

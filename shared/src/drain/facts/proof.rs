@@ -19,13 +19,13 @@ pub const SETTLES: Duration = Duration::from_secs(10);
 /// A count of running tasks that no list bears out is believed for so long. AWS's lists may lag for five minutes at the
 /// worst (EC2 API reference, eventual consistency), and a count that is never taken back must not hold a host for ever.
 const COUNT_BELIEVED_FOR: Duration = Duration::from_secs(300);
-/// What was seen of a host proves nothing when it is older than this: meanwhile an operator may have set it ACTIVE. Longer
-/// than any look takes to come.
+/// What was seen of a host proves nothing when it is older than this: meanwhile an operator may have set it ACTIVE, and DRAINING
+/// again. Longer than any look takes to come.
 pub(crate) const SEEN_VALID_FOR: Duration = Duration::from_secs(30);
 /// Lists may be older: a look tells whether the host is still DRAINING and empty, and one request for it serves a hundred
 /// hosts. As long as a thousand completions take at the rate that is assumed of Auto Scaling (20 a second). They may be of
-/// any age where the container instance has the version that it had before: no change has come since, DRAINING it stayed.
-pub(crate) const LISTS_VALID_FOR: Duration = Duration::from_secs(60);
+/// any age where the container instance has the version that it had before: nothing has changed since.
+const LISTS_VALID_FOR: Duration = Duration::from_secs(60);
 
 /// Whole reads of a registration's tasks, and how far they prove that there are no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,8 @@ pub struct Seen {
     pub closed: Closed,
     /// Tasks that should run, as ECS counts them. Those on their way there prove nothing at all.
     pub running: u32,
-    /// Since when its version has been the same, if it has one. It rises with every change (recorded of the real ECS).
+    /// Since when its version has been the same, if it has one. It rises with every change (ECS API reference, ContainerInstance;
+    /// recorded for DRAINING).
     pub unchanged_since: Option<Timestamp>,
     /// Whether every task known of it is STOPPED.
     pub all_stopped: bool,
@@ -111,7 +112,8 @@ impl Proof {
     pub fn stands(self, seen: Seen, now: Timestamp) -> bool {
         let is_closed = match seen.closed {
             Closed::Draining => true,
-            Closed::ForNow => seen.at >= self.read.ended_at,
+            // What comes in the meantime is seen as late as ECS tells of it.
+            Closed::ForNow => seen.at >= self.read.ended_at && !older_than(seen.at, SETTLES, now),
             Closed::Not => false,
         };
         let is_unchanged = seen.unchanged_since.is_some_and(|since| since <= self.read.began_at);
@@ -202,6 +204,8 @@ mod tests {
     fn what_may_become_active_by_itself_is_looked_at_after_the_last_read() {
         let stands = |seconds| proof().stands(Seen { closed: Closed::ForNow, ..seen(seconds) }, at(22));
         assert!(!stands(20) && stands(21));
+        let later = |now| proof().stands(Seen { closed: Closed::ForNow, ..seen(21) }, at(now));
+        assert!(later(31) && !later(32), "it may be ACTIVE by then");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::proof::{Closed, LISTS_VALID_FOR, Proof, SETTLES, Seen, WholeRead};
+use super::proof::{Closed, Proof, SEEN_VALID_FOR, SETTLES, Seen, WholeRead};
 use super::tasks::{Ended, Named};
 use crate::aws::{ContainerInstance, InstanceStatus, Task};
 use crate::clock::{after, older_than};
@@ -191,7 +191,7 @@ impl Registration {
         }
         let is_unchanged = self.unchanged_since.is_some() && found.version == self.version;
         // From any other state it may have become ACTIVE, and been set DRAINING, between two looks.
-        let was_seen = is_unchanged || !older_than(self.read_at, LISTS_VALID_FOR, read_at);
+        let was_seen = is_unchanged || !older_than(self.read_at, SEEN_VALID_FOR, read_at);
         if !was_seen || self.status != found.status {
             self.may_have_been_open();
         }

@@ -143,6 +143,9 @@ pub(crate) fn take_in<C>(
         match answer.error.or(silent) {
             Some(error) => {
                 known.patience.failed(answer.request, error, now, pace, &mut fastrand::Rng::with_seed(seed));
+                if throttled && matches!(answer.request, Request::Complete | Request::Heartbeat) {
+                    known.patience.no_later_than(answer.request, resume_at);
+                }
             }
             None if answer.held_back || is_under_way => {}
             None => {

@@ -22,9 +22,9 @@ use crate::ids::GroupName;
 
 /// One group whose hooks or warm pool cannot be read holds up all the others for so long at most.
 const GROUP_PATIENCE: Duration = Duration::from_secs(10);
-/// Where AWS throttles, for longer: as long as four hundred groups take at the rate that is assumed of Auto Scaling (20 a
+/// Where AWS throttles, for longer: as long as three hundred groups take at the rate that is assumed of Auto Scaling (20 a
 /// second). Whom this scan misses, the next one finds, and every cluster is searched once more for them.
-const THROTTLED_GROUP_PATIENCE: Duration = Duration::from_secs(20);
+const THROTTLED_GROUP_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The scan failed, so that it is not known which instances wait. The next one comes within a minute.
 #[derive(Debug, Error)]
@@ -75,7 +75,7 @@ async fn waiting_but<C: Calls>(
     let is_new = |instance: &AutoScalingInstance| departure(instance).is_some_and(|it| !known.contains(&it));
     let groups = groups_that_wait(context, &is_new, until, rng).await?;
     let now = context.clock.now();
-    let until = Until {
+    let until = TryUntil {
         throttled: until.min(after(now, THROTTLED_GROUP_PATIENCE)),
         otherwise: until.min(after(now, GROUP_PATIENCE)),
     };
@@ -87,9 +87,9 @@ async fn waiting_but<C: Calls>(
     Ok(few_at_once(reads).await)
 }
 
-/// Until when a try may begin after one that failed.
+/// Until when a try may begin after one that failed; it may last longer.
 #[derive(Debug, Clone, Copy)]
-struct Until {
+struct TryUntil {
     throttled: Timestamp,
     otherwise: Timestamp,
 }
@@ -108,7 +108,7 @@ async fn groups_that_wait<C: Calls>(
     until: Timestamp,
     rng: &mut fastrand::Rng,
 ) -> Result<Vec<Group>, CallError> {
-    let until = Until { throttled: until, otherwise: until };
+    let until = TryUntil { throttled: until, otherwise: until };
     let mut groups = Vec::new();
     let mut token: Option<String> = None;
     for _ in 0..PAGES_MAX {
@@ -146,7 +146,7 @@ async fn waiting_in<C: Calls>(
     context: &Context<'_, C>,
     mut group: Group,
     is_new: &impl Fn(&AutoScalingInstance) -> bool,
-    until: Until,
+    until: TryUntil,
     rng: &mut fastrand::Rng,
 ) -> Result<Vec<Known>, CallError> {
     let name = &group.name;
@@ -182,7 +182,7 @@ async fn returning<C: Calls>(
     context: &Context<'_, C>,
     group: &GroupName,
     in_pool: Vec<Known>,
-    until: Until,
+    until: TryUntil,
     rng: &mut fastrand::Rng,
 ) -> Vec<Known> {
     let ids: Vec<_> = in_pool.iter().map(|known| known.departure.instance.clone()).collect();
@@ -205,7 +205,7 @@ async fn returning<C: Calls>(
 /// Tries again what fails, for as long as another try would begin before `until`.
 async fn patiently<C, T>(
     context: &Context<'_, C>,
-    until: Until,
+    until: TryUntil,
     rng: &mut fastrand::Rng,
     doing: &str,
     request: impl AsyncFn() -> Result<T, CallError>,

@@ -13,7 +13,7 @@ use crate::drain::facts::known::{Known, Place};
 use crate::drain::facts::patience::Request;
 use crate::drain::facts::registration::Registration;
 
-/// Two heartbeats may be lost before the action is.
+/// One heartbeat at least may be lost before the action is.
 const HEARTBEATS_PER_TIMEOUT: u32 = 3;
 
 /// When the next heartbeat is due. None where it could not help: of what is not ours to drain, or where AWS denies the search

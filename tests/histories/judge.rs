@@ -252,7 +252,8 @@ impl Judge {
     /// Promise 6: a host in a cluster that is not watched is not released.
     fn nobody_elses_business_is_released(&mut self, world: &World, instance_id: &str) {
         let registered = world.registrations(instance_id).any(|registration| registration.status != "INACTIVE");
-        if registered && self.hosts.get(instance_id).is_some_and(|truth| !truth.watched) {
+        let known = |truth: &Truth| !truth.watched && !truth.just_registered(world, instance_id);
+        if registered && self.hosts.get(instance_id).is_some_and(known) {
             self.blame(world, "nobody else's business: released out of an unwatched cluster", instance_id);
         }
     }

@@ -8,7 +8,9 @@ use shared::drain::facts::known::Known;
 use shared::drain::remembered::Remembered;
 use shared::drain::{self, Budget, Context};
 use shared::ids::InstanceId;
-use simulator::world::{Bucket, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Quotas, Settings, World};
+use simulator::world::{
+    Bucket, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Operation, Outcome, Quotas, Recorded, Settings, World,
+};
 
 use crate::support::engine::{job, reconcile};
 use crate::support::model::Model;
@@ -177,8 +179,16 @@ async fn when_heartbeats_are_scarce_those_that_need_them_first_get_them_first() 
         let model = Model::of(world);
         minutes(&model, environment, 12, |_| {}).await;
         let (gone, sent) = (lost(&model).0, heartbeats(&model));
-        println!("{environment:?}: {gone} of {HOSTS} lost, {sent} heartbeats");
+        let (refused, hooks_read) = model.world(|world| {
+            let is_heartbeat = |it: &&Recorded| it.request.operation() == Operation::RecordLifecycleActionHeartbeat;
+            let heartbeats = world.requests().iter().filter(is_heartbeat);
+            let refused = heartbeats.filter(|it| it.outcome != Outcome::Answered).count();
+            (refused, world.count(Operation::DescribeLifecycleHooks))
+        });
+        println!("{environment:?}: {gone} of {HOSTS} lost, {sent} heartbeats, {refused} of them refused");
         assert_eq!(gone, 0, "of {HOSTS}, {environment:?}");
+        assert!(refused * 2 < sent, "{refused} of {sent}: what is throttled takes no turn from what is more urgent");
+        assert!(hooks_read <= 12 + 1, "{hooks_read}: the later scans of a minute find nothing new");
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod draw;
 mod happenings;
+mod invocations;
 mod judge;
 mod plan;
 mod play;

@@ -1,8 +1,9 @@
 //! A crowd of hosts that leave together, most of them idle already, with the binary that ships: how soon the idle ones go.
 //!
 //! `cargo lambda build --release --locked`, then `cargo bench -p simulator --bench crowd`. Arguments choose the numbers of
-//! hosts, such as 2000, and the function's memory, such as 512MB; the defaults are 5,000 and 128MB. Nothing here is a test: the numbers are the result. `reconcile` runs every minute in one warm
-//! environment, with the share of a processor that Lambda gives its memory.
+//! hosts, such as 2000, and the function's memory, such as 512MB; the defaults are 5,000 and 128MB. Nothing here is a test: the
+//! numbers are the result. `reconcile` runs every minute in one warm environment, with the share of a processor that Lambda
+//! gives its memory.
 
 mod processor;
 #[expect(dead_code, reason = "one function in one environment is no fleet")]

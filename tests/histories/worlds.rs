@@ -1,15 +1,15 @@
-//! The world of a history, as its plan describes it.
+//! The world of a history, as its plan describes it, and the settings of its stacks.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use shared::config::OnDrainTimeout;
+use shared::config::{Config, OnDrainTimeout};
 use simulator::world::{
     ActionResult, Attribute, EcsRequest, Fault, FaultKind, GroupSpec, HookSpec, HostSpec, Quotas, ServiceKind,
     ServiceSpec, Settings, TaskSpec, WarmPoolSpec, WarmPoolState, World,
 };
 
-use super::plan::{ASKED, FaultPlan, GroupPlan, Harm, HostPlan, OverridesPlan, Plan};
+use super::plan::{ASKED, FaultPlan, GroupPlan, Harm, HostPlan, OverridesPlan, Plan, PolicyPlan};
 use crate::support::HOOK;
 
 const OURS: &str = "ours";
@@ -211,4 +211,27 @@ pub(super) fn harm_kind(harm: Harm) -> FaultKind {
         Harm::LoseAnswer => FaultKind::LoseAnswer,
         Harm::Slow => FaultKind::Slow(secs(4)),
     }
+}
+
+/// One for each stack. Both watch the same clusters; each has its own hook, where there are two.
+pub(super) fn configs(plan: &Plan) -> Vec<Config> {
+    let hooks = match plan.second_stack {
+        Some(_) => vec![HOOK.to_owned(), SECOND_HOOK.to_owned()],
+        None => vec![format!("{HOOK},{SECOND_HOOK}")],
+    };
+    plan.policies().zip(hooks).map(|(policy, hooks)| config(plan, policy, &hooks)).collect()
+}
+
+fn config(plan: &Plan, policy: &PolicyPlan, hooks: &str) -> Config {
+    Config::read(|name| match name {
+        "ECS_CLUSTERS" if plan.world.only_first_watched => Some(cluster(plan, 0)),
+        "DRAIN_TIMEOUT_SECONDS" => Some(policy.drain_timeout_s.to_string()),
+        "LIFECYCLE_HOOK_NAMES" => Some(hooks.to_owned()),
+        "ON_DRAIN_TIMEOUT" => Some(word(policy.on_drain_timeout).to_owned()),
+        "STANDALONE_TASKS" if policy.stop_standalone => Some("stop".to_owned()),
+        "SPOT_STOP_LEAD_SECONDS" => Some(policy.spot_stop_lead_s.to_string()),
+        "AGENT_LOST_SECONDS" => Some(policy.agent_lost_s.to_string()),
+        _ => None,
+    })
+    .unwrap()
 }

@@ -141,6 +141,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_throttled_together_may_be_tried_again_together() {
+        let pace = Pace { min: Duration::from_secs(2), max: Duration::from_secs(60) };
+        let (mut patience, mut rng) = (Patience::default(), fastrand::Rng::with_seed(1));
+        let (now, soon) = (Timestamp::UNIX_EPOCH, clock::after(Timestamp::UNIX_EPOCH, Duration::from_secs(3)));
+        for _ in 0..6 {
+            let error = CallError::Incomplete { operation: "RecordLifecycleActionHeartbeat", what: "".into() };
+            patience.failed(Request::Heartbeat, Rc::new(error), now, pace, &mut rng);
+        }
+        assert!(!patience.ready(Request::Heartbeat, soon));
+        patience.no_later_than(Request::Heartbeat, soon);
+        assert!(patience.ready(Request::Heartbeat, soon) && !patience.ready(Request::Heartbeat, now));
+        assert!(patience.has_failed(Request::Heartbeat), "it is told all the same");
+    }
+
+    #[test]
     fn each_waits_longer_by_itself_up_to_the_longest_pace() {
         let pace = Pace { min: Duration::from_secs(2), max: Duration::from_secs(15) };
         let (mut patience, mut rng) = (Patience::default(), fastrand::Rng::with_seed(1));
